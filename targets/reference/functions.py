@@ -112,7 +112,10 @@ def _prelu(out: Array, x: Array, slope: Array) -> None:
 
 
 def _selu(
-    out: Array, x: Array, alpha: float = 1.67326319217681884765625, gamma: float = 1.0507009873554805
+    out: Array,
+    x: Array,
+    alpha: float = 1.67326319217681884765625,
+    gamma: float = 1.0507009873554805,
 ) -> None:
     result = np.add(np.maximum(x, 0), _scaled_exp(x, alpha))
     np.multiply(result, gamma, out=out)

@@ -88,7 +88,11 @@ def pooling(window: Window, positions: tuple[Stretch, ...], source: tuple[Stretc
     shape = [part.count for part in source]
     for axis in range(len(shape)):
         single = axis_window(window, axis)
-        if single.kernel_shape == (1,) and positions[axis] == source[axis] and single.strides == (1,):
+        if (
+            single.kernel_shape == (1,)
+            and positions[axis] == source[axis]
+            and single.strides == (1,)
+        ):
             continue
         shape[axis] = positions[axis].count
         passes.append(AxisPool(axis + 1, taps(single, (positions[axis],), (source[axis],))))

@@ -60,9 +60,7 @@ class BoundProgram:
 
 def bind(program: Program, operands: Sequence[Array], dtype: np.dtype[Any]) -> BoundProgram:
     """Give a program its operands, each with one value for each channel."""
-    return BoundProgram(
-        program, [o.reshape(prod(o.shape), 1).astype(dtype) for o in operands]
-    )
+    return BoundProgram(program, [o.reshape(prod(o.shape), 1).astype(dtype) for o in operands])
 
 
 def _value(argument: str, block: Array, results: Sequence[Array], operands: Sequence[Array]) -> Any:

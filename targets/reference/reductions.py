@@ -1,6 +1,7 @@
 """Cross-channel pooling: reduce the slots of a block to one, in place."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from condense_compiler.targets.reference.kernel import Array
 
 # Takes wide values (slots, channels, pixels), the weight of each rank, and room for one slot;
 # leaves the result in the first slot.
-Reduction = Callable[[Array, Sequence[float], Array], None]
+Reduction = Callable[[Array, Sequence[float], Array | None], None]
 
 
 def _fold(ufunc: np.ufunc) -> Reduction:
@@ -32,15 +33,14 @@ def _l2(slots: Array, weights: Sequence[float], room: Array) -> None:
 
 def _ordinal(slots: Array, weights: Sequence[float], room: Array) -> None:
     _sort_descending(slots, room)
-    for slot, weight in zip(slots, weights, strict=True):
-        slot *= weight
+    slots *= np.array(weights, slots.dtype)[:, None, None]
     _fold(np.add)(slots, weights, room)
 
 
 def _sort_descending(slots: Array, room: Array) -> None:
     """Sort by exchanging neighbours: whole slots at a time, so no loop over pixels."""
     for end in range(len(slots) - 1, 0, -1):
-        for upper, lower in zip(slots[:end], slots[1 : end + 1], strict=True):
+        for upper, lower in pairwise(slots[: end + 1]):
             np.copyto(room, upper)
             np.maximum(upper, lower, out=upper)
             np.minimum(room, lower, out=lower)

@@ -59,13 +59,14 @@ def taps(window: Window, positions: tuple[Stretch, ...], source: tuple[Stretch, 
     Slices of the map are relative to the part. Taps that see nothing but padding are included,
     with empty slices.
     """
-    axes = [list(_axis_taps(window, a, p, s)) for a, (p, s) in enumerate(zip(positions, source, strict=True))]
+    axes = [
+        list(_axis_taps(window, a, p, s))
+        for a, (p, s) in enumerate(zip(positions, source, strict=True))
+    ]
     found = []
     for index, parts in enumerate(product(*axes)):
         seen = tuple(part[0] for part in parts)
-        full = all(
-            s.start == 0 and s.stop == p.count for s, p in zip(seen, positions, strict=True)
-        )
+        full = all(s.start == 0 and s.stop == p.count for s, p in zip(seen, positions, strict=True))
         found.append(Tap(index, seen, tuple(part[1] for part in parts), full))
     return found
 

@@ -126,7 +126,9 @@ class ConvolutionShape:
         speed = _MULTIPLIES_PER_SECOND / (
             (1 + _HALF_SPEED_PIXELS / pixels) * (1 + _HALF_SPEED_CHANNELS / wide)
         )
-        added = (slices > 1) * slices * 3 * self.group_outputs * self.window * pixels * self.itemsize
+        added = (
+            (slices > 1) * slices * 3 * self.group_outputs * self.window * pixels * self.itemsize
+        )
         added_taps = 2 * self.taps * self.window * self.adds_taps
         calls = blocks * (slices * 2 + 12 + added_taps) + self.taps * refills * slices
         return (
@@ -155,7 +157,9 @@ def choose_tiling(shape: ConvolutionShape) -> Tiling:
 
 def _candidates(shape: ConvolutionShape, limit_bytes: int) -> Iterator[Tiling]:
     for rows in _parts(shape.rows):
-        for outputs in _parts(shape.group_outputs) if shape.blocks_channels else [shape.group_outputs]:
+        for outputs in (
+            _parts(shape.group_outputs) if shape.blocks_channels else [shape.group_outputs]
+        ):
             tiling = _fit_inputs(shape, rows, outputs, limit_bytes)
             if tiling is not None:
                 yield tiling

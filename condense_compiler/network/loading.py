@@ -22,7 +22,7 @@ from condense_compiler.network.external_data import (
     resolve_external_data,
 )
 from condense_compiler.network.folding import fold
-from condense_compiler.network.functions import CONDENSE_DOMAIN
+from condense_compiler.operators.fused import DOMAIN as CONDENSE_DOMAIN
 from condense_compiler.network.network import Network
 from condense_compiler.network.ordering import sort_nodes
 from condense_compiler.network.reading import first_line, read_model

@@ -7,7 +7,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import InputError, UnsupportedError
-from condense_compiler.network.functions import CONDENSE_DOMAIN
+from condense_compiler.operators.fused import DOMAIN as CONDENSE_DOMAIN
 from condense_compiler.network.tensors import element_type, is_static, type_name, variables
 
 CONTROL_FLOW = {

@@ -4,11 +4,11 @@ A runtime without our kernels runs this body, so it is also the operator's defin
 """
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import onnx
+import onnx_graphsurgeon as gs
 from onnx import FunctionProto, NodeProto, helper, numpy_helper
 
 from condense_compiler.operators.elementwise import INPUT, Program
@@ -115,6 +115,15 @@ def function_body(
     return function
 
 
+def function_of(node: gs.Node, opset: int) -> FunctionProto:
+    """Return the function of a `condense::ConvPool` node whose tensors have types and shapes."""
+    recipe = ConvPool.from_attributes(node.attrs)
+    data, filters = node.inputs[:2]
+    pixels = recipe.convolution.output_shape(tuple(data.shape[2:]))
+    wide_shape = (data.shape[0], filters.shape[0], *pixels)
+    return function_body(recipe, wide_shape, np.dtype(filters.dtype), opset)
+
+
 def operand_count(recipe: ConvPool) -> int:
     """Return how many operands a recipe's two programs read together."""
     return recipe.before.operand_count() + recipe.after.operand_count()
@@ -168,17 +177,3 @@ def _max_pool(body: _Body, window: Window) -> None:
         dilations=list(window.dilations),
         ceil_mode=int(window.ceil_mode),
     )
-
-
-def distinct(functions: Sequence[FunctionProto]) -> Iterator[FunctionProto]:
-    """Yield each overload once."""
-    seen: set[str] = set()
-    for function in functions:
-        if function.overload not in seen:
-            seen.add(function.overload)
-            yield function
-
-
-def is_fused(node: onnx.NodeProto) -> bool:
-    """Tell whether a node is an operator of ours."""
-    return bool(node.domain == DOMAIN)

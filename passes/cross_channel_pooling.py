@@ -84,7 +84,7 @@ def _fused_nodes(region: Region) -> list[gs.Node]:
     constants = {"filters": filters.weights, "bias": filters.bias}
     constants |= {f"operand{i}": values for i, values in enumerate(operands)}
     dtype = filters.weights.dtype
-    inputs = [gs.Constant(f"{name}/{key}", v.astype(dtype)) for key, v in constants.items()]
+    inputs = [gs.Constant(f"{name}/{key}", v.astype(dtype, copy=False)) for key, v in constants.items()]
     data = region.first.inputs[0]
     node = gs.Node(OP, name, recipe.to_attributes(), [data, *inputs], domain=DOMAIN)
     return [node] if is_canonical(view) else [node, *_relayout(region, node)]

@@ -51,15 +51,11 @@ def _structure(network: Network) -> list[tuple[object, ...]]:
             node.op,
             node.name,
             repr(sorted(node.attrs.items(), key=lambda item: item[0])),
-            tuple((tensor.name, _value_identity(tensor)) for tensor in node.inputs),
+            tuple((tensor.name, id(tensor)) for tensor in node.inputs),
             tuple(tensor.name for tensor in node.outputs),
         )
         for node in network.graph.nodes
     ]
-
-
-def _value_identity(tensor: gs.Tensor) -> int:
-    return id(tensor._values) if isinstance(tensor, gs.Constant) else 0
 
 
 def _interface(network: Network) -> list[tuple[Signature, ...]]:

@@ -53,8 +53,7 @@ def merge_filters(region: Region) -> MergedFilters:
         keys = sorted(slots, key=lambda key: groups[key])
     rows = {key: row for row, key in enumerate(keys)}
     members = tuple(rows[key] for key in slots) if keys is not slots else ()
-    weights = np.stack([_filter(region, key) for key in keys])
-    bias = np.array([_bias(region, key) for key in keys], dtype=np.float64)
+    weights, bias = _all_filters(region, keys)
     steps, before = peel_affine(region.view.before)
     dtype = weights.dtype
     for op, known in steps:
@@ -62,31 +61,34 @@ def merge_filters(region: Region) -> MergedFilters:
         bias = bias * values if op == "Mul" else bias + values
         if op == "Mul":
             weights = weights * values.reshape(-1, *(1,) * (weights.ndim - 1))
-    return MergedFilters(weights.astype(dtype), bias.astype(dtype), keys, members, before)
-
-
-def _split(region: Region, key: ChannelKey) -> tuple[gs.Node, int]:
-    number, channel = divmod(key, CHANNELS_PER_CONVOLUTION)
-    return region.convolutions[number], channel
+    return MergedFilters(weights.astype(dtype, copy=False), bias.astype(dtype), keys, members, before)
 
 
 def _convolution_group(region: Region, key: ChannelKey) -> int:
-    node, channel = _split(region, key)
-    filters: int = node.inputs[1].shape[0]
+    number, channel = divmod(key, CHANNELS_PER_CONVOLUTION)
+    filters: int = region.convolutions[number].inputs[1].shape[0]
     return channel * region.view.geometry.group // filters
 
 
-def _filter(region: Region, key: ChannelKey) -> Array:
-    node, channel = _split(region, key)
-    weights: Array = node.inputs[1].values[channel]
-    return weights
+def _all_filters(region: Region, keys: Sequence[ChannelKey]) -> tuple[Array, Array]:
+    """Return weights and bias of all convolutions, rows in the order of the keys."""
+    nodes = region.convolutions
+    weights = [np.asarray(node.inputs[1].values) for node in nodes.values()]
+    biases = [_bias(node) for node in nodes.values()]
+    starts = np.cumsum([0, *(len(part) for part in weights)])
+    first_row = dict(zip(nodes, starts[:-1].tolist(), strict=True))
+    numbers_and_channels = [divmod(key, CHANNELS_PER_CONVOLUTION) for key in keys]
+    rows = [first_row[number] + channel for number, channel in numbers_and_channels]
+    stacked = np.concatenate(weights) if len(weights) > 1 else weights[0]
+    if rows != list(range(len(rows))):
+        stacked = stacked[rows]
+    return stacked, np.concatenate(biases)[rows]
 
 
-def _bias(region: Region, key: ChannelKey) -> float:
-    node, channel = _split(region, key)
+def _bias(node: gs.Node) -> Array:
     if len(node.inputs) < 3 or node.inputs[2].is_empty():
-        return 0.0
-    return float(node.inputs[2].values[channel])
+        return np.zeros(node.inputs[1].shape[0])
+    return np.asarray(node.inputs[2].values, dtype=np.float64)
 
 
 def _row_values(known: Expression, keys: Sequence[ChannelKey]) -> npt.NDArray[np.float64]:

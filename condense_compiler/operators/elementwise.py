@@ -122,6 +122,28 @@ class Program:
         """Return how many operands the program reads."""
         return len({argument for argument in self._arguments() if argument.startswith("$")})
 
+    def followed_by(self, other: "Program") -> "Program":
+        """Return the program that applies `other` to this one's result.
+
+        The operands of `other` follow those of this program.
+        """
+        if not self or not other:
+            return self or other
+        renamed = {INPUT: f"%{len(self.instructions) - 1}"}
+        first_result, first_operand = len(self.instructions), self.operand_count()
+        shifts = {"%": first_result, "$": first_operand}
+
+        def rename(argument: str) -> str:
+            if argument[0] in shifts:
+                return f"{argument[0]}{int(argument[1:]) + shifts[argument[0]]}"
+            return renamed.get(argument, argument)
+
+        moved = (
+            Instruction(step.op, tuple(map(rename, step.arguments)), step.attributes)
+            for step in other.instructions
+        )
+        return Program((*self.instructions, *moved))
+
     def _arguments(self) -> Iterable[str]:
         return (argument for step in self.instructions for argument in step.arguments)
 

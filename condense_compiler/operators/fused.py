@@ -8,14 +8,21 @@ In order, at each pixel: convolution, `before`, `reduction` of each group of `wi
 channels to one, `after`, and if `spatial` is given a spatial max-pooling.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import onnx_graphsurgeon as gs
 
 from condense_compiler.operators.elementwise import Program, parse
 
 DOMAIN = "condense"
 OP = "ConvPool"
+FIRST_OPERAND = 3  # behind data, filters and bias
+
+Operand = npt.NDArray[np.floating]
 
 REDUCTIONS = ("max", "min", "mean", "sum", "l2", "ordinal")
 
@@ -125,6 +132,26 @@ class ConvPool:
             after=parse(attributes.get("after", ())),
             spatial=_window(attributes, "pool_") if "pool_kernel_shape" in attributes else None,
         )
+
+
+def is_conv_pool(node: gs.Node) -> bool:
+    """Tell whether a node is a `condense::ConvPool`."""
+    return bool(node.domain == DOMAIN and node.op == OP)
+
+
+def operands_of(node: gs.Node, recipe: ConvPool) -> tuple[list[Operand], list[Operand]]:
+    """Return the operands of `before` and those of `after`."""
+    values = [tensor.values for tensor in node.inputs[FIRST_OPERAND:]]
+    count = recipe.before.operand_count()
+    return values[:count], values[count:]
+
+
+def set_recipe(node: gs.Node, recipe: ConvPool, operands: Sequence[Operand]) -> None:
+    """Give a node another recipe, and the operands of its two programs."""
+    node.attrs = recipe.to_attributes()
+    names = [f"{node.name}/operand{index}" for index in range(len(operands))]
+    constants = [gs.Constant(n, values) for n, values in zip(names, operands, strict=True)]
+    node.inputs = [*node.inputs[:FIRST_OPERAND], *constants]
 
 
 def _window(attributes: Mapping[str, Any], prefix: str) -> Window:

@@ -1,0 +1,49 @@
+"""Replacing each `If` whose condition is known by the branch that is taken."""
+
+import itertools
+
+import onnx_graphsurgeon as gs
+
+
+def inline_conditionals(graph: gs.Graph) -> bool:
+    """Replace, in place, every `If` with a constant condition by its branch.
+
+    Returns:
+        Whether anything was replaced.
+    """
+    chosen = [node for node in graph.nodes if _has_known_condition(node)]
+    for node in chosen:
+        _inline(graph, node)
+    return bool(chosen)
+
+
+def _has_known_condition(node: gs.Node) -> bool:
+    return node.op == "If" and not node.domain and isinstance(node.inputs[0], gs.Constant)
+
+
+def _inline(graph: gs.Graph, node: gs.Node) -> None:
+    taken = bool(node.inputs[0].values.reshape(-1)[0])
+    branch = node.attrs["then_branch" if taken else "else_branch"]
+    _rename_apart(branch, set(graph.tensors()))
+    # An Identity per output is right even where a branch returns a tensor of the outer graph, a
+    # constant, or the same tensor twice.
+    results = list(node.outputs)
+    node.outputs.clear()
+    copies = [
+        gs.Node("Identity", f"{node.name}_{result.name}", inputs=[value], outputs=[result])
+        for value, result in zip(branch.outputs, results, strict=True)
+        if result.name
+    ]
+    node.inputs.clear()
+    index = next(i for i, other in enumerate(graph.nodes) if other is node)
+    graph.nodes[index : index + 1] = [*branch.nodes, *copies]
+
+
+def _rename_apart(branch: gs.Graph, taken: set[str]) -> None:
+    """Give the tensors that a branch makes names that the outer graph does not use."""
+    for tensor in branch._local_tensors().values():
+        if tensor.name not in taken:
+            continue
+        names = (f"{tensor.name}_{i}" for i in itertools.count(1))
+        tensor.name = next(name for name in names if name not in taken)
+        taken.add(tensor.name)

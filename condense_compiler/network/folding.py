@@ -1,0 +1,121 @@
+"""Computing the small values that shapes depend on: what is constant, or a shape, or an index.
+
+Large constants are left alone here; folding those is the business of a pass.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+from onnx.reference import ReferenceEvaluator
+
+from condense_compiler.network import rules
+from condense_compiler.network.export import export_node
+from condense_compiler.network.silence import quiet_libraries
+from condense_compiler.network.tensors import element_type, is_static
+from condense_compiler.network.weights import is_large
+
+# Folding a random draw would freeze it; folding control flow needs more than its inputs.
+_NOT_FOLDED = rules.RANDOM | rules.CONTROL_FLOW.keys()
+
+
+def fold(graph: gs.Graph) -> bool:
+    """Replace, in place, every small tensor whose value is known by a constant.
+
+    Returns:
+        Whether anything was replaced.
+    """
+    opsets = [onnx.helper.make_opsetid(o.domain, o.version) for o in graph.import_domains]
+    changed = False
+    for node in list(graph.nodes):
+        values = _values_of(node, opsets)
+        if values is None:
+            continue
+        for tensor, value in zip(list(node.outputs), values, strict=True):
+            if tensor.name:
+                tensor.to_constant(value)
+        node.outputs.clear()
+        node.inputs.clear()  # or it would still count as a reader
+        changed = True
+    if changed:
+        graph.nodes = [node for node in graph.nodes if node.outputs]
+    return changed
+
+
+def _values_of(node: gs.Node, opsets: list[onnx.OperatorSetIdProto]) -> list[Any] | None:
+    """Return the values of a node's outputs, or None if they are not known or not small."""
+    if node.domain or node.op in _NOT_FOLDED or not node.outputs:
+        return None
+    special = _SPECIAL.get(node.op)
+    if special is not None:
+        value = special(node)
+        return None if value is None else [value]
+    if not all(isinstance(tensor, gs.Constant) for tensor in node.inputs if tensor.name):
+        return None
+    if any(_is_big(tensor) for tensor in (*node.inputs, *node.outputs)):
+        return None
+    return _evaluate(node, opsets)
+
+
+def _is_big(tensor: gs.Tensor) -> bool:
+    if not tensor.name or tensor.dtype is None or not is_static(tensor.shape):
+        return False
+    return is_large(element_type(tensor), tuple(tensor.shape))
+
+
+def _evaluate(node: gs.Node, opsets: Sequence[onnx.OperatorSetIdProto]) -> list[Any] | None:
+    feeds = {tensor.name: tensor.values for tensor in node.inputs if tensor.name}
+    outputs = [tensor.name for tensor in node.outputs if tensor.name]
+    function = onnx.helper.make_function(
+        "condense.fold", "fold", list(feeds), outputs, [export_node(node)], opsets
+    )
+    try:
+        with quiet_libraries(), np.errstate(all="ignore"):
+            values = ReferenceEvaluator(function).run(None, feeds, {})
+    except Exception:  # noqa: BLE001 - the evaluator raises anything; unfolded is always correct
+        return None
+    if not all(isinstance(value, np.ndarray | np.generic) for value in values):
+        return None
+    found = dict(zip(outputs, values, strict=True))
+    return [np.asarray(found[t.name]) if t.name else None for t in node.outputs]
+
+
+def _constant(node: gs.Node) -> Any:
+    """Return what a Constant node holds, still lazy if it is a tensor."""
+    ((name, value),) = node.attrs.items()
+    if isinstance(value, gs.Constant):
+        return value._values
+    dtype = _CONSTANT_TYPES.get(name)
+    return None if dtype is None else np.array(value, dtype)
+
+
+_CONSTANT_TYPES = {
+    "value_float": np.float32,
+    "value_floats": np.float32,
+    "value_int": np.int64,
+    "value_ints": np.int64,
+}
+
+
+def _shape(node: gs.Node) -> Any:
+    """Return the slice of a shape that Shape asks for, if that much of the shape is known."""
+    shape = node.inputs[0].shape
+    if shape is None:
+        return None
+    asked = shape[node.attrs.get("start", 0) : node.attrs.get("end")]
+    return np.array(asked, np.int64) if is_static(asked) else None
+
+
+def _size(node: gs.Node) -> Any:
+    shape = node.inputs[0].shape
+    return np.array(math.prod(shape), np.int64) if is_static(shape) else None
+
+
+_SPECIAL: dict[str, Callable[[gs.Node], Any]] = {
+    "Constant": _constant,
+    "Shape": _shape,
+    "Size": _size,
+}

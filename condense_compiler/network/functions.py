@@ -1,0 +1,25 @@
+"""The one place where operators of this project's own domain get their function bodies."""
+
+import onnx
+import onnx_graphsurgeon as gs
+
+from condense_compiler.operators.function_body import function_of
+from condense_compiler.operators.fused import DOMAIN as CONDENSE_DOMAIN
+
+
+def attach_functions(model: onnx.ModelProto, graph: gs.Graph) -> None:
+    """Give every node of the `condense` domain in an exported model its function.
+
+    Args:
+        model: The model just made from `graph`: `model.graph.node[i]` is `graph.nodes[i]`. Gets
+            the functions, and nodes get the overload that selects among them.
+        graph: The graph it was made from.
+    """
+    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    functions: dict[str, onnx.FunctionProto] = {}
+    for exported, node in zip(model.graph.node, graph.nodes, strict=True):
+        if node.domain == CONDENSE_DOMAIN:
+            function = function_of(node, opset)
+            exported.overload = function.overload
+            functions[function.overload] = function
+    model.functions.extend(functions.values())

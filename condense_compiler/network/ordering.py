@@ -1,0 +1,80 @@
+"""Order of the nodes of an ONNX graph: each must come after what it reads."""
+
+from collections.abc import Iterator
+
+import networkx as nx
+import onnx
+
+from condense_compiler.errors import InputError
+
+
+def sort_nodes(graph: onnx.GraphProto) -> None:
+    """Bring the nodes of a graph into topological order, in place.
+
+    Raises:
+        InputError: A tensor depends on itself, or nothing makes it.
+    """
+    known = {value.name for value in graph.input} | {value.name for value in graph.initializer}
+    if _is_sorted(graph, known):
+        return
+    producer = {name: i for i, node in enumerate(graph.node) for name in node.output if name}
+    _refuse_dangling(graph, known | producer.keys())
+    dependencies: nx.DiGraph[int] = nx.DiGraph()
+    dependencies.add_nodes_from(range(len(graph.node)))
+    for i, node in enumerate(graph.node):
+        edges = ((producer[name], i, name) for name in reads(node) if name in producer)
+        for source, target, name in edges:
+            dependencies.add_edge(source, target, tensor=name)
+    try:
+        order = list(nx.lexicographical_topological_sort(dependencies))
+    except nx.NetworkXUnfeasible:
+        raise InputError(_describe_cycle(graph, dependencies)) from None
+    nodes = [onnx.NodeProto.FromString(graph.node[i].SerializeToString()) for i in order]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def reads(node: onnx.NodeProto) -> Iterator[str]:
+    """Yield the tensors that a node reads, those read by its subgraphs from outside included."""
+    yield from (name for name in node.input if name)
+    for attribute in node.attribute:
+        for subgraph in (attribute.g, *attribute.graphs):
+            yield from _reads_from_outside(subgraph)
+
+
+def _reads_from_outside(graph: onnx.GraphProto) -> Iterator[str]:
+    own = {value.name for value in graph.input} | {value.name for value in graph.initializer}
+    own |= {name for node in graph.node for name in node.output}
+    for node in graph.node:
+        yield from (name for name in reads(node) if name not in own)
+    yield from (value.name for value in graph.output if value.name not in own)
+
+
+def _is_sorted(graph: onnx.GraphProto, known: set[str]) -> bool:
+    made = set(known)
+    for node in graph.node:
+        if not made.issuperset(reads(node)):
+            return False
+        made.update(node.output)
+    return True
+
+
+def _refuse_dangling(graph: onnx.GraphProto, known: set[str]) -> None:
+    for node in graph.node:
+        for name in reads(node):
+            if name not in known:
+                raise InputError(
+                    f"node '{node.name}' ({node.op_type}) reads tensor '{name}', which is neither "
+                    "an input, an initializer, nor the output of any node; export the model again"
+                )
+
+
+def _describe_cycle(graph: onnx.GraphProto, dependencies: "nx.DiGraph[int]") -> str:
+    cycle = nx.find_cycle(dependencies)
+    source, target = cycle[0][0], cycle[0][1]
+    tensor = dependencies.edges[source, target]["tensor"]
+    node = graph.node[target]
+    return (
+        f"the graph is cyclic: tensor '{tensor}', read by node '{node.name}' ({node.op_type}), "
+        "depends on itself; networks must be acyclic"
+    )

@@ -1,0 +1,147 @@
+"""What a network must be for this compiler to work on it; each rule refuses with a reason."""
+
+from collections.abc import Iterable, Iterator
+from typing import NoReturn
+
+import onnx
+import onnx_graphsurgeon as gs
+
+from condense_compiler.errors import InputError, UnsupportedError
+from condense_compiler.operators.fused import DOMAIN as CONDENSE_DOMAIN
+from condense_compiler.network.tensors import element_type, is_static, type_name, variables
+
+CONTROL_FLOW = {
+    "If": "its condition is only known at run time",
+    "Loop": "loops are not supported",
+    "Scan": "loops are not supported",
+}
+RANDOM = frozenset(
+    {
+        "Bernoulli",
+        "Multinomial",
+        "RandomNormal",
+        "RandomNormalLike",
+        "RandomUniform",
+        "RandomUniformLike",
+    }
+)
+_ATTRIBUTES = onnx.AttributeProto
+_UNSUPPORTED_ATTRIBUTES = {
+    _ATTRIBUTES.SPARSE_TENSOR: "a sparse tensor",
+    _ATTRIBUTES.SPARSE_TENSORS: "sparse tensors",
+    _ATTRIBUTES.TENSORS: "a list of tensors",
+    _ATTRIBUTES.GRAPHS: "a list of graphs",
+    _ATTRIBUTES.TYPE_PROTO: "a type",
+    _ATTRIBUTES.TYPE_PROTOS: "types",
+}
+_NOT_FEATURE_MAPS = frozenset({onnx.TensorProto.STRING, onnx.TensorProto.UNDEFINED})
+
+
+def check_operators(model: onnx.ModelProto) -> None:
+    """Refuse operators that nobody defines, and attributes that the graph cannot carry."""
+    versions = {entry.domain: entry.version for entry in model.opset_import}
+    defined = {(function.domain, function.name) for function in model.functions}
+    bodies = [model.graph.node, *(function.node for function in model.functions)]
+    for node in (node for nodes in bodies for node in _walk(nodes)):
+        if node.domain == "ai.onnx":
+            node.domain = ""
+        if node.domain != CONDENSE_DOMAIN and (node.domain, node.op_type) not in defined:
+            _require_schema(node, versions)
+        for attribute in node.attribute:
+            if attribute.type in _UNSUPPORTED_ATTRIBUTES:
+                raise UnsupportedError(
+                    f"{_shown(node)}: attribute '{attribute.name}' is "
+                    f"{_UNSUPPORTED_ATTRIBUTES[attribute.type]}, which is not supported"
+                )
+
+
+def _walk(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            yield from _walk(attribute.g.node)
+
+
+def _require_schema(node: onnx.NodeProto, versions: dict[str, int]) -> None:
+    try:
+        onnx.defs.get_schema(node.op_type, versions.get(node.domain, 1), node.domain)
+    except onnx.defs.SchemaError:
+        raise UnsupportedError(
+            f"{_shown(node)}: operator '{node.op_type}' of domain '{node.domain or 'ai.onnx'}' is "
+            "not known; export the model with standard operators only"
+        ) from None
+
+
+def _shown(node: onnx.NodeProto) -> str:
+    name = node.name or (node.output[0] if node.output else "")
+    return f"node '{name}' ({node.op_type})"
+
+
+def refuse_first_unknown(graph: gs.Graph) -> NoReturn:
+    """Refuse a graph for the first tensor whose type or shape is not known."""
+    _check_nodes(graph)
+    for tensor in variables(graph):
+        _check_tensor(tensor)
+    raise InputError("some shapes are not known")
+
+
+def check_network(graph: gs.Graph) -> None:
+    """Refuse what is not a static, deterministic graph of tensors."""
+    if not graph.inputs:
+        raise InputError("the model has no inputs; everything in it is constant")
+    if not graph.outputs:
+        raise InputError("the model has no outputs")
+    _check_nodes(graph)
+    for tensor in variables(graph):
+        _check_tensor(tensor)
+
+
+def _check_nodes(graph: gs.Graph) -> None:
+    for node in graph.nodes:
+        reason = _refusal(node)
+        if reason is not None:
+            raise UnsupportedError(f"node '{node.name}' ({node.op}): {reason}")
+
+
+def _refusal(node: gs.Node) -> str | None:
+    if node.domain:
+        return None
+    if node.op in CONTROL_FLOW:
+        return CONTROL_FLOW[node.op]
+    if node.op in RANDOM:
+        return "draws random numbers, so no result can be verified; remove it before exporting"
+    if _trains(node):
+        return "is in training mode; export the model in inference mode"
+    return None
+
+
+def _trains(node: gs.Node) -> bool:
+    if node.op == "BatchNormalization":
+        outputs = sum(bool(tensor.name) for tensor in node.outputs)
+        return bool(node.attrs.get("training_mode", 0)) or outputs > 1
+    if node.op == "Dropout" and len(node.inputs) > 2 and node.inputs[2].name:
+        mode = node.inputs[2]
+        return not isinstance(mode, gs.Constant) or bool(mode.values)
+    return False
+
+
+def _check_tensor(tensor: gs.Variable) -> None:
+    place = f"tensor '{tensor.name}'"
+    if tensor.inputs:
+        place += f", output of node '{tensor.inputs[0].name}' ({tensor.inputs[0].op})"
+    if tensor.type != "tensor_type":
+        kind = (tensor.type or "unknown type").removesuffix("_type").replace("_", " ")
+        raise UnsupportedError(f"{place}: is a {kind}; only tensors are supported")
+    if tensor.dtype is None:
+        raise UnsupportedError(f"{place}: its element type cannot be inferred")
+    if element_type(tensor) in _NOT_FEATURE_MAPS:
+        raise UnsupportedError(
+            f"{place}: element type {type_name(element_type(tensor))} is not supported"
+        )
+    if not is_static(tensor.shape):
+        raise UnsupportedError(
+            f"{place}: its shape depends on the values of the input; only static shapes are "
+            "supported"
+        )
+    if 0 in tensor.shape:
+        raise UnsupportedError(f"{place}: has no elements (shape {tuple(tensor.shape)})")

@@ -75,7 +75,8 @@ class NodeContext:
 
     def dtype(self, index: int = 0) -> np.dtype[Any]:
         """Return the element type of an input."""
-        return np.dtype(self.node.inputs[index].dtype)
+        dtype: np.dtype[Any] = np.dtype(self.node.inputs[index].dtype)
+        return dtype
 
 
 Builder = Callable[[NodeContext], Kernel | None]

@@ -36,7 +36,7 @@ class BoundProgram:
         """Replace `values`, (channels, pixels), by the program's output."""
         if not self.program:
             return
-        for channels, pixels in blocks(values.shape):  # type: ignore[misc]  # two axes
+        for channels, pixels in blocks(values.shape):
             operands = [o[channels] if len(o) > 1 else o for o in self.operands]
             self._run_block(values[channels, pixels], operands)
 

@@ -9,7 +9,7 @@ from condense_compiler.targets.reference.kernel import Array
 
 # Takes wide values (slots, channels, pixels), the weight of each rank, and room for one slot;
 # leaves the result in the first slot.
-Reduction = Callable[[Array, Sequence[float], Array | None], None]
+Reduction = Callable[[Array, Sequence[float], Array], None]
 
 
 def _fold(ufunc: np.ufunc) -> Reduction:

@@ -156,9 +156,10 @@ class StripedConvolution:
         if window == 1 and self.recipe.reduction in ("max", "min", "mean", "sum"):
             return flat
         slots = flat.reshape(window, len(flat) // window, -1)
-        exchanged = carve(room, "exchanged", slots[0].shape) if "exchanged" in room else None
+        exchanged = carve(room, "exchanged", slots[0].shape) if "exchanged" in room else flat[:0]
         REDUCTIONS[self.recipe.reduction](slots, self.recipe.rank_weights, exchanged)
-        return slots[0]
+        pooled: Array = slots[0]
+        return pooled
 
     def _store(
         self, part: PackedBlock, stripe: Stripe, values: Array, target: Array, room: Room

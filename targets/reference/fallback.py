@@ -9,6 +9,7 @@ from onnx.reference import ReferenceEvaluator
 from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
 
 from condense_compiler.errors import UnsupportedError
+from condense_compiler.network.tensors import element_type
 from condense_compiler.targets.reference.kernel import Array, Kernel, NodeContext
 
 
@@ -55,5 +56,5 @@ def _unique(tensors: Sequence[gs.Tensor]) -> list[gs.Tensor]:
 
 
 def _value_info(tensor: gs.Tensor) -> onnx.ValueInfoProto:
-    element = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype))
+    element = element_type(tensor)
     return onnx.helper.make_tensor_value_info(tensor.name, element, tensor.shape)

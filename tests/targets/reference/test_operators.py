@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from onnx import helper
 
-
 UNARY = [
     ("Abs", {}), ("Ceil", {}), ("Celu", {"alpha": 0.7}), ("Elu", {"alpha": 0.3}), ("Erf", {}),
     ("Exp", {}), ("Floor", {}), ("Gelu", {}), ("Gelu", {"approximate": "tanh"}),
@@ -238,8 +237,10 @@ def test_operators_off_the_main_path(compare, floats):
 
 
 def test_positions_of_maxima(compare, floats):
-    node = helper.make_node("MaxPool", ["x"], ["y", "positions"], kernel_shape=[2, 3])
-    compare(node, {"x": floats(1, 1, 5, 6)})
+    outputs, settings = ["y", "positions"], {"kernel_shape": [2, 3], "pads": [1, 0, 0, 2]}
+    compare(helper.make_node("MaxPool", ["x"], outputs, **settings), {"x": floats(2, 3, 5, 6)})
+    node = helper.make_node("MaxPool", ["x"], outputs, storage_order=1, **settings)
+    compare(node, {"x": floats(2, 3, 5, 6)})
 
 
 def test_dropout_with_mask(compare, floats):

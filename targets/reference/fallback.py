@@ -42,8 +42,8 @@ def _evaluator(context: NodeContext) -> ReferenceEvaluator:
         [_value_info(tensor) for tensor in _unique(node.inputs)],
         [_value_info(tensor) for tensor in _unique(node.outputs)],
     )
-    domain = node.domain or ""
-    imports = [onnx.helper.make_opsetid(domain, context.opset if not domain else 1)]
+    versions = {node.domain or "": 1} | {"": context.opset}
+    imports = [onnx.helper.make_opsetid(domain, version) for domain, version in versions.items()]
     model = onnx.helper.make_model(graph, opset_imports=imports)
     try:
         return ReferenceEvaluator(model)

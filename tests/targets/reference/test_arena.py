@@ -68,6 +68,16 @@ def test_overlap_of_live_maps_changes_the_result(feeds, shift_bytes):
     assert not np.allclose(actual, expected(feeds["x"]))
 
 
+def test_inputs_live_in_the_arena(feeds):
+    x, a, y = (variable(name) for name in "xay")
+    nodes = [gs.Node("Neg", "negate", {}, [x], [a]), gs.Node("Mul", "multiply", {}, [a, x], [y])]
+    graph = gs.Graph(nodes, [x], [y], opset=18, import_domains=[helper.make_opsetid("", 18)])
+    right = lower(graph, {"x": 0, "a": MAP_BYTES, "y": 0}, 2 * MAP_BYTES).run(feeds)["y"]
+    wrong = lower(graph, {"x": 0, "a": 0, "y": MAP_BYTES}, 2 * MAP_BYTES).run(feeds)["y"]
+    np.testing.assert_array_equal(right, -(feeds["x"] ** 2))
+    assert not np.allclose(wrong, right)
+
+
 def test_poison_shows_what_was_never_written(feeds):
     graph = residual_graph()
     offsets = {"x": 0, "a": MAP_BYTES, "b": 2 * MAP_BYTES, "y": 3 * MAP_BYTES}

@@ -106,7 +106,7 @@ def convolutions(draw):
     return x, (group * outputs, inputs, *kernel), attributes
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(convolutions(), st.integers(0, 1000))
 def test_any_convolution(compare, case, seed):
     x, w, attributes = case

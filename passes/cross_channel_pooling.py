@@ -12,8 +12,8 @@ from condense_compiler.network.editing import remove_nodes
 from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.operators.fused import DOMAIN, OP, ConvPool
 from condense_compiler.passes.tracing import trace
-from condense_compiler.passes.tracing.filters import merge_filters
 from condense_compiler.passes.tracing.expressions import lower
+from condense_compiler.passes.tracing.filters import merge_filters
 from condense_compiler.passes.tracing.regions import Region, fault_of, find_regions, layout_of
 from condense_compiler.passes.tracing.views import is_canonical
 from condense_compiler.rewriting.contract import PassOutcome, Refusal, Rewrite
@@ -84,7 +84,9 @@ def _fused_nodes(region: Region) -> list[gs.Node]:
     constants = {"filters": filters.weights, "bias": filters.bias}
     constants |= {f"operand{i}": values for i, values in enumerate(operands)}
     dtype = filters.weights.dtype
-    inputs = [gs.Constant(f"{name}/{key}", v.astype(dtype, copy=False)) for key, v in constants.items()]
+    inputs = [
+        gs.Constant(f"{name}/{key}", v.astype(dtype, copy=False)) for key, v in constants.items()
+    ]
     data = region.first.inputs[0]
     node = gs.Node(OP, name, recipe.to_attributes(), [data, *inputs], domain=DOMAIN)
     return [node] if is_canonical(view) else [node, *_relayout(region, node)]
@@ -104,7 +106,9 @@ def _relayout(region: Region, node: gs.Node) -> list[gs.Node]:
     node.outputs = [result]
     nodes: list[gs.Node] = []
 
-    def append(op: str, shape: Sequence[int], *constants: gs.Constant, **attributes: object) -> None:
+    def append(
+        op: str, shape: Sequence[int], *constants: gs.Constant, **attributes: object
+    ) -> None:
         nonlocal result
         step = gs.Node(op, f"{node.name}/{op}{len(nodes)}", attributes, [result, *constants])
         result = gs.Variable(f"{step.name}/result", region.output.dtype, tuple(shape))

@@ -1,5 +1,6 @@
 """Folds mean and sum pooling into the filters where nothing non-linear stands in between."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -10,7 +11,10 @@ from condense_compiler.network import Network
 from condense_compiler.operators.fused import ConvPool, is_conv_pool
 from condense_compiler.rewriting.contract import PassOutcome, Rewrite
 
-_SCALE = {"mean": lambda window: 1.0 / window, "sum": lambda _window: 1.0}
+_SCALE: Mapping[str, Callable[[int], float]] = {
+    "mean": lambda window: 1.0 / window,
+    "sum": lambda _window: 1.0,
+}
 
 
 @dataclass(frozen=True)

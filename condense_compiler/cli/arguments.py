@@ -35,8 +35,10 @@ def parse_bytes(option: str, text: str | None) -> int | None:
     match = _SIZE.fullmatch(text.strip())
     if match is None or match[2].lower() not in _UNITS:
         raise InputError(f"{option} {text!r} is not a size; write bytes, or 512KiB, 1.5MB, ...")
-    return int(float(match[1]) * _UNITS[match[2].lower()]) if "." in match[1] else (
-        int(match[1]) * _UNITS[match[2].lower()]
+    return (
+        int(float(match[1]) * _UNITS[match[2].lower()])
+        if "." in match[1]
+        else (int(match[1]) * _UNITS[match[2].lower()])
     )
 
 

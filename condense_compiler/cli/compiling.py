@@ -18,14 +18,17 @@ Model = Annotated[Path, typer.Argument(help="ONNX file.", show_default=False)]
 Dims = Annotated[
     list[str],
     typer.Option(
-        "--dim", metavar="NAME=N", help="Size of a symbolic dimension; may be repeated.",
+        "--dim",
+        metavar="NAME=N",
+        help="Size of a symbolic dimension; may be repeated.",
         show_default=False,
     ),
 ]
 Passes = Annotated[
     str | None,
     typer.Option(
-        metavar="A,B", help="Passes to run, in order, instead of the default ones; '' runs none.",
+        metavar="A,B",
+        help="Passes to run, in order, instead of the default ones; '' runs none.",
         show_default=False,
     ),
 ]

@@ -20,9 +20,7 @@ def plan_command(
     model: Annotated[Path | None, typer.Argument(help="ONNX file.", show_default=False)] = None,
     buffers: Annotated[
         Path | None,
-        typer.Option(
-            help="CSV with columns id,lower,upper,size[,alignment].", show_default=False
-        ),
+        typer.Option(help="CSV with columns id,lower,upper,size[,alignment].", show_default=False),
     ] = None,
     capacity: Annotated[
         str | None, typer.Option(help="Does it fit this size?", show_default=False)

@@ -24,8 +24,9 @@ def run_command(
     folder: Folder,
     inputs: Annotated[
         list[str],
-        typer.Option("--input", metavar="NAME=X.npy", help="Input; may be repeated.",
-                     show_default=False),
+        typer.Option(
+            "--input", metavar="NAME=X.npy", help="Input; may be repeated.", show_default=False
+        ),
     ] = [],  # noqa: B006 - typer wants a list, and nothing changes it
     output: Annotated[
         Path | None, typer.Option(help="File for the outputs, .npz.", show_default=False)

@@ -22,13 +22,13 @@ from condense_compiler.network.external_data import (
     resolve_external_data,
 )
 from condense_compiler.network.folding import fold
-from condense_compiler.operators.fused import DOMAIN as CONDENSE_DOMAIN
 from condense_compiler.network.network import Network
 from condense_compiler.network.ordering import sort_nodes
 from condense_compiler.network.reading import first_line, read_model
 from condense_compiler.network.shapes import all_static, annotate, infer_shapes
 from condense_compiler.network.silence import quiet_libraries
 from condense_compiler.network.weights import Skeleton, set_weights_aside
+from condense_compiler.operators.fused import DOMAIN as CONDENSE_DOMAIN
 
 
 def load_network(

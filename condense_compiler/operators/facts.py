@@ -26,11 +26,11 @@ class OperatorFacts:
 
 def _convolution_macs(node: gs.Node) -> int:
     filters = node.inputs[1].shape
-    return math.prod(node.outputs[0].shape) * math.prod(filters[1:])
+    return int(math.prod(node.outputs[0].shape) * math.prod(filters[1:]))
 
 
 def _transposed_convolution_macs(node: gs.Node) -> int:
-    return math.prod(node.inputs[0].shape) * math.prod(node.inputs[1].shape[1:])
+    return int(math.prod(node.inputs[0].shape) * math.prod(node.inputs[1].shape[1:]))
 
 
 def _conv_pool_macs(node: gs.Node) -> int:

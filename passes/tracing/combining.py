@@ -26,9 +26,7 @@ def combine(views: Sequence[View]) -> list[View] | None:
         return None
     nodes = reduce(frozenset.union, (view.nodes for view in views))
     fault = next((view.fault for view in views if view.fault is not None), None)
-    return [
-        replace(view, before=before, after=after, nodes=nodes, fault=fault) for view in views
-    ]
+    return [replace(view, before=before, after=after, nodes=nodes, fault=fault) for view in views]
 
 
 def _unify_all(expressions: Sequence[Expression]) -> Expression | None:
@@ -55,7 +53,9 @@ def join_members(views: Sequence[View], reduction: str) -> View | None:
     if wide is None or any(view.after != wide[0].after for view in views):
         return None
     first = wide[0]
-    if any((v.dims, v.channels.shape[:-1]) != (first.dims, first.channels.shape[:-1]) for v in wide):
+    if any(
+        (v.dims, v.channels.shape[:-1]) != (first.dims, first.channels.shape[:-1]) for v in wide
+    ):
         return None
     channels = np.concatenate([view.channels for view in wide], axis=-1)
     return replace(first, channels=channels, reduction=reduction)

@@ -52,7 +52,9 @@ def find_regions(network: Network, views: Mapping[str, View]) -> list[list[Regio
             continue
         numbers = sorted(positions[node] for node in view.nodes)
         nodes = tuple(network.graph.nodes[number] for number in numbers)
-        convolutions = {n: node for n, node in zip(numbers, nodes, strict=True) if node.op == "Conv"}
+        convolutions = {
+            n: node for n, node in zip(numbers, nodes, strict=True) if node.op == "Conv"
+        }
         region = Region(tensors[name], view, nodes, convolutions)
         by_convolution[region.first.name].append(region)
     return [

@@ -104,7 +104,7 @@ class View:
     @property
     def window(self) -> int:
         """Number of channels that become one."""
-        return self.channels.shape[-1]
+        return int(self.channels.shape[-1])
 
     @property
     def is_wide(self) -> bool:
@@ -166,9 +166,7 @@ def is_canonical(view: View) -> bool:
     rest = [axis for dim in (view.dims[0], *view.dims[2:]) for axis in dim]
     numbers = [axis.number for axis in rest if axis.kind == "pixel"]
     return (
-        is_channel_only(view.dims[1])
-        and len(numbers) == len(rest)
-        and numbers == sorted(numbers)
+        is_channel_only(view.dims[1]) and len(numbers) == len(rest) and numbers == sorted(numbers)
     )
 
 

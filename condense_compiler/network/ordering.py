@@ -1,11 +1,10 @@
 """Order of the nodes of an ONNX graph: each must come after what it reads."""
 
-from collections.abc import Iterator
-
 import networkx as nx
 import onnx
 
 from condense_compiler.errors import InputError
+from condense_compiler.network.traversal import reads
 
 
 def sort_nodes(graph: onnx.GraphProto) -> None:
@@ -32,22 +31,6 @@ def sort_nodes(graph: onnx.GraphProto) -> None:
     nodes = [onnx.NodeProto.FromString(graph.node[i].SerializeToString()) for i in order]
     del graph.node[:]
     graph.node.extend(nodes)
-
-
-def reads(node: onnx.NodeProto) -> Iterator[str]:
-    """Yield the tensors that a node reads, those read by its subgraphs from outside included."""
-    yield from (name for name in node.input if name)
-    for attribute in node.attribute:
-        for subgraph in (attribute.g, *attribute.graphs):
-            yield from _reads_from_outside(subgraph)
-
-
-def _reads_from_outside(graph: onnx.GraphProto) -> Iterator[str]:
-    own = {value.name for value in graph.input} | {value.name for value in graph.initializer}
-    own |= {name for node in graph.node for name in node.output}
-    for node in graph.node:
-        yield from (name for name in reads(node) if name not in own)
-    yield from (value.name for value in graph.output if value.name not in own)
 
 
 def _is_sorted(graph: onnx.GraphProto, known: set[str]) -> bool:

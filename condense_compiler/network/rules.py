@@ -1,6 +1,5 @@
 """What a network must be for this compiler to work on it; each rule refuses with a reason."""
 
-from collections.abc import Iterable, Iterator
 from typing import NoReturn
 
 import onnx
@@ -9,6 +8,7 @@ import onnx_graphsurgeon as gs
 from condense_compiler.errors import InputError, UnsupportedError
 from condense_compiler.network.functions import CONDENSE_DOMAIN
 from condense_compiler.network.tensors import element_type, is_static, type_name, variables
+from condense_compiler.network.traversal import all_nodes
 
 CONTROL_FLOW = {
     "If": "its condition is only known at run time",
@@ -41,8 +41,7 @@ def check_operators(model: onnx.ModelProto) -> None:
     """Refuse operators that nobody defines, and attributes that the graph cannot carry."""
     versions = {entry.domain: entry.version for entry in model.opset_import}
     defined = {(function.domain, function.name) for function in model.functions}
-    bodies = [model.graph.node, *(function.node for function in model.functions)]
-    for node in (node for nodes in bodies for node in _walk(nodes)):
+    for node in all_nodes(model):
         if node.domain == "ai.onnx":
             node.domain = ""
         if node.domain != CONDENSE_DOMAIN and (node.domain, node.op_type) not in defined:
@@ -53,13 +52,6 @@ def check_operators(model: onnx.ModelProto) -> None:
                     f"{_shown(node)}: attribute '{attribute.name}' is "
                     f"{_UNSUPPORTED_ATTRIBUTES[attribute.type]}, which is not supported"
                 )
-
-
-def _walk(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
-    for node in nodes:
-        yield node
-        for attribute in node.attribute:
-            yield from _walk(attribute.g.node)
 
 
 def _require_schema(node: onnx.NodeProto, versions: dict[str, int]) -> None:
@@ -140,7 +132,7 @@ def _check_tensor(tensor: gs.Variable) -> None:
         )
     if not is_static(tensor.shape):
         raise UnsupportedError(
-            f"{place}: its shape depends on the values of the input; only static shapes are "
+            f"{place}: its shape is not known before the network runs; only static shapes are "
             "supported"
         )
     if 0 in tensor.shape:

@@ -1,8 +1,10 @@
 """What the ONNX package itself says about a model, in one line."""
 
 import math
+from collections.abc import Iterator
 
 import onnx
+from google.protobuf.message import Message
 from onnx.external_data_helper import uses_external_data
 
 from condense_compiler.errors import InputError, UnsupportedError
@@ -13,7 +15,9 @@ from condense_compiler.network.traversal import main_tensors, nested_tensors
 
 OLDEST_OPSET = 7  # earlier operators broadcast by other rules
 OLDEST_IR_VERSION = 3  # the first with operator sets
-_ELEMENT_TYPES = frozenset(onnx.TensorProto.DataType.values()) - {onnx.TensorProto.UNDEFINED}
+NOT_TEXT = "a name in it is not text; the file is damaged: export or copy it again"
+_DAMAGED = "the file is damaged: export or copy it again"
+_TYPES = frozenset(onnx.TensorProto.DataType.values())
 _COMPLEX = frozenset({onnx.TensorProto.COMPLEX64, onnx.TensorProto.COMPLEX128})
 
 
@@ -68,7 +72,7 @@ def check_tensors(model: onnx.ModelProto) -> None:
 
 
 def _check_tensor(name: str, tensor: onnx.TensorProto) -> None:
-    if tensor.data_type not in _ELEMENT_TYPES:
+    if tensor.data_type not in _TYPES - {onnx.TensorProto.UNDEFINED}:
         raise InputError(f"constant '{name}' has no known element type ({tensor.data_type})")
     if min(tensor.dims, default=0) < 0:
         raise InputError(f"constant '{name}' has a negative size: {list(tensor.dims)}")
@@ -94,6 +98,26 @@ def _stored_and_expected(tensor: onnx.TensorProto) -> tuple[int, int]:
     if tensor.data_type in PACKED_BITS:
         expected = bytes_of(tensor.data_type, tensor.dims)
     return len(values), expected
+
+
+def check_fields(skeleton: onnx.ModelProto) -> None:
+    """Refuse damage that libraries trip over: names that are not text, types that do not exist."""
+    for message in _messages(skeleton):
+        for field, value in message.ListFields():
+            # Protobuf gives the bytes where a name does not decode.
+            texts = value if field.is_repeated else [value]
+            if field.type == field.TYPE_STRING and any(isinstance(t, bytes) for t in texts):
+                raise InputError(NOT_TEXT)
+        if isinstance(message, onnx.TypeProto.Tensor) and message.elem_type not in _TYPES:
+            raise InputError(f"element type {message.elem_type} does not exist; {_DAMAGED}")
+
+
+def _messages(message: Message) -> Iterator[Message]:
+    yield message
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_MESSAGE:
+            for inner in value if field.is_repeated else [value]:
+                yield from _messages(inner)
 
 
 def check_model(skeleton: onnx.ModelProto) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 import onnx_graphsurgeon as gs
 
+from condense_compiler.errors import InputError
+
 
 def inline_conditionals(graph: gs.Graph) -> bool:
     """Replace, in place, every `If` with a constant condition by its branch.
@@ -25,6 +27,11 @@ def _has_known_condition(node: gs.Node) -> bool:
 def _inline(graph: gs.Graph, node: gs.Node) -> None:
     taken = bool(node.inputs[0].values.reshape(-1)[0])
     branch = node.attrs["then_branch" if taken else "else_branch"]
+    if len(branch.outputs) != len(node.outputs):
+        raise InputError(
+            f"node '{node.name}' (If) has {len(node.outputs)} outputs, but the branch taken has "
+            f"{len(branch.outputs)}; export the model again"
+        )
     _rename_apart(branch, graph.tensors())
     # An Identity per output is right even where a branch returns a tensor of the outer graph, a
     # constant, or the same tensor twice.

@@ -9,7 +9,13 @@ from onnx.inliner import inline_selected_functions
 
 from condense_compiler.errors import InputError
 from condense_compiler.network import rules
-from condense_compiler.network.checking import check_model, check_tensors, check_versions
+from condense_compiler.network.checking import (
+    NOT_TEXT,
+    check_fields,
+    check_model,
+    check_tensors,
+    check_versions,
+)
 from condense_compiler.network.cleaning import drop_unused_outputs, name_nodes
 from condense_compiler.network.conditionals import inline_conditionals
 from condense_compiler.network.dimensions import fix_dimensions
@@ -56,7 +62,7 @@ def load_network(
     except InputError as error:
         raise type(error)(f"{shown}: {_one_line(error)}") from None
     except UnicodeDecodeError:
-        raise InputError(f"{shown}: damaged: a name in it is not text; copy it again") from None
+        raise InputError(f"{shown}: {NOT_TEXT}") from None
 
 
 def _load(model: onnx.ModelProto, folder: Path | None, dims: Mapping[str, int]) -> gs.Graph:
@@ -64,6 +70,7 @@ def _load(model: onnx.ModelProto, folder: Path | None, dims: Mapping[str, int]) 
     check_tensors(model)
     extents = resolve_external_data(model, folder)
     skeleton, weights = set_weights_aside(model)
+    check_fields(skeleton)
     rules.check_operators(skeleton)
     fix_dimensions(skeleton.graph, dims, weights.keys())
     sort_nodes(skeleton.graph)

@@ -4,7 +4,7 @@ import networkx as nx
 import onnx
 
 from condense_compiler.errors import InputError
-from condense_compiler.network.traversal import reads
+from condense_compiler.network.traversal import reads, shown
 
 
 def sort_nodes(graph: onnx.GraphProto) -> None:
@@ -47,7 +47,7 @@ def _refuse_dangling(graph: onnx.GraphProto, known: set[str]) -> None:
         for name in reads(node):
             if name not in known:
                 raise InputError(
-                    f"node '{node.name}' ({node.op_type}) reads tensor '{name}', which is neither "
+                    f"{shown(node)} reads tensor '{name}', which is neither "
                     "an input, an initializer, nor the output of any node; export the model again"
                 )
 
@@ -56,8 +56,7 @@ def _describe_cycle(graph: onnx.GraphProto, dependencies: "nx.DiGraph[int]") -> 
     cycle = nx.find_cycle(dependencies)
     source, target = cycle[0][0], cycle[0][1]
     tensor = dependencies.edges[source, target]["tensor"]
-    node = graph.node[target]
     return (
-        f"the graph is cyclic: tensor '{tensor}', read by node '{node.name}' ({node.op_type}), "
+        f"the graph is cyclic: tensor '{tensor}', read by {shown(graph.node[target])}, "
         "depends on itself; networks must be acyclic"
     )

@@ -8,7 +8,7 @@ import onnx_graphsurgeon as gs
 from condense_compiler.errors import InputError, UnsupportedError
 from condense_compiler.network.functions import CONDENSE_DOMAIN
 from condense_compiler.network.tensors import element_type, is_static, type_name, variables
-from condense_compiler.network.traversal import all_nodes
+from condense_compiler.network.traversal import all_nodes, shown
 
 CONTROL_FLOW = {
     "If": "its condition is only known at run time",
@@ -49,7 +49,7 @@ def check_operators(model: onnx.ModelProto) -> None:
         for attribute in node.attribute:
             if attribute.type in _UNSUPPORTED_ATTRIBUTES:
                 raise UnsupportedError(
-                    f"{_shown(node)}: attribute '{attribute.name}' is "
+                    f"{shown(node)}: attribute '{attribute.name}' is "
                     f"{_UNSUPPORTED_ATTRIBUTES[attribute.type]}, which is not supported"
                 )
 
@@ -59,14 +59,9 @@ def _require_schema(node: onnx.NodeProto, versions: dict[str, int]) -> None:
         onnx.defs.get_schema(node.op_type, versions.get(node.domain, 1), node.domain)
     except onnx.defs.SchemaError:
         raise UnsupportedError(
-            f"{_shown(node)}: operator '{node.op_type}' of domain '{node.domain or 'ai.onnx'}' is "
+            f"{shown(node)}: operator '{node.op_type}' of domain '{node.domain or 'ai.onnx'}' is "
             "not known; export the model with standard operators only"
         ) from None
-
-
-def _shown(node: onnx.NodeProto) -> str:
-    name = node.name or (node.output[0] if node.output else "")
-    return f"node '{name}' ({node.op_type})"
 
 
 def refuse_first_unknown(graph: gs.Graph) -> NoReturn:

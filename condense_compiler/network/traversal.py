@@ -12,6 +12,11 @@ def all_nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
         yield from _nodes(function.node)
 
 
+def shown(node: onnx.NodeProto) -> str:
+    """Return what messages call a node: by its name, else by its first output."""
+    return f"node '{node.name or next(iter(node.output), '')}' ({node.op_type})"
+
+
 def main_tensors(graph: onnx.GraphProto) -> Iterator[tuple[str, onnx.TensorProto]]:
     """Yield the constants of the main graph with the names that nodes read them by."""
     for tensor in graph.initializer:

@@ -32,6 +32,15 @@ def drop_unused_outputs(graph: gs.Graph) -> None:
             _drop_unused_outputs(node, kept)
 
 
+def detach_strangers(graph: gs.Graph) -> None:
+    """Make tensors forget readers that are not in the graph, like those in branches not taken."""
+    own = {id(node) for node in graph.nodes}
+    for tensor in graph.tensors().values():
+        for reader in list(tensor.outputs):
+            if id(reader) not in own:
+                reader.inputs.clear()
+
+
 def _drop_unused_outputs(node: gs.Node, kept: set[int]) -> None:
     if not onnx.defs.has(node.op, node.domain or ""):
         return

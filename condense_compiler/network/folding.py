@@ -38,6 +38,7 @@ def fold(graph: gs.Graph) -> bool:
             if tensor.name:
                 tensor.to_constant(value)
         node.outputs.clear()
+        node.inputs.clear()  # or it would still count as a reader
         changed = True
     if changed:
         graph.nodes = [node for node in graph.nodes if node.outputs]

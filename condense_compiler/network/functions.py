@@ -3,7 +3,8 @@
 import onnx
 import onnx_graphsurgeon as gs
 
-CONDENSE_DOMAIN = "condense"
+from condense_compiler.operators.function_body import function_of
+from condense_compiler.operators.fused import DOMAIN as CONDENSE_DOMAIN
 
 
 def attach_functions(model: onnx.ModelProto, graph: gs.Graph) -> None:
@@ -14,3 +15,11 @@ def attach_functions(model: onnx.ModelProto, graph: gs.Graph) -> None:
             the functions, and nodes get the overload that selects among them.
         graph: The graph it was made from.
     """
+    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    functions: dict[str, onnx.FunctionProto] = {}
+    for exported, node in zip(model.graph.node, graph.nodes, strict=True):
+        if node.domain == CONDENSE_DOMAIN:
+            function = function_of(node, opset)
+            exported.overload = function.overload
+            functions[function.overload] = function
+    model.functions.extend(functions.values())

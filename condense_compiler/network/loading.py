@@ -16,13 +16,12 @@ from condense_compiler.network.checking import (
     check_tensors,
     check_versions,
 )
-from condense_compiler.network.cleaning import drop_unused_outputs, name_nodes
+from condense_compiler.network.cleaning import detach_strangers, drop_unused_outputs, name_nodes
 from condense_compiler.network.conditionals import inline_conditionals
 from condense_compiler.network.dimensions import fix_dimensions
 from condense_compiler.network.export import export_graph, skeleton_tensor
 from condense_compiler.network.external_data import resolve_external_data
 from condense_compiler.network.folding import fold
-from condense_compiler.network.functions import CONDENSE_DOMAIN
 from condense_compiler.network.importing import import_graph, unify_values
 from condense_compiler.network.network import Network
 from condense_compiler.network.ordering import sort_nodes
@@ -30,6 +29,7 @@ from condense_compiler.network.reading import first_line, read_model
 from condense_compiler.network.shapes import all_static, annotate, infer_shapes
 from condense_compiler.network.silence import quiet_libraries
 from condense_compiler.network.weights import set_weights_aside
+from condense_compiler.operators.fused import DOMAIN as CONDENSE_DOMAIN
 
 
 def load_network(
@@ -82,6 +82,7 @@ def _load(model: onnx.ModelProto, folder: Path | None, dims: Mapping[str, int]) 
     name_nodes(graph)
     _make_static(graph, skeleton)
     graph.cleanup()
+    detach_strangers(graph)
     name_nodes(graph)
     unify_values(graph)
     rules.check_network(graph)

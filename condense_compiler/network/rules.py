@@ -6,9 +6,9 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import InputError, UnsupportedError
-from condense_compiler.network.functions import CONDENSE_DOMAIN
 from condense_compiler.network.tensors import element_type, is_static, type_name, variables
 from condense_compiler.network.traversal import all_nodes, shown
+from condense_compiler.operators.fused import DOMAIN as CONDENSE_DOMAIN
 
 CONTROL_FLOW = {
     "If": "its condition is only known at run time",

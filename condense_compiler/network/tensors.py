@@ -47,6 +47,12 @@ def tensor_bytes(tensor: gs.Tensor) -> int:
     return bytes_of(element_type(tensor), tensor.shape)
 
 
+def type_alignment(tensor: gs.Tensor) -> int:
+    """Return the multiple of bytes at which a tensor's elements can be addressed directly."""
+    data_type = element_type(tensor)
+    return 1 if data_type in PACKED_BITS else bytes_of(data_type, ())
+
+
 def is_static(shape: Any) -> bool:
     """Tell whether a shape is known and made of integers alone."""
     return shape is not None and all(isinstance(d, int | np.integer) and d >= 0 for d in shape)

@@ -81,4 +81,5 @@ def _large_constant(node: onnx.NodeProto) -> onnx.TensorProto | None:
     attribute = node.attribute[0]
     if attribute.name != "value" or len(node.output) != 1 or _stays(attribute.t):
         return None
-    return attribute.t
+    value: onnx.TensorProto = attribute.t
+    return value

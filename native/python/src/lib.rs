@@ -1,7 +1,12 @@
 //! The Python module `condense_compiler._native`: thin bindings, no logic of its own.
 
+mod planning;
+
 use pyo3::prelude::*;
 
 /// Native parts of the compiler.
 #[pymodule(gil_used = false)]
-mod _native {}
+mod _native {
+    #[pymodule_export]
+    use crate::planning::plan;
+}

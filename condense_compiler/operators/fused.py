@@ -1,0 +1,164 @@
+"""The operator `condense::ConvPool`: a convolution whose wide maps are pooled before being stored.
+
+Inputs: X (batch, channels, pixels...), W (wide channels, channels / group, kernel...), B (wide
+channels) or empty, then the operands of `before` and `after`, each (channels, 1...) so that it
+broadcasts. Output: (batch, wide channels / window, pixels...).
+
+In order, at each pixel: convolution, `before`, `reduction` of each group of `window` wide
+channels to one, `after`, and if `spatial` is given a spatial max-pooling.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import onnx_graphsurgeon as gs
+
+from condense_compiler.operators.elementwise import Program, parse
+
+DOMAIN = "condense"
+OP = "ConvPool"
+FIRST_OPERAND = 3  # behind data, filters and bias
+
+Operand = npt.NDArray[np.floating]
+
+REDUCTIONS = ("max", "min", "mean", "sum", "l2", "ordinal")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How a convolution or a spatial pooling walks over the pixels, as in ONNX.
+
+    Attributes:
+        kernel_shape: Size along each spatial axis.
+        strides: Step along each spatial axis.
+        pads: All beginnings, then all ends.
+        dilations: Distance of taps along each spatial axis.
+        ceil_mode: Keep a last, incomplete position (pooling alone).
+    """
+
+    kernel_shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    pads: tuple[int, ...]
+    dilations: tuple[int, ...]
+    ceil_mode: bool = False
+
+    def output_shape(self, pixels: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the number of positions along each spatial axis (ONNX Conv and MaxPool)."""
+        return tuple(self._positions(axis, size) for axis, size in enumerate(pixels))
+
+    def _positions(self, axis: int, size: int) -> int:
+        rank = len(self.kernel_shape)
+        before, after = self.pads[axis], self.pads[axis + rank]
+        reach = self.dilations[axis] * (self.kernel_shape[axis] - 1) + 1
+        stride = self.strides[axis]
+        free = size + before + after - reach
+        count = (free + stride - 1 if self.ceil_mode else free) // stride + 1
+        # A position that would start in the padding behind the map is dropped (ONNX, PyTorch).
+        if self.ceil_mode and (count - 1) * stride >= size + before:
+            count -= 1
+        return count
+
+
+@dataclass(frozen=True, slots=True)
+class ConvPool:
+    """The recipe that a kernel needs; everything but the tensors.
+
+    Attributes:
+        convolution: Window of the convolution.
+        group: Groups of the convolution, as in ONNX.
+        reduction: One of `REDUCTIONS`.
+        window: Wide channels that are reduced to one.
+        members: Wide channel of each slot, `window` slots for each output channel; empty where
+            the channels of a group are consecutive, which is the canonical form.
+        rank_weights: For `ordinal`: weight of the largest, second largest, ... of a group.
+        before: Element-wise program between convolution and reduction.
+        after: Element-wise program behind the reduction; its operands follow those of `before`,
+            and its numbering of operands starts again at `$0`.
+        spatial: Window of the max-pooling behind, if there is one.
+    """
+
+    convolution: Window
+    group: int
+    reduction: str
+    window: int
+    members: tuple[int, ...] = ()
+    rank_weights: tuple[float, ...] = ()
+    before: Program = field(default_factory=Program)
+    after: Program = field(default_factory=Program)
+    spatial: Window | None = None
+
+    def to_attributes(self) -> dict[str, Any]:
+        """Return the ONNX attributes of the node."""
+        attributes: dict[str, Any] = {
+            "kernel_shape": list(self.convolution.kernel_shape),
+            "strides": list(self.convolution.strides),
+            "pads": list(self.convolution.pads),
+            "dilations": list(self.convolution.dilations),
+            "group": self.group,
+            "reduction": self.reduction,
+            "window": self.window,
+        }
+        optional = {
+            "members": list(self.members),
+            "rank_weights": list(self.rank_weights),
+            "before": self.before.lines(),
+            "after": self.after.lines(),
+        }
+        attributes |= {name: value for name, value in optional.items() if value}
+        if self.spatial is not None:
+            attributes |= {
+                "pool_kernel_shape": list(self.spatial.kernel_shape),
+                "pool_strides": list(self.spatial.strides),
+                "pool_pads": list(self.spatial.pads),
+                "pool_dilations": list(self.spatial.dilations),
+                "pool_ceil_mode": int(self.spatial.ceil_mode),
+            }
+        return attributes
+
+    @classmethod
+    def from_attributes(cls, attributes: Mapping[str, Any]) -> Self:
+        """Read the recipe back from a node's attributes."""
+        return cls(
+            convolution=_window(attributes, ""),
+            group=attributes["group"],
+            reduction=attributes["reduction"],
+            window=attributes["window"],
+            members=tuple(attributes.get("members", ())),
+            rank_weights=tuple(attributes.get("rank_weights", ())),
+            before=parse(attributes.get("before", ())),
+            after=parse(attributes.get("after", ())),
+            spatial=_window(attributes, "pool_") if "pool_kernel_shape" in attributes else None,
+        )
+
+
+def is_conv_pool(node: gs.Node) -> bool:
+    """Tell whether a node is a `condense::ConvPool`."""
+    return bool(node.domain == DOMAIN and node.op == OP)
+
+
+def operands_of(node: gs.Node, recipe: ConvPool) -> tuple[list[Operand], list[Operand]]:
+    """Return the operands of `before` and those of `after`."""
+    values = [tensor.values for tensor in node.inputs[FIRST_OPERAND:]]
+    count = recipe.before.operand_count()
+    return values[:count], values[count:]
+
+
+def set_recipe(node: gs.Node, recipe: ConvPool, operands: Sequence[Operand]) -> None:
+    """Give a node another recipe, and the operands of its two programs."""
+    node.attrs = recipe.to_attributes()
+    names = [f"{node.name}/operand{index}" for index in range(len(operands))]
+    constants = [gs.Constant(n, values) for n, values in zip(names, operands, strict=True)]
+    node.inputs = [*node.inputs[:FIRST_OPERAND], *constants]
+
+
+def _window(attributes: Mapping[str, Any], prefix: str) -> Window:
+    return Window(
+        kernel_shape=tuple(attributes[f"{prefix}kernel_shape"]),
+        strides=tuple(attributes[f"{prefix}strides"]),
+        pads=tuple(attributes[f"{prefix}pads"]),
+        dilations=tuple(attributes[f"{prefix}dilations"]),
+        ceil_mode=bool(attributes.get(f"{prefix}ceil_mode", 0)),
+    )

@@ -1,0 +1,232 @@
+//! The problem as the algorithms see it: time cut into the few sections that matter.
+
+use crate::problem::{Buffer, ProblemError, check};
+
+/// A half-open range of sections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// First section inside.
+    pub first: u32,
+    /// First section after.
+    pub end: u32,
+}
+
+impl Span {
+    /// Tells whether the two ranges have a section in common.
+    #[must_use]
+    pub const fn overlaps(self, other: Self) -> bool {
+        self.first < other.end && other.first < self.end
+    }
+
+    /// Returns the range as indices.
+    #[must_use]
+    pub const fn indices(self) -> std::ops::Range<usize> {
+        self.first as usize..self.end as usize
+    }
+
+    /// Returns the number of sections.
+    #[must_use]
+    pub const fn len(self) -> u32 {
+        self.end - self.first
+    }
+}
+
+/// A buffer with a size above zero; its number is its position in [`Instance::items`].
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// From the first to the last section in which it is alive, gaps included.
+    pub hull: Span,
+    /// Bytes.
+    pub size: i64,
+    /// Bytes that it takes from the others: the size, rounded up to the unit of all offsets.
+    pub extent: i64,
+    /// The offset is a multiple of this.
+    pub alignment: i64,
+    /// The offset, where it is fixed.
+    pub pinned: Option<i64>,
+    /// The sections in which it is alive, only where the lifetime has gaps.
+    gapped: Option<Box<[Span]>>,
+}
+
+impl Item {
+    /// Returns the sections in which the buffer is alive, in rising order.
+    #[must_use]
+    pub fn spans(&self) -> &[Span] {
+        self.gapped.as_deref().unwrap_or(std::slice::from_ref(&self.hull))
+    }
+
+    /// Tells whether both are alive in some section.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        if !self.hull.overlaps(other.hull) {
+            return false;
+        }
+        if self.gapped.is_none() && other.gapped.is_none() {
+            return true;
+        }
+        self.spans().iter().any(|a| other.spans().iter().any(|b| a.overlaps(*b)))
+    }
+
+    /// Returns the least offset that the alignment allows at or above `height`.
+    #[must_use]
+    pub const fn align(&self, height: i64) -> i64 {
+        align_up(height, self.alignment)
+    }
+}
+
+/// Returns the least multiple of `alignment` at or above `value` (both not negative).
+#[must_use]
+pub const fn align_up(value: i64, alignment: i64) -> i64 {
+    if alignment == 1 {
+        return value;
+    }
+    match value % alignment {
+        0 => value,
+        rest => value + (alignment - rest),
+    }
+}
+
+/// Buffers over sections.
+///
+/// A section stands for a maximal set of buffers alive at one step: where the same or more
+/// buffers are alive at a neighbouring step, the step adds nothing. There are at most as many
+/// sections as buffers, whatever the lengths of the lifetimes.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// The buffers to place.
+    pub items: Vec<Item>,
+    /// For each item, its position in the input.
+    pub sources: Vec<u32>,
+    /// Sum of the extents alive in each section.
+    pub load: Vec<i64>,
+    /// No arena can be smaller.
+    pub lower_bound: i64,
+}
+
+impl Instance {
+    /// Checks the buffers and cuts time into sections.
+    ///
+    /// # Errors
+    ///
+    /// Returns what makes the input unusable.
+    pub fn new(buffers: &[Buffer]) -> Result<Self, ProblemError> {
+        check(buffers)?;
+        let sources: Vec<u32> =
+            (0..).zip(buffers).filter(|(_, b)| b.size > 0).map(|(i, _)| i).collect();
+        let unit = common_unit(sources.iter().map(|&i| &buffers[i as usize]));
+        let (spans, sections) = sections(buffers, &sources);
+        let mut next = 0;
+        let mut items = Vec::with_capacity(sources.len());
+        for &source in &sources {
+            let buffer = &buffers[source as usize];
+            let count = buffer.active().count();
+            let alive = merge_touching(&spans[next..next + count]);
+            next += count;
+            items.push(Item {
+                hull: Span { first: alive[0].first, end: alive[alive.len() - 1].end },
+                size: buffer.size,
+                extent: align_up(buffer.size, unit),
+                alignment: buffer.alignment,
+                pinned: buffer.pinned,
+                gapped: (alive.len() > 1).then(|| alive.into_boxed_slice()),
+            });
+        }
+        Ok(Self::from_items(items, sources, sections))
+    }
+
+    /// Returns the instance of some items, whose sections need not be renumbered.
+    #[must_use]
+    pub fn from_items(items: Vec<Item>, sources: Vec<u32>, sections: usize) -> Self {
+        let load = load(&items, sections, |item| item.extent);
+        let lower_bound = lower_bound(&items, &load);
+        Self { items, sources, load, lower_bound }
+    }
+
+    /// Returns the smallest arena for the given offsets.
+    #[must_use]
+    pub fn arena(&self, offsets: &[i64]) -> i64 {
+        self.items.iter().zip(offsets).map(|(item, offset)| offset + item.size).max().unwrap_or(0)
+    }
+}
+
+/// Returns the greatest number that divides every offset.
+fn common_unit<'a>(buffers: impl Iterator<Item = &'a Buffer>) -> i64 {
+    let unit = buffers.fold(0, |unit, buffer| gcd(unit, buffer.pinned.unwrap_or(buffer.alignment)));
+    unit.max(1)
+}
+
+const fn gcd(mut a: i64, mut b: i64) -> i64 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+/// Numbers the sections and returns those of every active part, in the order of `sources`.
+fn sections(buffers: &[Buffer], sources: &[u32]) -> (Vec<Span>, usize) {
+    let mut spans: Vec<Span> = Vec::with_capacity(sources.len());
+    let mut events: Vec<(i64, bool, u32)> = Vec::with_capacity(2 * sources.len());
+    for &source in sources {
+        for active in buffers[source as usize].active() {
+            let part = u32::try_from(spans.len()).unwrap_or(u32::MAX);
+            spans.push(Span { first: 0, end: 0 });
+            events.push((active.upper, false, part));
+            events.push((active.lower, true, part));
+        }
+    }
+    events.sort_unstable();
+    let mut sections = 0;
+    let mut ended = true;
+    for (_, starts, part) in events {
+        if starts && ended {
+            sections += 1;
+        }
+        ended = !starts;
+        let span = &mut spans[part as usize];
+        if starts {
+            span.first = sections - 1;
+        } else {
+            span.end = sections;
+        }
+    }
+    (spans, sections as usize)
+}
+
+fn merge_touching(spans: &[Span]) -> Vec<Span> {
+    let mut merged: Vec<Span> = Vec::with_capacity(spans.len());
+    for &span in spans {
+        match merged.last_mut() {
+            Some(last) if last.end >= span.first => last.end = span.end,
+            _ => merged.push(span),
+        }
+    }
+    merged
+}
+
+/// Returns, for each section, the sum of a weight over the items alive in it.
+fn load(items: &[Item], sections: usize, weight: impl Fn(&Item) -> i64) -> Vec<i64> {
+    let mut change = vec![0; sections + 1];
+    for item in items {
+        for span in item.spans() {
+            change[span.first as usize] += weight(item);
+            change[span.end as usize] -= weight(item);
+        }
+    }
+    let mut sum = 0;
+    change.truncate(sections);
+    for value in &mut change {
+        sum += *value;
+        *value = sum;
+    }
+    change
+}
+
+/// Returns the largest load, where only the topmost buffer may save its rounding, or the
+/// highest pinned end.
+fn lower_bound(items: &[Item], load: &[i64]) -> i64 {
+    let rounding = items.iter().map(|item| item.extent - item.size).max().unwrap_or(0);
+    let largest = load.iter().copied().max().unwrap_or(0) - rounding;
+    let plain = self::load(items, load.len(), |item| item.size).into_iter().max().unwrap_or(0);
+    let pinned = items.iter().filter_map(|item| item.pinned.map(|p| p + item.size)).max();
+    largest.max(plain).max(pinned.unwrap_or(0))
+}

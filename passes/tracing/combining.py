@@ -1,0 +1,61 @@
+"""Bringing several views of one convolution's channels together."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
+
+import numpy as np
+
+from condense_compiler.passes.tracing.expressions import Expression, unify
+from condense_compiler.passes.tracing.views import View
+
+
+def combine(views: Sequence[View]) -> list[View] | None:
+    """Return views that agree in all but their channels, each knowing what any of them knows.
+
+    Only views of convolutions that share their geometry, computed alike, go together; for others
+    the answer is None.
+    """
+    first = views[0]
+    kind = (first.geometry, first.reduction, first.spatial, first.rank_weights)
+    if any((v.geometry, v.reduction, v.spatial, v.rank_weights) != kind for v in views):
+        return None
+    before = _unify_all([view.before for view in views])
+    after = _unify_all([view.after for view in views])
+    if before is None or after is None:
+        return None
+    nodes = reduce(frozenset.union, (view.nodes for view in views))
+    fault = next((view.fault for view in views if view.fault is not None), None)
+    return [
+        replace(view, before=before, after=after, nodes=nodes, fault=fault) for view in views
+    ]
+
+
+def _unify_all(expressions: Sequence[Expression]) -> Expression | None:
+    result: Expression | None = expressions[0]
+    for expression in expressions[1:]:
+        if result is None:
+            return None
+        result = unify(result, expression)
+    return result
+
+
+def join_members(views: Sequence[View], reduction: str) -> View | None:
+    """Return the reduction of several views, each wide or already reduced in the same way.
+
+    `Max(Max(a, b), c)` has the members of a, b and c.
+    """
+    if any(view.reduction not in (None, reduction) for view in views):
+        return None
+    if any(view.spatial is not None or view.is_ranked for view in views):
+        return None
+    if reduction == "mean" and len({view.window for view in views}) > 1:
+        return None
+    wide = combine([replace(view, reduction=None) for view in views])
+    if wide is None or any(view.after != wide[0].after for view in views):
+        return None
+    first = wide[0]
+    if any((v.dims, v.channels.shape[:-1]) != (first.dims, first.channels.shape[:-1]) for v in wide):
+        return None
+    channels = np.concatenate([view.channels for view in wide], axis=-1)
+    return replace(first, channels=channels, reduction=reduction)

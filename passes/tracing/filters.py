@@ -1,0 +1,98 @@
+"""The filters of a pooled convolution, with the channels of each group put side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnx_graphsurgeon as gs
+
+from condense_compiler.passes.tracing.expressions import (
+    ChannelKey,
+    Expression,
+    Literal,
+    Operand,
+    peel_affine,
+)
+from condense_compiler.passes.tracing.regions import Region
+from condense_compiler.passes.tracing.views import CHANNELS_PER_CONVOLUTION
+
+Array = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MergedFilters:
+    """Filters of all convolutions of a region as those of one.
+
+    Attributes:
+        weights: (wide channels, channels / group, kernel...).
+        bias: (wide channels).
+        keys: Channel key of each row.
+        members: Row of each slot of the groups; empty where that is simply the next row.
+        before: What is left to do at each wide channel.
+    """
+
+    weights: Array
+    bias: Array
+    keys: list[ChannelKey]
+    members: tuple[int, ...]
+    before: Expression
+
+
+def merge_filters(region: Region) -> MergedFilters:
+    """Return the filters of a region, permuted at compile time so that groups are consecutive.
+
+    A grouped convolution sees other inputs in each of its groups, so its filters may only move
+    within them; where that is not enough the result lists the members of each group.
+    Multiplications and additions that follow the convolution directly go into the filters.
+    """
+    slots = [int(key) for key in region.view.channels.reshape(-1)]
+    groups = {key: _convolution_group(region, key) for key in slots}
+    keys = slots
+    if [groups[key] for key in slots] != sorted(groups.values()):
+        keys = sorted(slots, key=lambda key: groups[key])
+    rows = {key: row for row, key in enumerate(keys)}
+    members = tuple(rows[key] for key in slots) if keys is not slots else ()
+    weights, bias = _all_filters(region, keys)
+    steps, before = peel_affine(region.view.before)
+    dtype = weights.dtype
+    for op, known in steps:
+        values = _row_values(known, keys)
+        bias = bias * values if op == "Mul" else bias + values
+        if op == "Mul":
+            weights = weights * values.reshape(-1, *(1,) * (weights.ndim - 1))
+    return MergedFilters(weights.astype(dtype, copy=False), bias.astype(dtype), keys, members, before)
+
+
+def _convolution_group(region: Region, key: ChannelKey) -> int:
+    number, channel = divmod(key, CHANNELS_PER_CONVOLUTION)
+    filters: int = region.convolutions[number].inputs[1].shape[0]
+    return channel * region.view.geometry.group // filters
+
+
+def _all_filters(region: Region, keys: Sequence[ChannelKey]) -> tuple[Array, Array]:
+    """Return weights and bias of all convolutions, rows in the order of the keys."""
+    nodes = region.convolutions
+    weights = [np.asarray(node.inputs[1].values) for node in nodes.values()]
+    biases = [_bias(node) for node in nodes.values()]
+    starts = np.cumsum([0, *(len(part) for part in weights)])
+    first_row = dict(zip(nodes, starts[:-1].tolist(), strict=True))
+    numbers_and_channels = [divmod(key, CHANNELS_PER_CONVOLUTION) for key in keys]
+    rows = [first_row[number] + channel for number, channel in numbers_and_channels]
+    stacked = np.concatenate(weights) if len(weights) > 1 else weights[0]
+    if rows != list(range(len(rows))):
+        stacked = stacked[rows]
+    return stacked, np.concatenate(biases)[rows]
+
+
+def _bias(node: gs.Node) -> Array:
+    if len(node.inputs) < 3 or node.inputs[2].is_empty():
+        return np.zeros(node.inputs[1].shape[0])
+    return np.asarray(node.inputs[2].values, dtype=np.float64)
+
+
+def _row_values(known: Expression, keys: Sequence[ChannelKey]) -> npt.NDArray[np.float64]:
+    if isinstance(known, Literal):
+        return np.full(len(keys), known.value)
+    assert isinstance(known, Operand)
+    return known.gather(keys)

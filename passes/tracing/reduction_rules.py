@@ -1,0 +1,183 @@
+"""Operators that reduce channels: reductions, pooling over a channel axis, sorting."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from condense_compiler.operators.attributes import pooling_window
+from condense_compiler.operators.fused import Window
+from condense_compiler.passes.tracing.expressions import IDENTITY, Apply, Expression, compose
+from condense_compiler.passes.tracing.layout import channel_window, reduce_dims
+from condense_compiler.passes.tracing.ranks import summed_ranks
+from condense_compiler.passes.tracing.rules import Context, Rule
+from condense_compiler.passes.tracing.views import Axis, View, is_canonical, is_channel_only, simplified
+
+_SQUARE = Apply("Mul", (IDENTITY, IDENTITY))
+
+# Operator -> what it reduces to, and what it applies to each member first.
+REDUCTIONS: Mapping[str, tuple[str, Expression]] = {
+    "ReduceL1": ("sum", Apply("Abs", (IDENTITY,))),
+    "ReduceL2": ("l2", IDENTITY),
+    "ReduceMax": ("max", IDENTITY),
+    "ReduceMean": ("mean", IDENTITY),
+    "ReduceMin": ("min", IDENTITY),
+    "ReduceSum": ("sum", IDENTITY),
+    "ReduceSumSquare": ("sum", _SQUARE),
+}
+
+POOLINGS: Mapping[str, str] = {"AveragePool": "mean", "LpPool": "l2", "MaxPool": "max"}
+GLOBAL_POOLINGS: Mapping[str, str] = {
+    "GlobalAveragePool": "mean",
+    "GlobalLpPool": "l2",
+    "GlobalMaxPool": "max",
+}
+
+# These may be applied twice: the reduction of reductions is the reduction of all members.
+_NESTED = ("max", "min", "sum")
+
+TILE_FAULT = "the groups do not tile the channels"
+
+
+def _reduce(context: Context) -> Sequence[View | None]:
+    view = context.view()
+    axes = context.ints("axes", 1)
+    if view is None or not axes:
+        return [None]
+    reduction, first = REDUCTIONS[context.node.op]
+    keep = bool(context.node.attrs.get("keepdims", 1))
+    dims = sorted(axis % len(view.dims) for axis in axes)
+    return [_reduced(view, dims, keep, reduction, first)]
+
+
+def _reduced(
+    view: View, dims: Sequence[int], keep: bool, reduction: str, first: Expression = IDENTITY
+) -> View | None:
+    if view.is_ranked:
+        return _sum_ranks(view, dims, keep, reduction)
+    if not _is_group(view, dims):
+        return None
+    if not view.is_wide:
+        nested = view.reduction == reduction and reduction in _NESTED
+        return reduce_dims(view, dims, keep) if nested and view.after == IDENTITY else None
+    reduced = reduce_dims(view, dims, keep)
+    if reduced is None:
+        return None
+    return simplified(replace(reduced, before=compose(first, view.before), reduction=reduction))
+
+
+def _is_group(view: View, dims: Sequence[int]) -> bool:
+    """Tell whether the dimensions hold members: channels, or one axis made for a single member.
+
+    A dimension of size one may as well be a map that is one pixel high, so in a tensor laid out
+    as the convolution's result it counts for nothing.
+    """
+    if not all(is_channel_only(view.dims[dim]) for dim in dims):
+        return False
+    has_channels = any(view.dims[dim] for dim in dims)
+    return has_channels or (len(dims) == 1 and not is_canonical(view))
+
+
+def _sum_ranks(view: View, dims: Sequence[int], keep: bool, reduction: str) -> View | None:
+    """Sum the weighted ranks of sorted groups."""
+    scale = {"sum": 1.0, "mean": 1.0 / len(view.ranks)}.get(reduction)
+    axes = [axis for dim in dims for axis in view.dims[dim]]
+    if scale is None or len(dims) != 1 or [axis.kind for axis in axes] != ["rank"]:
+        return None
+    weighted = replace(view, ranks=tuple((rank, w * scale) for rank, w in view.ranks))
+    return summed_ranks(weighted, dims[0], keep)
+
+
+def _pool(context: Context) -> Sequence[View | None]:
+    view = context.view()
+    window = pooling_window(context.node)
+    norm = context.node.attrs.get("p", 2)
+    if view is None or view.is_ranked or len(context.node.outputs) > 1:
+        return [None]
+    if context.node.op == "LpPool" and norm != 2:
+        return [None]
+    moving = [axis for axis in range(len(window.kernel_shape)) if not _stands_still(window, axis)]
+    dims = [axis + 2 for axis in moving]
+    if len(dims) == 1 and view.dims[dims[0]] and is_channel_only(view.dims[dims[0]]):
+        return [_pool_channels(context, view, window, moving[0])]
+    if not dims and view.is_wide and not is_canonical(view):
+        return [replace(view, reduction=POOLINGS[context.node.op])]
+    return [_pool_pixels(context, view, window)]
+
+
+def _stands_still(window: Window, axis: int) -> bool:
+    rank = len(window.kernel_shape)
+    settings = (
+        window.kernel_shape[axis],
+        window.strides[axis],
+        window.pads[axis] + 1,
+        window.pads[axis + rank] + 1,
+    )
+    return settings == (1, 1, 1, 1)
+
+
+def _pool_channels(context: Context, view: View, window: Window, axis: int) -> View | None:
+    if not view.is_wide:
+        return None
+    dim, size = axis + 2, view.shape[axis + 2]
+    starts = np.arange(context.shape()[dim])[:, None] * window.strides[axis] - window.pads[axis]
+    rows = starts + np.arange(window.kernel_shape[axis]) * window.dilations[axis]
+    inside = bool(np.all((rows >= 0) & (rows < size)))
+    pooled = channel_window(view, dim, np.clip(rows, 0, size - 1))
+    reduction = POOLINGS[context.node.op]
+    return replace(pooled, reduction=reduction, fault=None if inside else TILE_FAULT)
+
+
+def _pool_pixels(context: Context, view: View, window: Window) -> View | None:
+    """Spatial max-pooling behind the reduction."""
+    if context.node.op != "MaxPool" or view.is_wide or view.spatial is not None:
+        return None
+    if not is_canonical(view):
+        return None
+    pixels = context.shape()[2:]
+    dims = list(view.dims)
+    for axis, size in enumerate(pixels, start=2):
+        dims[axis] = tuple(replace(factor, size=size) for factor in view.dims[axis])
+        if size == 1:
+            dims[axis] = ()
+    return replace(view, dims=tuple(dims), spatial=window, pixels=pixels)
+
+
+def _global_pool(context: Context) -> Sequence[View | None]:
+    view = context.view()
+    if view is None or context.node.attrs.get("p", 2) != 2:
+        return [None]
+    dims = list(range(2, len(view.dims)))
+    return [_reduced(view, dims, True, GLOBAL_POOLINGS[context.node.op])]
+
+
+def _top_k(context: Context) -> Sequence[View | None]:
+    view, count = context.view(), context.constant(1)
+    if view is None or count is None or not view.is_wide:
+        return [None]
+    dim = context.node.attrs.get("axis", -1) % len(view.dims)
+    largest = bool(context.node.attrs.get("largest", 1))
+    size = int(np.asarray(count).reshape(-1)[0])
+    if size == 1:
+        return [_reduced(view, [dim], True, "max" if largest else "min")]
+    if not context.node.attrs.get("sorted", 1) or not is_channel_only(view.dims[dim]):
+        return [None]
+    reduced = reduce_dims(view, [dim], keep=True)
+    return [_ranked(reduced, dim, size, largest) if reduced is not None else None]
+
+
+def _ranked(view: View, dim: int, size: int, largest: bool) -> View:
+    """Put an axis of ranks where the sorted members stood."""
+    dims = (*view.dims[:dim], (Axis("rank", size),), *view.dims[dim + 1 :])
+    order = range(size) if largest else range(view.window - 1, view.window - 1 - size, -1)
+    return replace(
+        view, dims=dims, reduction="ordinal", ranks=tuple((rank, 1.0) for rank in order)
+    )
+
+
+RULES: Mapping[str, Rule] = {
+    **dict.fromkeys(REDUCTIONS, _reduce),
+    **dict.fromkeys(POOLINGS, _pool),
+    **dict.fromkeys(GLOBAL_POOLINGS, _global_pool),
+    "TopK": _top_k,
+}

@@ -1,7 +1,7 @@
 """Fixing the symbolic dimensions of a model's inputs."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import onnx
 
@@ -11,7 +11,7 @@ Dimension = onnx.TensorShapeProto.Dimension
 
 
 def fix_dimensions(
-    graph: onnx.GraphProto, dims: Mapping[str, int], constants: frozenset[str] = frozenset()
+    graph: onnx.GraphProto, dims: Mapping[str, int], constants: Collection[str] = ()
 ) -> None:
     """Give every symbolic input dimension its size, in place.
 

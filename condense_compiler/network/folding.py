@@ -85,7 +85,7 @@ def _evaluate(node: gs.Node, opsets: Sequence[onnx.OperatorSetIdProto]) -> list[
 
 def _constant(node: gs.Node) -> Any:
     """Return what a Constant node holds, still lazy if it is a tensor."""
-    ((name, value),) = node.attrs.items()
+    name, value = next(iter(node.attrs.items()), ("", None))
     if isinstance(value, gs.Constant):
         return value._values
     dtype = _CONSTANT_TYPES.get(name)

@@ -6,7 +6,7 @@ from onnx.shape_inference import InferenceError
 
 from condense_compiler.errors import InputError
 from condense_compiler.network.reading import first_line
-from condense_compiler.network.tensors import gs_dtype, is_static, variables
+from condense_compiler.network.tensors import is_static, numpy_type, variables
 
 
 def all_static(graph: gs.Graph) -> bool:
@@ -26,7 +26,7 @@ def infer_shapes(skeleton: onnx.ModelProto, *, strict: bool) -> onnx.ModelProto:
         )
     except InferenceError as error:
         raise InputError(f"shapes do not fit together: {_cause(error)}") from None
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, onnx.checker.ValidationError) as error:
         raise InputError(f"shapes cannot be inferred: {first_line(error)}") from None
 
 
@@ -39,14 +39,18 @@ def _cause(error: InferenceError) -> str:
 
 def annotate(graph: gs.Graph, inferred: onnx.ModelProto) -> None:
     """Copy inferred types and shapes into the tensors of a graph, by name."""
-    values = (*inferred.graph.value_info, *inferred.graph.output)
-    found = {value.name: value.type.tensor_type for value in values}
+    values = (*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output)
+    found = {value.name: value.type for value in values}
     for tensor in variables(graph):
-        known = found.get(tensor.name)
-        if known is None:
+        kind = found[tensor.name].WhichOneof("value") if tensor.name in found else None
+        if kind is None:
             continue
+        tensor.type = kind
+        if kind != "tensor_type":
+            continue
+        known = found[tensor.name].tensor_type
         if known.elem_type:
-            tensor.dtype = gs_dtype(known.elem_type)
+            tensor.dtype = numpy_type(known.elem_type)
         if known.HasField("shape"):
             tensor.shape = [
                 d.dim_value if d.HasField("dim_value") else d.dim_param or None

@@ -7,6 +7,7 @@ A spelling arranges the maps so that those of a group meet along one axis, or as
 and then reduces them. With a window of one it writes the same operators.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -42,6 +43,11 @@ class Maps:
     def channels(self) -> int:
         """Number of channels before the pooling."""
         return self.groups * self.window
+
+    @property
+    def pixels(self) -> int:
+        """Number of values in one channel."""
+        return math.prod(self.spatial)
 
     @property
     def pooled_shape(self) -> tuple[int, ...]:
@@ -160,7 +166,7 @@ def pooled_transposed_1d(op_type: str) -> Write:
     def write(graph: GraphWriter, maps: Maps) -> str:
         rank = 2 + len(maps.spatial)
         tensor = graph.write("Transpose", maps.wide, perm=[0, *range(2, rank), 1])
-        tensor = graph.inside(graph.reshape(tensor, (maps.batch, -1, maps.channels)))
+        tensor = graph.inside(graph.reshape(tensor, (maps.batch, maps.pixels, maps.channels)))
         window = [maps.window]
         tensor = graph.write(op_type, tensor, kernel_shape=window, strides=window)
         return graph.reshape(graph.write("Transpose", tensor, perm=[0, 2, 1]), maps.pooled_shape)

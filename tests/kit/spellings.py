@@ -139,6 +139,14 @@ MORE_SPELLINGS: dict[str, Spelling] = {
 
 ALL_SPELLINGS: Mapping[str, Spelling] = SPELLINGS | MORE_SPELLINGS
 
+# Spellings that bring the members of a group together as separate tensors.
+PARTS: frozenset[str] = frozenset(
+    name
+    for name in ALL_SPELLINGS
+    if name.startswith(("split_", "slice_", "halves_", "gather_", "stack_", "several_convolutions"))
+    or name.startswith(("sum_chained", "sum_n_ary", "mean_n_ary"))
+) - {"several_convolutions_joined_reduced"}
+
 # Where a spelling holds only for some numbers of spatial dimensions: pooling operators run with at
 # most three.
 SPATIAL_RANKS: Mapping[str, tuple[int, ...]] = dict.fromkeys(

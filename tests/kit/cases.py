@@ -194,3 +194,22 @@ def cases() -> Iterator[Case]:
     yield from _stages()
     yield from _combinations()
     yield from topologies()
+
+
+def quick_cases() -> Iterator[Case]:
+    """Yield about a sixth of the cases, in which everything occurs.
+
+    That is every spelling with windows of one and three and in each number of dimensions, every
+    network that branches or must not be fused, and every other variation with one spelling, the
+    spellings taking turns.
+    """
+    with_every_spelling = ("window_1", "window_3", "1d", "2d", "3d")
+    taken: dict[str, list[Case]] = {}
+    for case in cases():
+        prefix, _, variation = case.id.partition("-")
+        if prefix not in ALL_SPELLINGS or variation in with_every_spelling:
+            yield case
+        else:
+            taken.setdefault(variation, []).append(case)
+    for turn, candidates in enumerate(taken.values()):
+        yield candidates[turn % len(candidates)]

@@ -53,18 +53,33 @@ class Window:
         """Return the spatial dimensions of the output."""
         return tuple(self._positions(axis, size) for axis, size in enumerate(spatial))
 
+    def starts_in_end_padding(self, spatial: Sizes) -> bool:
+        """Tell whether ceil_mode would add a window that starts behind the map.
+
+        No runtime computes it, yet ONNX's shape inference counts it for opsets before 22.
+        """
+        return any(self._is_beyond(axis, size) for axis, size in enumerate(spatial))
+
     def _positions(self, axis: int, size: int) -> int:
-        stride = self.strides[axis] if self.strides else 1
         if self.auto_pad.startswith("SAME"):
-            return -(-size // stride)
-        pads = self.pads[axis :: len(self.kernel)]
-        dilation = self.dilations[axis] if self.dilations else 1
-        free = size + sum(pads) - dilation * (self.kernel[axis] - 1) - 1
+            return -(-size // self._stride(axis))
         if not self.ceil_mode:
-            return free // stride + 1
-        count = -(-free // stride) + 1
-        starts_behind_the_map = (count - 1) * stride >= size + (pads[0] if pads else 0)
-        return count - 1 if starts_behind_the_map else count
+            return self._free(axis, size) // self._stride(axis) + 1
+        beyond = self._is_beyond(axis, size)
+        return -(-self._free(axis, size) // self._stride(axis)) + (0 if beyond else 1)
+
+    def _is_beyond(self, axis: int, size: int) -> bool:
+        last = -(-self._free(axis, size) // self._stride(axis)) * self._stride(axis)
+        return self.ceil_mode and last >= size + (self.pads[axis] if self.pads else 0)
+
+    def _stride(self, axis: int) -> int:
+        return self.strides[axis] if self.strides else 1
+
+    def _free(self, axis: int, size: int) -> int:
+        """Return how far the window can move from its first position."""
+        dilation = self.dilations[axis] if self.dilations else 1
+        reach = dilation * (self.kernel[axis] - 1) + 1
+        return size + sum(self.pads[axis :: len(self.kernel)]) - reach
 
 
 @dataclass(frozen=True)

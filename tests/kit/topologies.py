@@ -8,6 +8,7 @@ import onnx
 from onnx import numpy_helper
 
 from kit.case import Case, Expected
+from kit.lookalikes import LOOKALIKES
 from kit.negatives import NEGATIVES
 from kit.topology_writer import (
     CHANNELS,
@@ -46,7 +47,10 @@ def _activation_read_twice(graph: TopologyWriter) -> Sequence[str]:
 def _spatial_indices_used(graph: TopologyWriter) -> Sequence[str]:
     pooled = graph.pooled(graph.wide())
     window = [2, 2]
-    return graph.write_many("MaxPool", pooled, outputs=2, kernel_shape=window, strides=window)
+    smaller, indices = graph.write_many(
+        "MaxPool", pooled, outputs=2, kernel_shape=window, strides=window
+    )
+    return [smaller, graph.write("Cast", indices, to=onnx.TensorProto.FLOAT)]
 
 
 def _residual(graph: TopologyWriter) -> Sequence[str]:
@@ -169,8 +173,9 @@ POSITIVES: Mapping[str, tuple[Write, Expected]] = {
 
 
 def topologies() -> Iterator[Case]:
-    """Yield the cases of this module and the negatives."""
-    for prefix, table in {"topology": POSITIVES, "negative": NEGATIVES}.items():
+    """Yield the cases of this module, the negatives and the lookalikes."""
+    tables = {"topology": POSITIVES, "negative": NEGATIVES, "lookalike": LOOKALIKES}
+    for prefix, table in tables.items():
         for name, (write, expected) in table.items():
             yield Case(f"{prefix}-{name}", partial(_build, write), expected)
 

@@ -66,9 +66,3 @@ def variables(graph: gs.Graph) -> Iterator[gs.Variable]:
         if tensor.name and isinstance(tensor, gs.Variable) and id(tensor) not in seen:
             seen.add(id(tensor))
             yield tensor
-
-
-def type_alignment(tensor: gs.Tensor) -> int:
-    """Return the multiple of bytes at which a tensor's elements can be addressed directly."""
-    data_type = element_type(tensor)
-    return 1 if data_type in _PACKED_BITS else bytes_of(data_type, ())

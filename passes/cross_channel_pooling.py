@@ -27,16 +27,25 @@ class CrossChannelPooling:
 
     def apply(self, network: Network) -> PassOutcome:
         """Fuse every region that may be fused, and say why the others may not."""
+        regions = find_regions(network, trace(network))
+        faults = [(region, fault_of(region, network.graph.outputs)) for region in regions]
         rewrites: list[Rewrite] = []
-        refusals: list[Refusal] = []
-        for regions in find_regions(network, trace(network)):
-            faults = [fault_of(region, network.graph.outputs) for region in regions]
-            fusable = [region for region, fault in zip(regions, faults, strict=True) if not fault]
-            if fusable:
-                rewrites.append(_fuse(network, fusable[0]))
-            else:
-                refusals.append(Refusal(regions[0].first.name, str(faults[0])))
-        return PassOutcome(tuple(rewrites), tuple(refusals))
+        settled: set[str] = set()
+        for region in (region for region, fault in faults if fault is None):
+            names = {node.name for node in region.nodes}
+            if settled.isdisjoint(names):
+                rewrites.append(_fuse(network, region))
+                settled |= names
+        refusals: dict[str, Refusal] = {}
+        for region, fault in faults:
+            if fault is not None and settled.isdisjoint(_names(region)):
+                name = region.first.name
+                refusals.setdefault(name, Refusal(name, fault))
+        return PassOutcome(tuple(rewrites), tuple(refusals.values()))
+
+
+def _names(region: Region) -> set[str]:
+    return {node.name for node in region.convolutions.values()}
 
 
 def _fuse(network: Network, region: Region) -> Rewrite:

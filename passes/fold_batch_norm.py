@@ -48,7 +48,7 @@ def _fold_readers(graph: gs.Graph, node: gs.Node) -> Iterable[Rewrite]:
         if scaling is None or not _INTO[node.op](node, scaling):
             return
         yield Rewrite(reader.name, f"{node.op} → {reader.op}")
-        bypass(graph, reader)
+        bypass(graph, reader, node.outputs[0])
 
 
 def _scaling_of(node: gs.Node, data: gs.Tensor) -> _Scaling | None:

@@ -40,6 +40,9 @@ def _fold(node: gs.Node) -> bool:
     recipe = ConvPool.from_attributes(node.attrs)
     if recipe.reduction not in _SCALE or recipe.before or recipe.members:
         return False
+    filters_in_group = node.inputs[1].shape[0] // recipe.group
+    if filters_in_group % recipe.window:
+        return False  # a pool reaches over filters that see different inputs
     if recipe.window > 1:
         _fold_filters(node, recipe)
         recipe = replace(recipe, window=1, reduction="sum")

@@ -12,6 +12,7 @@ from condense_compiler.passes.tracing.layout import channel_window, reduce_dims
 from condense_compiler.passes.tracing.ranks import summed_ranks
 from condense_compiler.passes.tracing.rules import Context, Rule
 from condense_compiler.passes.tracing.views import (
+    TILE_FAULT,
     Axis,
     View,
     is_canonical,
@@ -41,8 +42,6 @@ GLOBAL_POOLINGS: Mapping[str, str] = {
 
 # These may be applied twice: the reduction of reductions is the reduction of all members.
 _NESTED = ("max", "min", "sum")
-
-TILE_FAULT = "the groups do not tile the channels"
 
 
 def _reduce(context: Context) -> Sequence[View | None]:

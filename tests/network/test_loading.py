@@ -117,7 +117,9 @@ def test_the_branch_taken_replaces_its_if(taken: bool) -> None:
     x = draw(2, 3)
     t = np.maximum(x, 0)
     u, k = (-t, 2.0) if taken else (np.exp(t), 3.0)
-    for found, expected in zip(run(network, {"x": x}), [[k], u, u, u + k, np.tanh(u + k)], strict=True):
+    for found, expected in zip(
+        run(network, {"x": x}), [[k], u, u, u + k, np.tanh(u + k)], strict=True
+    ):
         np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
@@ -222,9 +224,7 @@ def test_empty_attributes_and_omitted_inputs_survive() -> None:
         node("Clip", ["x", "", "top"], ["a"]),
         helper.make_node("ReduceMax", ["a"], ["y"], keepdims=0),
     ]
-    nodes[1].attribute.append(
-        helper.make_attribute("axes", [], attr_type=onnx.AttributeProto.INTS)
-    )
+    nodes[1].attribute.append(helper.make_attribute("axes", [], attr_type=onnx.AttributeProto.INTS))
     source = model(
         nodes, [value("x", [2, 3])], [value("y", None)], [constant("top", 0.5)], opset=13
     )
@@ -300,7 +300,9 @@ def test_every_element_type_survives(data_type: int, item_bytes: float, size: in
     assert tensor_bytes(network.graph.inputs[0]) == int(np.ceil(item_bytes * size))
     for touched in (False, True):
         found = next(
-            t for t in network.graph.tensors().values() if isinstance(t, gs.Constant) and t.dtype == dtype
+            t
+            for t in network.graph.tensors().values()
+            if isinstance(t, gs.Constant) and t.dtype == dtype
         )
         assert tensor_bytes(found) == int(np.ceil(item_bytes * size))
         if touched:

@@ -1,6 +1,7 @@
 """What the ONNX package itself says about a model, in one line."""
 
 import math
+import re
 from collections.abc import Iterator
 
 import onnx
@@ -135,4 +136,10 @@ def check_model(skeleton: onnx.ModelProto) -> None:
     try:
         onnx.checker.check_model(skeleton)
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
-        raise InputError(f"not a valid ONNX model: {first_line(error)}") from None
+        raise InputError(f"not a valid ONNX model: {_place(error)}{first_line(error)}") from None
+
+
+def _place(error: Exception) -> str:
+    """Return which node the checker complains about, where it says so."""
+    place = re.search(r"Bad node spec for node\. Name: (.*) OpType: (\w+)", str(error))
+    return "" if place is None else f"node '{place[1]}' ({place[2]}): "

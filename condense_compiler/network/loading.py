@@ -117,8 +117,6 @@ def _forget_shapes(graph: onnx.GraphProto) -> None:
 
 def _make_static(graph: gs.Graph, model: onnx.ModelProto) -> None:
     """Infer shapes and fold what they depend on, in turns, until neither finds anything more."""
-    if model.functions:  # the graph forgets them, but not the shapes of what they return
-        annotate(graph, infer_shapes(model, strict=True))
     while True:
         failure = _infer(graph, model)
         folded, inlined = fold(graph), inline_conditionals(graph)
@@ -135,6 +133,11 @@ def _infer(graph: gs.Graph, model: onnx.ModelProto) -> InputError | None:
     """Infer what can be inferred; return what contradicted itself, if anything did."""
     skeleton = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
     export_graph(graph, skeleton_tensor, skeleton.graph)
+    # The graph knows neither functions nor overloads; only inference here needs those of the file.
+    skeleton.functions.extend(model.functions)
+    overloads = {tuple(node.output): node.overload for node in model.graph.node if node.overload}
+    for node in skeleton.graph.node:
+        node.overload = overloads.get(tuple(node.output), "")
     try:
         annotate(graph, infer_shapes(skeleton, strict=True))
     except InputError as error:  # may go away once more is folded

@@ -55,13 +55,20 @@ def check_operators(model: onnx.ModelProto) -> None:
 
 
 def _require_schema(node: onnx.NodeProto, versions: dict[str, int]) -> None:
+    version = versions.get(node.domain, 1)
+    operator = f"operator '{node.op_type}' of domain '{node.domain or 'ai.onnx'}'"
     try:
-        onnx.defs.get_schema(node.op_type, versions.get(node.domain, 1), node.domain)
+        schema = onnx.defs.get_schema(node.op_type, version, node.domain)
     except onnx.defs.SchemaError:
         raise UnsupportedError(
-            f"{shown(node)}: operator '{node.op_type}' of domain '{node.domain or 'ai.onnx'}' is "
-            "not known; export the model with standard operators only"
+            f"{shown(node)}: {operator} is not known in version {version}; "
+            "export the model with standard operators only"
         ) from None
+    if schema.deprecated:
+        raise UnsupportedError(
+            f"{shown(node)}: {operator} is no longer part of version {version}; "
+            "export the model again"
+        )
 
 
 def refuse_first_unknown(graph: gs.Graph) -> NoReturn:
@@ -75,7 +82,7 @@ def refuse_first_unknown(graph: gs.Graph) -> NoReturn:
 def check_network(graph: gs.Graph) -> None:
     """Refuse what is not a static, deterministic graph of tensors."""
     if not graph.inputs:
-        raise InputError("the model has no inputs; everything in it is constant")
+        raise InputError("the model has no inputs: everything in it is constant")
     if not graph.outputs:
         raise InputError("the model has no outputs")
     _check_nodes(graph)

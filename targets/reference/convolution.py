@@ -62,7 +62,7 @@ def _kernel(context: NodeContext, recipe: ConvPool) -> Kernel | None:
 
     # Filters that the network computes are packed when they are known; casting takes a copy more.
     packed_bytes = 0 if ready else 2 * prod(context.shape(1)) * scheme.dtype.itemsize
-    return Kernel(compute, scheme.scratch_bytes + packed_bytes)
+    return Kernel(compute, scheme.layout.buffer_bytes, scheme.temporary_bytes + packed_bytes)
 
 
 def _pack(scheme: StripedConvolution, constants: Sequence[Array]) -> list[PackedBlock]:

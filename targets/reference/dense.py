@@ -42,4 +42,5 @@ def gemm(context: NodeContext) -> Kernel | None:
             np.add(outputs[0], inputs[2] if beta == 1 else inputs[2] * beta, out=outputs[0])
 
     itemsize = context.dtype().itemsize
-    return Kernel(compute, prod(context.shape(2)) * itemsize if adds and beta != 1 else 0)
+    scaled = prod(context.shape(2)) * itemsize if adds and beta != 1 else 0
+    return Kernel(compute, temporary_bytes=scaled)

@@ -82,7 +82,7 @@ def batch_normalization(context: NodeContext) -> Kernel | None:
     def compute(inputs: Sequence[Array], outputs: Sequence[Array], scratch: Array) -> None:
         block.compute([inputs[0], factors, shifts], outputs, scratch)
 
-    return Kernel(compute, block.scratch_bytes)
+    return Kernel(compute, temporary_bytes=block.temporary_bytes)
 
 
 def _in_blocks(
@@ -92,7 +92,8 @@ def _in_blocks(
     dtype = compute_dtype(context.dtype())
 
     def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
-        output = outputs[0]
+        # Of an array without axes, numpy makes scalars, which take no results.
+        output = np.atleast_1d(outputs[0])
         spread = [np.broadcast_to(x, output.shape) if x.size else x for x in inputs]
         for index in blocks(output.shape):
             arguments = [x[index] if x.size else x for x in spread]
@@ -105,7 +106,7 @@ def _in_blocks(
 
     elements = min(prod(context.output_shape()), BLOCK_ELEMENTS)
     held = temporaries(context.node.op) + half * (1 + len(context.node.inputs))
-    return Kernel(compute, elements * held * dtype.itemsize)
+    return Kernel(compute, temporary_bytes=elements * held * dtype.itemsize)
 
 
 BUILDERS = {

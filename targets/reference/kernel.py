@@ -28,15 +28,22 @@ class Kernel:
     """An operator, prepared to run.
 
     Attributes:
-        compute: Writes the outputs, given inputs, outputs and scratch (a byte array of at least
-            `scratch_bytes`). An absent input or output is an empty array.
-        scratch_bytes: Working memory, temporaries included.
+        compute: Writes the outputs, given inputs, outputs and a scratch buffer. An absent input or
+            output is an empty array.
+        buffer_bytes: Size of the scratch buffer that it needs.
+        temporary_bytes: The most that it allocates beside the buffer at one time.
         bounded: The scratch is known ahead; not so where `onnx.reference` computes.
     """
 
     compute: Compute
-    scratch_bytes: int = 0
+    buffer_bytes: int = 0
+    temporary_bytes: int = 0
     bounded: bool = True
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Working memory beside feature maps and weights."""
+        return self.buffer_bytes + self.temporary_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +105,11 @@ class Layout:
 
     Attributes:
         places: Offset in bytes, shape and element type of each array, by name.
-        scratch_bytes: Size of all of them.
+        buffer_bytes: Size of all of them.
     """
 
     places: Mapping[str, tuple[int, Shape, np.dtype[Any]]]
-    scratch_bytes: int
+    buffer_bytes: int
 
     @classmethod
     def of(cls, arrays: Mapping[str, tuple[Shape, np.dtype[Any]]]) -> "Layout":

@@ -1,6 +1,7 @@
 """Operators that move elements and compute nothing."""
 
 from collections.abc import Callable, Sequence
+from math import prod
 
 import numpy as np
 
@@ -99,7 +100,7 @@ def gather(context: NodeContext) -> Kernel:
         # Without a mode, numpy would gather into a copy of the output.
         np.take(data, wrapped, axis=axis, out=outputs[0], mode="clip")
 
-    return Kernel(compute, 2 * context.node.inputs[1].dtype.itemsize)
+    return Kernel(compute, temporary_bytes=3 * prod(context.shape(1)) * 8)
 
 
 def dropout(context: NodeContext) -> Kernel | None:

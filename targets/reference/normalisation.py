@@ -61,7 +61,7 @@ def softmax(context: NodeContext) -> Kernel | None:
         np.exp(y, out=y)
         np.divide(y, np.sum(y, axis=1, keepdims=True), out=y)
 
-    return Kernel(compute, 2 * flat[0] * flat[2] * context.dtype().itemsize)
+    return Kernel(compute, temporary_bytes=2 * flat[0] * flat[2] * context.dtype().itemsize)
 
 
 def lrn(context: NodeContext) -> Kernel | None:
@@ -86,7 +86,9 @@ def lrn(context: NodeContext) -> Kernel | None:
             np.power(total, -beta, out=total)
             np.multiply(block, total, out=y[index[0], :, index[1]])
 
-    return Kernel(compute, 3 * channels * min(pixels, flat[2]) * context.dtype().itemsize)
+    return Kernel(
+        compute, temporary_bytes=3 * channels * min(pixels, flat[2]) * context.dtype().itemsize
+    )
 
 
 def _neighbour_sum(values: Array, size: int) -> Array:

@@ -44,7 +44,8 @@ def widened(builder: Builder) -> Builder:
 
         tensors = (*context.node.inputs, *context.node.outputs)
         copies = sum(prod(tensor.shape) for tensor in tensors if tensor.name) * 4
-        return replace(kernel, compute=compute, scratch_bytes=2 * kernel.scratch_bytes + copies)
+        temporary_bytes = 2 * kernel.temporary_bytes + copies
+        return replace(kernel, compute=compute, temporary_bytes=temporary_bytes)
 
     return build
 

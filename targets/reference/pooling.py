@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 
 from condense_compiler.operators.fused import Window
-from condense_compiler.targets.reference.kernel import Array, Kernel, Layout, NodeContext, is_float
+from condense_compiler.targets.reference.kernel import Array, Kernel, Layout, NodeContext, compute_dtype, is_float
 from condense_compiler.targets.reference.pools import axis_window, lowest, pooling
 from condense_compiler.targets.reference.taps import Stretch, taps
 from condense_compiler.targets.reference.windows import read_window
@@ -20,7 +21,7 @@ def max_pool(context: NodeContext) -> Kernel | None:
     if len(context.node.outputs) > 1:
         return None
     window = read_window(context, tuple(context.attribute("kernel_shape")))
-    return _pooling(context, window, np.maximum, lowest(context.dtype()))
+    return _pooling(context, window, context.dtype(), np.maximum)
 
 
 def average_pool(context: NodeContext) -> Kernel | None:
@@ -28,21 +29,24 @@ def average_pool(context: NodeContext) -> Kernel | None:
     if not is_float(context.dtype()):
         return None
     window = read_window(context, tuple(context.attribute("kernel_shape")))
-    counts = _counts(context, window).astype(context.dtype())
-    pool = _pooling(context, window, np.add, 0)
+    dtype = compute_dtype(context.dtype())
+    counts = _counts(context, window).astype(dtype)
+    pool = _pooling(context, window, dtype, np.add)
 
     def compute(inputs: Sequence[Array], outputs: Sequence[Array], scratch: Array) -> None:
         pool.compute(inputs, outputs, scratch)
         np.divide(outputs[0], counts, out=outputs[0])
 
-    return Kernel(compute, pool.scratch_bytes)
+    return Kernel(compute, pool.buffer_bytes)
 
 
-def _pooling(context: NodeContext, window: Window, combine: np.ufunc, identity: object) -> Kernel:
+def _pooling(
+    context: NodeContext, window: Window, dtype: np.dtype[Any], combine: np.ufunc
+) -> Kernel:
+    identity = lowest(dtype) if combine is np.maximum else 0
     channels = context.shape()[1]
     positions = tuple(Stretch(0, size) for size in context.output_shape()[2:])
     pool = pooling(window, positions, tuple(Stretch(0, size) for size in context.shape()[2:]))
-    dtype = context.dtype()
     channel_bytes = sum(prod(shape) for shape in pool.temporaries(1)) * dtype.itemsize
     step = max(1, min(channels, _TEMPORARY_BYTES // max(channel_bytes, 1)))
     arrays = {str(number): (shape, dtype) for number, shape in enumerate(pool.temporaries(step))}
@@ -55,7 +59,7 @@ def _pooling(context: NodeContext, window: Window, combine: np.ufunc, identity: 
                 part = slice(low, low + step)
                 pool.run(image[part], output[part], temporaries, combine, identity)
 
-    return Kernel(compute, layout.scratch_bytes)
+    return Kernel(compute, layout.buffer_bytes)
 
 
 def _counts(context: NodeContext, window: Window) -> Array:

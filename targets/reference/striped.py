@@ -61,11 +61,6 @@ class StripedConvolution:
     layout: Layout
     temporary_bytes: int
 
-    @property
-    def scratch_bytes(self) -> int:
-        """Scratch that `run` needs, temporaries included."""
-        return self.layout.scratch_bytes + self.temporary_bytes
-
     def pack(
         self, weights: Array, bias: Array | None, operands: Sequence[Array]
     ) -> list[PackedBlock]:

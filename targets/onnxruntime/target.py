@@ -6,6 +6,7 @@ Fused operators are model-local functions, so that ONNX Runtime runs their bodie
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -31,7 +32,20 @@ class OnnxRuntimeTarget:
     threads: int = 0
 
     def lower(self, program: ScheduledProgram) -> "OnnxRuntimeProgram":
-        """Create the session.
+        """Return the program; its session is created when it first runs."""
+        return OnnxRuntimeProgram(program, self.threads)
+
+
+@dataclass(frozen=True)
+class OnnxRuntimeProgram:
+    """The compiled model in ONNX Runtime."""
+
+    program: ScheduledProgram
+    threads: int = 0
+
+    @cached_property
+    def session(self) -> ort.InferenceSession:
+        """The session.
 
         Raises:
             UnsupportedError: ONNX Runtime does not accept the model.
@@ -42,23 +56,14 @@ class OnnxRuntimeTarget:
         # Through a file, because a model in memory ends at 2 GiB.
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
-            program.network.save(path)
+            self.program.network.save(path)
             try:
-                session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+                return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
             except Exception as error:  # noqa: BLE001 - its exceptions share no other base
                 reason = str(error).strip().splitlines()[0]
                 raise UnsupportedError(
-                    f"{program.network.name}: ONNX Runtime does not accept it: {reason}"
+                    f"{self.program.network.name}: ONNX Runtime does not accept it: {reason}"
                 ) from None
-        return OnnxRuntimeProgram(program, session)
-
-
-@dataclass(frozen=True, slots=True)
-class OnnxRuntimeProgram:
-    """A session of ONNX Runtime on the compiled model."""
-
-    program: ScheduledProgram
-    session: ort.InferenceSession
 
     def run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
         """Compute the network's outputs, by name.

@@ -1,0 +1,116 @@
+"""Element-wise operators, batch normalisation included, block by block."""
+
+from collections.abc import Mapping, Sequence
+from math import prod
+
+import numpy as np
+
+from condense_compiler.targets.reference.blocks import BLOCK_ELEMENTS, blocks
+from condense_compiler.targets.reference.functions import FUNCTIONS, Function, temporaries
+from condense_compiler.targets.reference.kernel import (
+    HALF_TYPES,
+    Array,
+    Kernel,
+    NodeContext,
+    compute_dtype,
+    is_float,
+)
+
+# Attributes that a function takes, by operator; a node with any other goes to `onnx.reference`.
+_ATTRIBUTES: Mapping[str, frozenset[str]] = {
+    "Celu": frozenset({"alpha"}),
+    "Elu": frozenset({"alpha"}),
+    "HardSigmoid": frozenset({"alpha", "beta"}),
+    "LeakyRelu": frozenset({"alpha"}),
+    "Selu": frozenset({"alpha", "gamma"}),
+    "Swish": frozenset({"alpha"}),
+    "ThresholdedRelu": frozenset({"alpha"}),
+}
+
+
+def elementwise(context: NodeContext) -> Kernel | None:
+    """Prepare an element-wise operator on floating-point maps."""
+    attributes = {
+        name: value
+        for name, value in context.node.attrs.items()
+        if (name, value) != ("approximate", "none")
+    }
+    indices = range(len(context.node.inputs))
+    supported = attributes.keys() <= _ATTRIBUTES.get(context.node.op, frozenset()) and all(
+        context.has_input(i) and context.dtype(i) == context.dtype() for i in indices
+    )
+    if not supported or not is_float(context.dtype()):
+        return None
+    return _in_blocks(context, FUNCTIONS[context.node.op], attributes)
+
+
+def clip(context: NodeContext) -> Kernel | None:
+    """Prepare Clip, whose bounds were attributes before opset 11 and may be left out."""
+    if not is_float(context.dtype()):
+        return None
+    if context.opset < 11:
+        bounds = {"low": context.attribute("min"), "high": context.attribute("max")}
+        return _in_blocks(context, FUNCTIONS["Clip"], bounds)
+
+    def clip_to(out: Array, x: Array, low: Array | None = None, high: Array | None = None) -> None:
+        given = [bound if bound is not None and bound.size else None for bound in (low, high)]
+        FUNCTIONS["Clip"](out, x, *given)
+
+    return _in_blocks(context, clip_to, {})
+
+
+def batch_normalization(context: NodeContext) -> Kernel | None:
+    """Prepare batch normalisation: a factor and a shift for each channel."""
+    constants = [context.constant(index) for index in range(1, 5)]
+    known = [value for value in constants if value is not None]
+    training = context.attribute("training_mode", 0) or len(context.node.outputs) > 1
+    if len(known) < 4 or training or not is_float(context.dtype()):
+        return None
+    scale, bias, mean, variance = (value.astype(np.float64) for value in known)
+    factor = scale / np.sqrt(variance + context.attribute("epsilon", 1e-5))
+    shape = (-1, *(1,) * (len(context.shape()) - 2))
+    dtype = compute_dtype(context.dtype())
+    factors = factor.astype(dtype).reshape(shape)
+    shifts = (bias - mean * factor).astype(dtype).reshape(shape)
+
+    def normalize(out: Array, x: Array, factors: Array, shifts: Array) -> None:
+        np.multiply(x, factors, out=out)
+        np.add(out, shifts, out=out)
+
+    block = _in_blocks(context, normalize, {})
+
+    def compute(inputs: Sequence[Array], outputs: Sequence[Array], scratch: Array) -> None:
+        block.compute([inputs[0], factors, shifts], outputs, scratch)
+
+    return Kernel(compute, temporary_bytes=block.temporary_bytes)
+
+
+def _in_blocks(
+    context: NodeContext, function: Function, attributes: Mapping[str, object]
+) -> Kernel:
+    half = context.dtype().name in HALF_TYPES
+    dtype = compute_dtype(context.dtype())
+
+    def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
+        # Of an array without axes, numpy makes scalars, which take no results.
+        output = np.atleast_1d(outputs[0])
+        spread = [np.broadcast_to(x, output.shape) if x.size else x for x in inputs]
+        for index in blocks(output.shape):
+            arguments = [x[index] if x.size else x for x in spread]
+            if half:
+                result = np.empty(output[index].shape, dtype)
+                function(result, *(x.astype(dtype) for x in arguments), **attributes)
+                np.copyto(output[index], result, casting="unsafe")
+            else:
+                function(output[index], *arguments, **attributes)
+
+    elements = min(prod(context.output_shape()), BLOCK_ELEMENTS)
+    held = temporaries(context.node.op) + half * (1 + len(context.node.inputs))
+    return Kernel(compute, temporary_bytes=elements * held * dtype.itemsize)
+
+
+BUILDERS = {
+    **dict.fromkeys(FUNCTIONS, elementwise),
+    "BatchNormalization": batch_normalization,
+    "Clip": clip,
+}

@@ -1,0 +1,201 @@
+"""Run a program in one arena: every feature map is a view at its planned offset."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from condense_compiler.errors import ContractError, InputError
+from condense_compiler.program import ScheduledProgram
+from condense_compiler.targets.reference.kernel import ABSENT, Array, Kernel, NodeContext, Shape
+from condense_compiler.targets.reference.operators import kernel_for
+
+_POISON = 0xFF
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a feature map lies in the arena.
+
+    Attributes:
+        offset: Its first byte.
+        shape: Its shape.
+        dtype: Its element type.
+    """
+
+    offset: int
+    shape: Shape
+    dtype: np.dtype[Any]
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes that it takes."""
+        return prod(self.shape) * self.dtype.itemsize
+
+    def view(self, arena: Array) -> Array:
+        """Return the feature map."""
+        end = self.offset + self.size_bytes
+        return arena[self.offset : end].view(self.dtype).reshape(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An operator and the names of its tensors.
+
+    Attributes:
+        name: Name of the node.
+        op: Its operator type.
+        kernel: What it computes.
+        inputs: Names of its inputs.
+        outputs: Names of its outputs.
+    """
+
+    name: str
+    op: str
+    kernel: Kernel
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceExecutable:
+    """A program, prepared to run any number of times, also from several threads at once.
+
+    Attributes:
+        steps: Operators in the order in which they run.
+        places: Every feature map, by name.
+        constants: Every weight that an operator or output reads, by name.
+        inputs: Names of the graph inputs.
+        outputs: Names of the graph outputs.
+        arena_bytes: Size of the arena.
+        poison: Fill the arena before a run.
+    """
+
+    steps: tuple[Step, ...]
+    places: Mapping[str, Place]
+    constants: Mapping[str, Array]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    arena_bytes: int
+    poison: bool
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Working memory beside arena and weights: the most that any operator needs."""
+        return max((step.kernel.scratch_bytes for step in self.steps), default=0)
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Compute the graph outputs.
+
+        Raises:
+            InputError: The feeds do not match the graph inputs.
+        """
+        self._check(feeds)
+        arena = np.empty(self.arena_bytes, np.uint8)
+        if self.poison:
+            arena.fill(_POISON)
+        scratch = np.empty(max((s.kernel.buffer_bytes for s in self.steps), default=0), np.uint8)
+        tensors = {name: place.view(arena) for name, place in self.places.items()}
+        tensors |= self.constants
+        for name in self.inputs:
+            np.copyto(tensors[name], feeds[name])
+        # What overflows or is undefined gives infinity or NaN, as in every other runtime.
+        with np.errstate(all="ignore"):
+            for step in self.steps:
+                inputs = [tensors[name] if name else ABSENT for name in step.inputs]
+                outputs = [tensors[name] if name else ABSENT for name in step.outputs]
+                step.kernel.compute(inputs, outputs, scratch)
+        return {name: tensors[name].copy() for name in self.outputs}
+
+    def save(self, folder: Path) -> None:
+        """Add nothing: model and plan are all that this target needs."""
+
+    def facts(self) -> dict[str, object]:
+        """Return the scratch of the run and of each operator, and who computes what."""
+        others = Counter(step.op for step in self.steps if not step.kernel.bounded)
+        return {
+            "scratch_bytes": self.scratch_bytes,
+            "operators": [
+                {"node": step.name, "op": step.op, "scratch_bytes": step.kernel.scratch_bytes}
+                for step in self.steps
+                if step.kernel.bounded
+            ],
+            "computed_by_onnx": dict(sorted(others.items())),
+        }
+
+    def _check(self, feeds: Mapping[str, Array]) -> None:
+        wanted = ", ".join(self.inputs)
+        for name in feeds:
+            if name not in self.inputs:
+                raise InputError(f"unknown input {name!r} (inputs: {wanted})")
+        for name in self.inputs:
+            if name not in feeds:
+                raise InputError(f"input {name!r} is missing (inputs: {wanted})")
+            place, fed = self.places[name], feeds[name]
+            if tuple(fed.shape) != place.shape:
+                raise InputError(
+                    f"input {name!r}: shape is {list(fed.shape)}, expected {list(place.shape)}"
+                )
+            if fed.dtype != place.dtype:
+                raise InputError(f"input {name!r}: type is {fed.dtype}, expected {place.dtype}")
+
+
+def prepare(program: ScheduledProgram, poison: bool) -> ReferenceExecutable:
+    """Prepare every operator of a program.
+
+    Raises:
+        ContractError: The plan gives a feature map no place, or one outside the arena.
+        UnsupportedError: An operator is unknown.
+    """
+    graph = program.network.graph
+    tensors = _tensors(graph, program.steps)
+    return ReferenceExecutable(
+        steps=tuple(_step(node, program.network.opset) for node in program.steps),
+        places={
+            name: _place(program, tensor)
+            for name, tensor in tensors.items()
+            if not isinstance(tensor, gs.Constant)
+        },
+        constants={
+            name: np.asarray(tensor.values)
+            for name, tensor in tensors.items()
+            if isinstance(tensor, gs.Constant)
+        },
+        inputs=tuple(tensor.name for tensor in graph.inputs),
+        outputs=tuple(tensor.name for tensor in graph.outputs),
+        arena_bytes=program.arena_bytes,
+        poison=poison,
+    )
+
+
+def _tensors(graph: gs.Graph, steps: Sequence[gs.Node]) -> dict[str, gs.Tensor]:
+    found = [*graph.inputs, *graph.outputs]
+    found += [tensor for node in steps for tensor in (*node.inputs, *node.outputs)]
+    return {tensor.name: tensor for tensor in found if tensor.name}
+
+
+def _place(program: ScheduledProgram, tensor: gs.Tensor) -> Place:
+    place = Place(0, tuple(tensor.shape), np.dtype(tensor.dtype))
+    if place.size_bytes == 0:
+        return place
+    if tensor.name not in program.offsets:
+        raise ContractError(f"the plan has no place for feature map {tensor.name!r}")
+    place = Place(program.offsets[tensor.name], place.shape, place.dtype)
+    if place.offset < 0 or place.offset + place.size_bytes > program.arena_bytes:
+        raise ContractError(f"the plan places feature map {tensor.name!r} outside the arena")
+    return place
+
+
+def _step(node: gs.Node, opset: int) -> Step:
+    return Step(
+        name=node.name,
+        op=node.op,
+        kernel=kernel_for(NodeContext(node, opset)),
+        inputs=tuple(tensor.name for tensor in node.inputs),
+        outputs=tuple(tensor.name for tensor in node.outputs),
+    )

@@ -1,0 +1,59 @@
+"""Operators off the main path, computed by `onnx.reference`."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+from onnx.reference import ReferenceEvaluator
+from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
+
+from condense_compiler.errors import UnsupportedError
+from condense_compiler.targets.reference.kernel import Array, Kernel, NodeContext
+
+
+def evaluate_with_onnx(context: NodeContext) -> Kernel:
+    """Prepare a model of one node.
+
+    Raises:
+        UnsupportedError: `onnx.reference` does not know the operator either.
+    """
+    node = context.node
+    inputs = [tensor.name for tensor in node.inputs]
+    outputs = [tensor.name for tensor in node.outputs]
+    evaluator = _evaluator(context)
+
+    def compute(values: Sequence[Array], results: Sequence[Array], _scratch: Array) -> None:
+        feeds = {name: value for name, value in zip(inputs, values, strict=True) if name}
+        wanted = [name for name in outputs if name]
+        targets = [target for name, target in zip(outputs, results, strict=True) if name]
+        for target, value in zip(targets, evaluator.run(wanted, feeds), strict=True):
+            np.copyto(target, np.asarray(value).reshape(target.shape), casting="unsafe")
+
+    return Kernel(compute, bounded=False)
+
+
+def _evaluator(context: NodeContext) -> ReferenceEvaluator:
+    node = context.node
+    graph = onnx.helper.make_graph(
+        [OnnxExporter.export_node(node)],
+        "one_node",
+        [_value_info(tensor) for tensor in _unique(node.inputs)],
+        [_value_info(tensor) for tensor in _unique(node.outputs)],
+    )
+    domain = node.domain or ""
+    imports = [onnx.helper.make_opsetid(domain, context.opset if not domain else 1)]
+    model = onnx.helper.make_model(graph, opset_imports=imports)
+    try:
+        return ReferenceEvaluator(model)
+    except NotImplementedError as error:
+        raise UnsupportedError(f"node {node.name!r}: cannot compute {node.op}") from error
+
+
+def _unique(tensors: Sequence[gs.Tensor]) -> list[gs.Tensor]:
+    return list({tensor.name: tensor for tensor in tensors if tensor.name}.values())
+
+
+def _value_info(tensor: gs.Tensor) -> onnx.ValueInfoProto:
+    element = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype))
+    return onnx.helper.make_tensor_value_info(tensor.name, element, tensor.shape)

@@ -1,0 +1,133 @@
+"""What an operator is to the executor: a function over views, and the scratch that it needs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx_graphsurgeon as gs
+
+Array = npt.NDArray[Any]
+Shape = tuple[int, ...]
+Compute = Callable[[Sequence[Array], Sequence[Array], Array], None]
+
+# Start of each array in scratch: a cache line, which is also the widest vector register.
+ALIGNMENT_BYTES = 64
+
+# Stands where a node leaves out an optional input or output.
+ABSENT: Array = np.empty(0, np.uint8)
+
+# Element types with too few digits to add in: computed in float32, rounded once at the end.
+HALF_TYPES = frozenset({"float16", "bfloat16"})
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """An operator, prepared to run.
+
+    Attributes:
+        compute: Writes the outputs, given inputs, outputs and a scratch buffer. An absent input or
+            output is an empty array.
+        buffer_bytes: Size of the scratch buffer that it needs.
+        temporary_bytes: The most that it allocates beside the buffer at one time.
+        bounded: The scratch is known ahead; not so where `onnx.reference` computes.
+    """
+
+    compute: Compute
+    buffer_bytes: int = 0
+    temporary_bytes: int = 0
+    bounded: bool = True
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Working memory beside feature maps and weights."""
+        return self.buffer_bytes + self.temporary_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NodeContext:
+    """What is known about a node before it runs.
+
+    Attributes:
+        node: The node; its tensors have static shapes and numpy types.
+        opset: Version of the ONNX operators in this network.
+    """
+
+    node: gs.Node
+    opset: int
+
+    def attribute(self, name: str, default: Any = None) -> Any:
+        """Return an attribute of the node."""
+        return self.node.attrs.get(name, default)
+
+    def has_input(self, index: int) -> bool:
+        """Tell whether an optional input is given."""
+        return index < len(self.node.inputs) and bool(self.node.inputs[index].name)
+
+    def constant(self, index: int) -> Array | None:
+        """Return the value of an input that is known ahead."""
+        if self.has_input(index) and isinstance(self.node.inputs[index], gs.Constant):
+            return np.asarray(self.node.inputs[index].values)
+        return None
+
+    def shape(self, index: int = 0) -> Shape:
+        """Return the shape of an input."""
+        return tuple(self.node.inputs[index].shape)
+
+    def output_shape(self, index: int = 0) -> Shape:
+        """Return the shape of an output."""
+        return tuple(self.node.outputs[index].shape)
+
+    def dtype(self, index: int = 0) -> np.dtype[Any]:
+        """Return the element type of an input."""
+        dtype: np.dtype[Any] = np.dtype(self.node.inputs[index].dtype)
+        return dtype
+
+
+Builder = Callable[[NodeContext], Kernel | None]
+
+
+def is_float(dtype: np.dtype[Any]) -> bool:
+    """Tell whether this is a floating-point type that is computed natively."""
+    return dtype.kind == "f" or dtype.name in HALF_TYPES
+
+
+def compute_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type in which values of `dtype` are added and multiplied."""
+    return np.dtype(np.float32) if dtype.name in HALF_TYPES else dtype
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Arrays that share a scratch buffer, one behind the other.
+
+    Attributes:
+        places: Offset in bytes, shape and element type of each array, by name.
+        buffer_bytes: Size of all of them.
+    """
+
+    places: Mapping[str, tuple[int, Shape, np.dtype[Any]]]
+    buffer_bytes: int
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, tuple[Shape, np.dtype[Any]]]) -> "Layout":
+        """Place the arrays in the order given."""
+        places = {}
+        end = 0
+        for name, (shape, dtype) in arrays.items():
+            places[name] = (end, shape, dtype)
+            end += aligned(prod(shape) * dtype.itemsize)
+        return cls(places, end)
+
+    def take(self, scratch: Array, name: str) -> Array:
+        """Return the view of one array in the scratch buffer."""
+        offset, shape, dtype = self.places[name]
+        size = prod(shape) * dtype.itemsize
+        return scratch[offset : offset + size].view(dtype).reshape(shape)
+
+
+def aligned(size: int) -> int:
+    """Round a size in bytes up to the alignment."""
+    return -(-size // ALIGNMENT_BYTES) * ALIGNMENT_BYTES

@@ -1,0 +1,141 @@
+"""Operators that move elements and compute nothing."""
+
+from collections.abc import Callable, Sequence
+from math import prod
+
+import numpy as np
+
+from condense_compiler.targets.reference.kernel import Array, Kernel, NodeContext
+
+
+def _store(target: Array, value: Array) -> None:
+    """Copy, unless the plan has put both at the same place."""
+    same_place = target.__array_interface__["data"] == value.__array_interface__["data"]
+    if not (same_place and target.strides == value.strides and target.shape == value.shape):
+        np.copyto(target, value)
+
+
+def _moving(move: Callable[[Array], Array]) -> Kernel:
+    """Return the kernel of an operator whose output is a view of its first input."""
+
+    def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
+        _store(outputs[0], move(inputs[0]))
+
+    return Kernel(compute)
+
+
+def reshape(context: NodeContext) -> Kernel:
+    """Prepare any operator that keeps all elements in their order."""
+    shape = context.output_shape()
+    return _moving(lambda x: x.reshape(shape))
+
+
+def transpose(context: NodeContext) -> Kernel:
+    """Prepare Transpose."""
+    order = context.attribute("perm", tuple(reversed(range(len(context.shape())))))
+    return _moving(lambda x: x.transpose(order))
+
+
+def expand(context: NodeContext) -> Kernel:
+    """Prepare Expand."""
+    shape = context.output_shape()
+    return _moving(lambda x: np.broadcast_to(x, shape))
+
+
+def slice_(context: NodeContext) -> Kernel | None:
+    """Prepare Slice."""
+    names = ("starts", "ends", "axes", "steps")
+    values = [_integers(context, name, index) for index, name in enumerate(names, 1)]
+    computed = any(context.has_input(i) and context.constant(i) is None for i in range(1, 5))
+    starts, ends, axes, steps = values
+    if computed or starts is None or ends is None:
+        return None
+    axes = list(range(len(starts))) if axes is None else axes
+    steps = [1] * len(starts) if steps is None else steps
+    shape = context.shape()
+    index = [slice(None)] * len(shape)
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        size = shape[axis]
+        # Going backwards, an end before the first element has no non-negative form in Python.
+        stop = None if step < 0 and end < -size else end
+        index[axis] = slice(start, stop, step)
+    return _moving(lambda x: x[tuple(index)])
+
+
+def concat(context: NodeContext) -> Kernel:
+    """Prepare Concat."""
+    axis = context.attribute("axis") % len(context.output_shape())
+
+    def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
+        begin = 0
+        for part in inputs:
+            end = begin + part.shape[axis]
+            _store(outputs[0][(slice(None),) * axis + (slice(begin, end),)], part)
+            begin = end
+
+    return Kernel(compute)
+
+
+def split(context: NodeContext) -> Kernel:
+    """Prepare Split; the outputs' shapes say where."""
+    axis = context.attribute("axis", 0) % len(context.shape())
+
+    def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
+        begin = 0
+        for part in outputs:
+            end = begin + part.shape[axis]
+            _store(part, inputs[0][(slice(None),) * axis + (slice(begin, end),)])
+            begin = end
+
+    return Kernel(compute)
+
+
+def gather(context: NodeContext) -> Kernel:
+    """Prepare Gather; negative indices count from the end."""
+    axis = context.attribute("axis", 0)
+
+    def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
+        data, indices = inputs
+        wrapped = np.where(indices < 0, indices + data.shape[axis], indices)
+        # Without a mode, numpy would gather into a copy of the output.
+        np.take(data, wrapped, axis=axis, out=outputs[0], mode="clip")
+
+    return Kernel(compute, temporary_bytes=3 * prod(context.shape(1)) * 8)
+
+
+def dropout(context: NodeContext) -> Kernel | None:
+    """Prepare Dropout of a network that is not being trained."""
+    training = context.constant(2) if context.has_input(2) else np.False_
+    if training is None or bool(training):
+        return None
+
+    def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
+        _store(outputs[0], inputs[0])
+        for mask in outputs[1:]:
+            mask.fill(1)
+
+    return Kernel(compute)
+
+
+def _integers(context: NodeContext, name: str, index: int) -> list[int] | None:
+    """Return a list that was an attribute in old opsets and is an input since."""
+    if name in context.node.attrs:
+        return [int(value) for value in context.node.attrs[name]]
+    value = context.constant(index)
+    return None if value is None else [int(item) for item in value.ravel()]
+
+
+BUILDERS = {
+    "Concat": concat,
+    "Dropout": dropout,
+    "Expand": expand,
+    "Flatten": reshape,
+    "Gather": gather,
+    "Identity": reshape,
+    "Reshape": reshape,
+    "Slice": slice_,
+    "Split": split,
+    "Squeeze": reshape,
+    "Transpose": transpose,
+    "Unsqueeze": reshape,
+}

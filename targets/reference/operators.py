@@ -1,0 +1,91 @@
+"""The table of operators: who computes what."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+
+from condense_compiler.operators import fused
+from condense_compiler.targets.reference import elementwise, layout
+from condense_compiler.targets.reference.convolution import conv, conv_pool
+from condense_compiler.targets.reference.dense import gemm, matmul
+from condense_compiler.targets.reference.fallback import evaluate_with_onnx
+from condense_compiler.targets.reference.kernel import (
+    HALF_TYPES,
+    Array,
+    Builder,
+    Kernel,
+    NodeContext,
+)
+from condense_compiler.targets.reference.normalisation import lrn, reduction, softmax
+from condense_compiler.targets.reference.pooling import (
+    average_pool,
+    global_average_pool,
+    global_max_pool,
+    max_pool,
+)
+
+
+def widened(builder: Builder) -> Builder:
+    """Compute in float32, and round once, what is given in a type of too few digits."""
+
+    def build(context: NodeContext) -> Kernel | None:
+        kernel = builder(context)
+        if kernel is None or context.dtype().name not in HALF_TYPES:
+            return kernel
+
+        def compute(inputs: Sequence[Array], outputs: Sequence[Array], scratch: Array) -> None:
+            wide = [_widen(value) for value in inputs]
+            results = [np.empty(output.shape, np.float32) for output in outputs]
+            kernel.compute(wide, results, scratch)
+            for output, result in zip(outputs, results, strict=True):
+                np.copyto(output, result, casting="unsafe")
+
+        tensors = (*context.node.inputs, *context.node.outputs)
+        copies = sum(prod(tensor.shape) for tensor in tensors if tensor.name) * 4
+        temporary_bytes = 2 * kernel.temporary_bytes + copies
+        return replace(kernel, compute=compute, temporary_bytes=temporary_bytes)
+
+    return build
+
+
+def _widen(value: Array) -> Array:
+    return value.astype(np.float32) if value.dtype.name in HALF_TYPES else value
+
+
+_STANDARD: Mapping[str, Builder] = {
+    **elementwise.BUILDERS,
+    **layout.BUILDERS,
+    "AveragePool": widened(average_pool),
+    "Conv": conv,
+    "Gemm": widened(gemm),
+    "GlobalAveragePool": widened(global_average_pool),
+    "GlobalMaxPool": global_max_pool,
+    "LRN": widened(lrn),
+    "MatMul": widened(matmul),
+    "MaxPool": max_pool,
+    "ReduceMax": reduction(np.max),
+    "ReduceMean": widened(reduction(np.mean, floats_only=True)),
+    "ReduceMin": reduction(np.min),
+    "ReduceProd": widened(reduction(np.prod)),
+    "ReduceSum": widened(reduction(np.sum)),
+    "Softmax": widened(softmax),
+}
+
+_BUILDERS: Mapping[tuple[str, str], Builder] = {
+    (fused.DOMAIN, fused.OP): conv_pool,
+    **{("", op): builder for op, builder in _STANDARD.items()},
+}
+
+
+def kernel_for(context: NodeContext) -> Kernel:
+    """Return what computes a node: numpy where the table has it, `onnx.reference` otherwise.
+
+    Raises:
+        UnsupportedError: `onnx.reference` does not have it either.
+    """
+    domain = context.node.domain or ""
+    builder = _BUILDERS.get(("" if domain == "ai.onnx" else domain, context.node.op))
+    kernel = builder(context) if builder else None
+    return kernel or evaluate_with_onnx(context)

@@ -1,0 +1,101 @@
+"""Spatial pooling operators."""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from condense_compiler.operators.fused import Window
+from condense_compiler.targets.reference.kernel import Array, Kernel, Layout, NodeContext, compute_dtype, is_float
+from condense_compiler.targets.reference.pools import axis_window, lowest, pooling
+from condense_compiler.targets.reference.taps import Stretch, taps
+from condense_compiler.targets.reference.windows import read_window
+
+# Channels are pooled in blocks whose temporaries stay in the cache.
+_TEMPORARY_BYTES = 1 << 18
+
+
+def max_pool(context: NodeContext) -> Kernel | None:
+    """Prepare MaxPool; positions of the maxima are left to `onnx.reference`."""
+    if len(context.node.outputs) > 1:
+        return None
+    window = read_window(context, tuple(context.attribute("kernel_shape")))
+    return _pooling(context, window, context.dtype(), np.maximum)
+
+
+def average_pool(context: NodeContext) -> Kernel | None:
+    """Prepare AveragePool."""
+    if not is_float(context.dtype()):
+        return None
+    window = read_window(context, tuple(context.attribute("kernel_shape")))
+    dtype = compute_dtype(context.dtype())
+    counts = _counts(context, window).astype(dtype)
+    pool = _pooling(context, window, dtype, np.add)
+
+    def compute(inputs: Sequence[Array], outputs: Sequence[Array], scratch: Array) -> None:
+        pool.compute(inputs, outputs, scratch)
+        np.divide(outputs[0], counts, out=outputs[0])
+
+    return Kernel(compute, pool.buffer_bytes)
+
+
+def _pooling(
+    context: NodeContext, window: Window, dtype: np.dtype[Any], combine: np.ufunc
+) -> Kernel:
+    identity = lowest(dtype) if combine is np.maximum else 0
+    channels = context.shape()[1]
+    positions = tuple(Stretch(0, size) for size in context.output_shape()[2:])
+    pool = pooling(window, positions, tuple(Stretch(0, size) for size in context.shape()[2:]))
+    channel_bytes = sum(prod(shape) for shape in pool.temporaries(1)) * dtype.itemsize
+    step = max(1, min(channels, _TEMPORARY_BYTES // max(channel_bytes, 1)))
+    arrays = {str(number): (shape, dtype) for number, shape in enumerate(pool.temporaries(step))}
+    layout = Layout.of(arrays)
+
+    def compute(inputs: Sequence[Array], outputs: Sequence[Array], scratch: Array) -> None:
+        temporaries = [layout.take(scratch, name) for name in layout.places]
+        for image, output in zip(inputs[0], outputs[0], strict=True):
+            for low in range(0, channels, step):
+                part = slice(low, low + step)
+                pool.run(image[part], output[part], temporaries, combine, identity)
+
+    return Kernel(compute, layout.buffer_bytes)
+
+
+def _counts(context: NodeContext, window: Window) -> Array:
+    """Return how many elements each position averages."""
+    counts = np.ones((), np.int64)
+    for axis, size in enumerate(context.shape()[2:]):
+        single = axis_window(window, axis)
+        source = Stretch(0, size)
+        if context.attribute("count_include_pad", 0):
+            # Padding counts like the map; what lies beyond it, in `ceil_mode`, does not.
+            source = Stretch(-single.pads[0], size + sum(single.pads))
+        positions = Stretch(0, context.output_shape()[2 + axis])
+        seen = np.zeros(positions.count, np.int64)
+        for tap in taps(single, (positions,), (source,)):
+            seen[tap.positions[0]] += 1
+        counts = counts[..., None] * seen
+    return counts
+
+
+def global_max_pool(context: NodeContext) -> Kernel:
+    """Prepare GlobalMaxPool."""
+    axes = tuple(range(2, len(context.shape())))
+
+    def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
+        np.max(inputs[0], axis=axes, keepdims=True, out=outputs[0])
+
+    return Kernel(compute)
+
+
+def global_average_pool(context: NodeContext) -> Kernel | None:
+    """Prepare GlobalAveragePool."""
+    if not is_float(context.dtype()):
+        return None
+    axes = tuple(range(2, len(context.shape())))
+
+    def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
+        np.mean(inputs[0], axis=axes, keepdims=True, out=outputs[0])
+
+    return Kernel(compute)

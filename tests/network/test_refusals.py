@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from kit.small_models import FLOAT, constant, graph, model, node, relu_model, value
 from onnx import helper
 
 from condense_compiler.errors import InputError, UnsupportedError
 from condense_compiler.network import load_network
-
-from .models import FLOAT, constant, graph, model, node, relu_model, value
 
 X, Y = value("x", [2, 3]), value("y", None)
 

@@ -79,7 +79,9 @@ def _large_constant(node: onnx.NodeProto) -> onnx.TensorProto | None:
     if node.op_type != "Constant" or node.domain or len(node.attribute) != 1:
         return None
     attribute = node.attribute[0]
-    if attribute.name != "value" or len(node.output) != 1 or _stays(attribute.t):
+    if attribute.name != "value" or not attribute.HasField("t") or len(node.output) != 1:
+        return None
+    if _stays(attribute.t):
         return None
     value: onnx.TensorProto = attribute.t
     return value

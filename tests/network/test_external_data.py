@@ -5,12 +5,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from kit.small_models import constant, graph, model, node, value
 
 from condense_compiler.errors import InputError
 from condense_compiler.network import load_network, saving
 from condense_compiler.network.stored import StoredValues
-
-from .models import constant, graph, model, node, value
 
 WEIGHTS = np.random.default_rng(2).normal(size=(50, 60)).astype(np.float32)
 

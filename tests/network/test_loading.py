@@ -4,13 +4,7 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 import pytest
-from onnx import helper
-from onnx.reference import ReferenceEvaluator
-
-from condense_compiler.network import Network, load_network, tensor_bytes
-from condense_compiler.network.tensors import is_static, variables
-
-from .models import (
+from kit.small_models import (
     FLOAT,
     RICH_DIMS,
     constant,
@@ -21,6 +15,11 @@ from .models import (
     rich_model,
     value,
 )
+from onnx import helper
+from onnx.reference import ReferenceEvaluator
+
+from condense_compiler.network import Network, load_network, tensor_bytes
+from condense_compiler.network.tensors import is_static, variables
 
 LIGHT = sorted((Path(onnx.__file__).parent / "backend/test/data/light").glob("*.onnx"))
 

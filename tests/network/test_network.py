@@ -4,13 +4,12 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 import pytest
+from kit.small_models import RICH_DIMS, constant, model, node, relu_model, rich_model, value
 from onnx import helper
 from onnx_graphsurgeon.logger import G_LOGGER
 
 from condense_compiler.network import Network, load_network
 from condense_compiler.network.silence import quiet_libraries
-
-from .models import RICH_DIMS, constant, model, node, relu_model, rich_model, value
 
 
 def large_model() -> onnx.ModelProto:

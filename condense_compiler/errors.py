@@ -14,4 +14,4 @@ class UnsupportedError(InputError):
 
 
 class ContractError(CondenseError):
-    """A pass, planner or target broke its contract: a defect in that component, not in the input."""
+    """A pass, planner or target broke its contract: a defect there, not in the input."""

@@ -25,7 +25,7 @@ class CleanUp:
         rewrites = [
             Rewrite(node.name, node.op)
             for node in list(network.graph.nodes)
-            if _does_nothing(node) and bypass(network.graph, node)
+            if _does_nothing(node) and bypass(network.graph, node, node.inputs[0])
         ]
         network.graph.cleanup()
         return PassOutcome(tuple(rewrites))

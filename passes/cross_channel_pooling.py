@@ -12,8 +12,8 @@ from condense_compiler.network.editing import remove_nodes
 from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.operators.fused import DOMAIN, OP, ConvPool
 from condense_compiler.passes.tracing import trace
-from condense_compiler.passes.tracing.filters import merge_filters
 from condense_compiler.passes.tracing.expressions import lower
+from condense_compiler.passes.tracing.filters import merge_filters
 from condense_compiler.passes.tracing.regions import Region, fault_of, find_regions, layout_of
 from condense_compiler.passes.tracing.views import is_canonical
 from condense_compiler.rewriting.contract import PassOutcome, Refusal, Rewrite
@@ -27,16 +27,25 @@ class CrossChannelPooling:
 
     def apply(self, network: Network) -> PassOutcome:
         """Fuse every region that may be fused, and say why the others may not."""
+        regions = find_regions(network, trace(network))
+        faults = [(region, fault_of(region, network.graph.outputs)) for region in regions]
         rewrites: list[Rewrite] = []
-        refusals: list[Refusal] = []
-        for regions in find_regions(network, trace(network)):
-            faults = [fault_of(region, network.graph.outputs) for region in regions]
-            fusable = [region for region, fault in zip(regions, faults, strict=True) if not fault]
-            if fusable:
-                rewrites.append(_fuse(network, fusable[0]))
-            else:
-                refusals.append(Refusal(regions[0].first.name, str(faults[0])))
-        return PassOutcome(tuple(rewrites), tuple(refusals))
+        settled: set[str] = set()
+        for region in (region for region, fault in faults if fault is None):
+            names = {node.name for node in region.nodes}
+            if settled.isdisjoint(names):
+                rewrites.append(_fuse(network, region))
+                settled |= names
+        refusals: dict[str, Refusal] = {}
+        for region, fault in faults:
+            if fault is not None and settled.isdisjoint(_names(region)):
+                name = region.first.name
+                refusals.setdefault(name, Refusal(name, fault))
+        return PassOutcome(tuple(rewrites), tuple(refusals.values()))
+
+
+def _names(region: Region) -> set[str]:
+    return {node.name for node in region.convolutions.values()}
 
 
 def _fuse(network: Network, region: Region) -> Rewrite:
@@ -84,7 +93,9 @@ def _fused_nodes(region: Region) -> list[gs.Node]:
     constants = {"filters": filters.weights, "bias": filters.bias}
     constants |= {f"operand{i}": values for i, values in enumerate(operands)}
     dtype = filters.weights.dtype
-    inputs = [gs.Constant(f"{name}/{key}", v.astype(dtype, copy=False)) for key, v in constants.items()]
+    inputs = [
+        gs.Constant(f"{name}/{key}", v.astype(dtype, copy=False)) for key, v in constants.items()
+    ]
     data = region.first.inputs[0]
     node = gs.Node(OP, name, recipe.to_attributes(), [data, *inputs], domain=DOMAIN)
     return [node] if is_canonical(view) else [node, *_relayout(region, node)]
@@ -104,7 +115,9 @@ def _relayout(region: Region, node: gs.Node) -> list[gs.Node]:
     node.outputs = [result]
     nodes: list[gs.Node] = []
 
-    def append(op: str, shape: Sequence[int], *constants: gs.Constant, **attributes: object) -> None:
+    def append(
+        op: str, shape: Sequence[int], *constants: gs.Constant, **attributes: object
+    ) -> None:
         nonlocal result
         step = gs.Node(op, f"{node.name}/{op}{len(nodes)}", attributes, [result, *constants])
         result = gs.Variable(f"{step.name}/result", region.output.dtype, tuple(shape))

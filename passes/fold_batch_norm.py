@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +48,7 @@ def _fold_readers(graph: gs.Graph, node: gs.Node) -> Iterable[Rewrite]:
         if scaling is None or not _INTO[node.op](node, scaling):
             return
         yield Rewrite(reader.name, f"{node.op} → {reader.op}")
-        bypass(graph, reader)
+        bypass(graph, reader, node.outputs[0])
 
 
 def _scaling_of(node: gs.Node, data: gs.Tensor) -> _Scaling | None:
@@ -82,9 +82,7 @@ def _normalisation(node: gs.Node) -> _Scaling | None:
     return _Scaling(scale, beta - mean * scale)
 
 
-def _for_each_channel(
-    constant: npt.NDArray[np.generic] | None, shape: tuple[int, ...]
-) -> Values | None:
+def _for_each_channel(constant: npt.NDArray[Any] | None, shape: tuple[int, ...]) -> Values | None:
     """Return a constant as one value for each channel; None if it differs between pixels."""
     if constant is None or constant.ndim > len(shape):
         return None

@@ -1,5 +1,6 @@
 """Folds mean and sum pooling into the filters where nothing non-linear stands in between."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -10,7 +11,10 @@ from condense_compiler.network import Network
 from condense_compiler.operators.fused import ConvPool, is_conv_pool
 from condense_compiler.rewriting.contract import PassOutcome, Rewrite
 
-_SCALE = {"mean": lambda window: 1.0 / window, "sum": lambda _window: 1.0}
+_SCALE: Mapping[str, Callable[[int], float]] = {
+    "mean": lambda window: 1.0 / window,
+    "sum": lambda _window: 1.0,
+}
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,9 @@ def _fold(node: gs.Node) -> bool:
     recipe = ConvPool.from_attributes(node.attrs)
     if recipe.reduction not in _SCALE or recipe.before or recipe.members:
         return False
+    filters_in_group = node.inputs[1].shape[0] // recipe.group
+    if filters_in_group % recipe.window:
+        return False  # a pool reaches over filters that see different inputs
     if recipe.window > 1:
         _fold_filters(node, recipe)
         recipe = replace(recipe, window=1, reduction="sum")

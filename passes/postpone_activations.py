@@ -41,9 +41,7 @@ def _postpone(node: gs.Node) -> bool:
     known = [values for values in pooled if values is not None]
     if len(known) < len(pooled) or not recipe.before.is_non_decreasing(known):
         return False
-    moved = replace(
-        recipe, before=Program(), after=recipe.before.followed_by(recipe.after)
-    )
+    moved = replace(recipe, before=Program(), after=recipe.before.followed_by(recipe.after))
     set_recipe(node, moved, [*known, *after])
     return True
 

@@ -1,15 +1,17 @@
-"""Targets: what a scheduled program is lowered to, one folder each, found by name."""
+"""Targets: what a scheduled program is lowered to, one folder each, found by name.
 
-import difflib
+Other packages add targets through the entry-point group `condense_compiler.targets`: each entry
+names a frozen dataclass that follows `Target`.
+"""
+
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 import numpy.typing as npt
 
-from condense_compiler.errors import InputError
+from condense_compiler.plugins import installed_names, load_installed, unknown_name
 from condense_compiler.program import ScheduledProgram
 
 ENTRY_POINTS = "condense_compiler.targets"
@@ -17,6 +19,7 @@ ENTRY_POINTS = "condense_compiler.targets"
 # Built-in targets: name -> "module:class", imported when first asked for.
 BUILT_IN: Mapping[str, str] = {
     "reference": "condense_compiler.targets.reference:ReferenceTarget",
+    "onnxruntime": "condense_compiler.targets.onnxruntime:OnnxRuntimeTarget",
 }
 
 
@@ -48,9 +51,9 @@ class Target(Protocol):
         """Turn a scheduled program into what the target runs."""
 
 
-def target_names() -> tuple[str, ...]:
-    """Return the names of all targets that are installed, sorted."""
-    return tuple(sorted({*BUILT_IN, *entry_points(group=ENTRY_POINTS).names}))
+def target_names() -> list[str]:
+    """Return the names of all targets: our own, then installed ones."""
+    return [*BUILT_IN, *installed_names(ENTRY_POINTS)]
 
 
 def find_target(name: str) -> Target:
@@ -59,16 +62,10 @@ def find_target(name: str) -> Target:
     Raises:
         InputError: No target has this name.
     """
-    return cast(Target, _load(name)())
-
-
-def _load(name: str) -> Any:
     if name in BUILT_IN:
         module, _, attribute = BUILT_IN[name].partition(":")
-        return getattr(import_module(module), attribute)
-    for point in entry_points(group=ENTRY_POINTS, name=name):
-        return point.load()
-    known = target_names()
-    closest = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {closest[0]!r}?" if closest else ""
-    raise InputError(f"unknown target {name!r} (known: {', '.join(known)}){hint}")
+        return cast(Target, getattr(import_module(module), attribute)())
+    installed = load_installed(ENTRY_POINTS, name)
+    if installed is None:
+        raise unknown_name("target", name, target_names())
+    return cast(Target, installed())

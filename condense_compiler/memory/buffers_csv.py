@@ -44,6 +44,24 @@ def read_buffers(path: str | os.PathLike[str]) -> list[Buffer]:
         raise InputError(f"{name}: not a text file: expected CSV in UTF-8") from error
 
 
+def read_offsets(path: str | os.PathLike[str]) -> dict[str, int]:
+    """Read the offsets of a plan that `write_plan` wrote, in bytes by buffer id.
+
+    Raises:
+        InputError: The file cannot be used, or has no offsets.
+    """
+    name = os.fspath(path)
+    read_buffers(path)  # refuses everything that is not a table of buffers
+    with Path(path).open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.DictReader(file)
+        if "offset" not in (rows.fieldnames or ()):
+            raise InputError(f"{name}, line 1: no column 'offset': give a plan, not a problem")
+        try:
+            return {row["id"]: int(row["offset"]) for row in rows}
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{name}, line {rows.line_num}: offset is not a number") from error
+
+
 def _buffers(name: str, reader: "Reader") -> Iterator[Buffer]:
     rows = _rows(name, reader)
     header = next(rows, None)

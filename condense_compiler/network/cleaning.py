@@ -7,6 +7,9 @@ import onnx_graphsurgeon as gs
 
 _OPTIONAL = onnx.defs.OpSchema.FormalParameterOption.Optional
 
+# Before opset 14, batch normalisation trains if it has more outputs than one.
+_OUTPUTS_SAY_MODE = frozenset({"BatchNormalization"})
+
 
 def name_nodes(graph: gs.Graph) -> None:
     """Name nodes without a name after their operator and position; make names unique."""
@@ -25,8 +28,17 @@ def drop_unused_outputs(graph: gs.Graph) -> None:
     """Omit optional outputs that nothing reads, like the mask of a Dropout."""
     kept = {id(tensor) for tensor in graph.outputs}
     for node in graph.nodes:
-        if len(node.outputs) > 1:
+        if len(node.outputs) > 1 and node.op not in _OUTPUTS_SAY_MODE:
             _drop_unused_outputs(node, kept)
+
+
+def detach_strangers(graph: gs.Graph) -> None:
+    """Make tensors forget readers that are not in the graph, like those in branches not taken."""
+    own = {id(node) for node in graph.nodes}
+    for tensor in graph.tensors().values():
+        for reader in list(tensor.outputs):
+            if id(reader) not in own:
+                reader.inputs.clear()
 
 
 def _drop_unused_outputs(node: gs.Node, kept: set[int]) -> None:
@@ -37,5 +49,5 @@ def _drop_unused_outputs(node: gs.Node, kept: set[int]) -> None:
         optional = i < len(formal) and formal[i].option == _OPTIONAL
         if optional and not tensor.outputs and id(tensor) not in kept:
             node.outputs[i] = gs.Variable.empty()
-    while not node.outputs[-1].name:
+    while node.outputs and not node.outputs[-1].name:
         node.outputs.pop()

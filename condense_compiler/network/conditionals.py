@@ -1,8 +1,11 @@
 """Replacing each `If` whose condition is known by the branch that is taken."""
 
 import itertools
+from collections.abc import Mapping
 
 import onnx_graphsurgeon as gs
+
+from condense_compiler.errors import InputError
 
 
 def inline_conditionals(graph: gs.Graph) -> bool:
@@ -18,13 +21,20 @@ def inline_conditionals(graph: gs.Graph) -> bool:
 
 
 def _has_known_condition(node: gs.Node) -> bool:
-    return node.op == "If" and not node.domain and isinstance(node.inputs[0], gs.Constant)
+    if node.op != "If" or node.domain or not isinstance(node.inputs[0], gs.Constant):
+        return False
+    return bool(node.inputs[0].values.size == 1)
 
 
 def _inline(graph: gs.Graph, node: gs.Node) -> None:
     taken = bool(node.inputs[0].values.reshape(-1)[0])
     branch = node.attrs["then_branch" if taken else "else_branch"]
-    _rename_apart(branch, set(graph.tensors()))
+    if len(branch.outputs) != len(node.outputs):
+        raise InputError(
+            f"node '{node.name}' (If) has {len(node.outputs)} outputs, but the branch taken has "
+            f"{len(branch.outputs)}; export the model again"
+        )
+    _rename_apart(branch, graph.tensors())
     # An Identity per output is right even where a branch returns a tensor of the outer graph, a
     # constant, or the same tensor twice.
     results = list(node.outputs)
@@ -39,10 +49,12 @@ def _inline(graph: gs.Graph, node: gs.Node) -> None:
     graph.nodes[index : index + 1] = [*branch.nodes, *copies]
 
 
-def _rename_apart(branch: gs.Graph, taken: set[str]) -> None:
+def _rename_apart(branch: gs.Graph, outer: Mapping[str, gs.Tensor]) -> None:
     """Give the tensors that a branch makes names that the outer graph does not use."""
+    taken = set(outer)
     for tensor in branch._local_tensors().values():
-        if tensor.name not in taken:
+        if tensor.name not in taken or outer.get(tensor.name) is tensor:
+            taken.add(tensor.name)
             continue
         names = (f"{tensor.name}_{i}" for i in itertools.count(1))
         tensor.name = next(name for name in names if name not in taken)

@@ -35,14 +35,14 @@ def replace_reads(old: gs.Tensor, new: gs.Tensor) -> None:
                 reader.inputs[index] = new
 
 
-def bypass(graph: gs.Graph, node: gs.Node) -> bool:
-    """Remove a node whose result is its first input.
+def bypass(graph: gs.Graph, node: gs.Node, source: gs.Tensor) -> bool:
+    """Remove a node whose result is one of its inputs, `source`.
 
     Returns:
         Whether it could be removed: an output of the graph keeps its name and needs an operator
         that computes it.
     """
-    source, result = node.inputs[0], node.outputs[0]
+    result = node.outputs[0]
     if not is_output(graph, result):
         remove_nodes(graph, [node])
         replace_reads(result, source)

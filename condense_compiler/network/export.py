@@ -9,7 +9,7 @@ import onnx_graphsurgeon as gs
 from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
 from onnx_graphsurgeon.ir.tensor import LazyValues
 
-from condense_compiler.network.external_data import ExternalValues
+from condense_compiler.network.stored import StoredValues
 from condense_compiler.network.tensors import element_type, is_static, variables
 from condense_compiler.network.weights import is_large
 
@@ -19,13 +19,14 @@ Encoding = Callable[[gs.Constant], onnx.TensorProto | onnx.ValueInfoProto]
 DEFAULT_DOMAINS = ("", "ai.onnx")
 
 
-def export_graph(graph: gs.Graph, encode: Encoding) -> onnx.GraphProto:
-    """Return the graph as ONNX, with each constant as `encode` has it.
+def export_graph(graph: gs.Graph, encode: Encoding, result: onnx.GraphProto) -> None:
+    """Write the graph to an empty ONNX graph, with each constant as `encode` has it.
 
     graphsurgeon's own exporter is not used for whole graphs: it renames tensors that several
     constants share, and confuses some element types.
     """
-    result = onnx.GraphProto(name=graph.name, doc_string=graph.doc_string or "")
+    result.name = graph.name
+    result.doc_string = graph.doc_string or ""
     result.node.extend(export_node(node) for node in graph.nodes)
     result.input.extend(_value_info(tensor) for tensor in graph.inputs)
     result.output.extend(_value_info(tensor) for tensor in graph.outputs)
@@ -42,17 +43,12 @@ def export_graph(graph: gs.Graph, encode: Encoding) -> onnx.GraphProto:
         for tensor in variables(graph)
         if tensor.name not in interface and tensor.dtype is not None and is_static(tensor.shape)
     )
-    return result
 
 
 def constants(graph: gs.Graph) -> list[gs.Constant]:
     """Return every constant of a graph, in the order of use."""
     used = [tensor for node in graph.nodes for tensor in node.inputs]
-    found = {t.name: t for t in (*used, *graph.outputs) if isinstance(t, gs.Constant)}
-    for subgraph in graph.subgraphs(recursive=True):
-        outer = {t.name: t for t in subgraph._foreign_tensors().values()}
-        found |= {name: t for name, t in outer.items() if isinstance(t, gs.Constant)}
-    return list(found.values())
+    return list({t.name: t for t in (*used, *graph.outputs) if isinstance(t, gs.Constant)}.values())
 
 
 def export_node(node: gs.Node) -> onnx.NodeProto:
@@ -92,8 +88,8 @@ def _value_info(tensor: gs.Tensor) -> onnx.ValueInfoProto:
 def full_tensor(constant: gs.Constant) -> onnx.TensorProto:
     """Encode a constant with its bytes; its name is set by the caller."""
     values: Any = constant._values
-    if isinstance(values, ExternalValues):
-        return values.inline()
+    if isinstance(values, StoredValues):
+        return values.with_bytes()
     if isinstance(values, LazyValues):
         tensor: onnx.TensorProto = values.tensor
         return tensor

@@ -21,9 +21,27 @@ from condense_compiler.network.weights import is_large
 # Folding a random draw would freeze it; folding control flow needs more than its inputs.
 _NOT_FOLDED = rules.RANDOM | rules.CONTROL_FLOW.keys()
 
+_INTEGERS = frozenset(
+    {
+        onnx.TensorProto.BOOL,
+        onnx.TensorProto.INT8,
+        onnx.TensorProto.INT16,
+        onnx.TensorProto.INT32,
+        onnx.TensorProto.INT64,
+        onnx.TensorProto.UINT8,
+        onnx.TensorProto.UINT16,
+        onnx.TensorProto.UINT32,
+        onnx.TensorProto.UINT64,
+    }
+)
 
-def fold(graph: gs.Graph) -> bool:
+
+def fold(graph: gs.Graph, *, integers_only: bool) -> bool:
     """Replace, in place, every small tensor whose value is known by a constant.
+
+    Args:
+        graph: The graph, whose tensors have types and shapes as far as they are known.
+        integers_only: Compute integers and booleans alone, which is what most shapes need.
 
     Returns:
         Whether anything was replaced.
@@ -31,7 +49,7 @@ def fold(graph: gs.Graph) -> bool:
     opsets = [onnx.helper.make_opsetid(o.domain, o.version) for o in graph.import_domains]
     changed = False
     for node in list(graph.nodes):
-        values = _values_of(node, opsets)
+        values = _values_of(node, opsets, integers_only)
         if values is None:
             continue
         for tensor, value in zip(list(node.outputs), values, strict=True):
@@ -45,7 +63,9 @@ def fold(graph: gs.Graph) -> bool:
     return changed
 
 
-def _values_of(node: gs.Node, opsets: list[onnx.OperatorSetIdProto]) -> list[Any] | None:
+def _values_of(
+    node: gs.Node, opsets: list[onnx.OperatorSetIdProto], integers_only: bool
+) -> list[Any] | None:
     """Return the values of a node's outputs, or None if they are not known or not small."""
     if node.domain or node.op in _NOT_FOLDED or not node.outputs:
         return None
@@ -55,9 +75,15 @@ def _values_of(node: gs.Node, opsets: list[onnx.OperatorSetIdProto]) -> list[Any
         return None if value is None else [value]
     if not all(isinstance(tensor, gs.Constant) for tensor in node.inputs if tensor.name):
         return None
+    if integers_only and not all(_is_integer(tensor) for tensor in node.outputs if tensor.name):
+        return None
     if any(_is_big(tensor) for tensor in (*node.inputs, *node.outputs)):
         return None
     return _evaluate(node, opsets)
+
+
+def _is_integer(tensor: gs.Tensor) -> bool:
+    return tensor.dtype is not None and element_type(tensor) in _INTEGERS
 
 
 def _is_big(tensor: gs.Tensor) -> bool:
@@ -85,7 +111,7 @@ def _evaluate(node: gs.Node, opsets: Sequence[onnx.OperatorSetIdProto]) -> list[
 
 def _constant(node: gs.Node) -> Any:
     """Return what a Constant node holds, still lazy if it is a tensor."""
-    ((name, value),) = node.attrs.items()
+    name, value = next(iter(node.attrs.items()), ("", None))
     if isinstance(value, gs.Constant):
         return value._values
     dtype = _CONSTANT_TYPES.get(name)

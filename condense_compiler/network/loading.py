@@ -6,29 +6,30 @@ from pathlib import Path
 import onnx
 import onnx_graphsurgeon as gs
 from onnx.inliner import inline_selected_functions
-from onnx_graphsurgeon.importers.onnx_importer import OnnxImporter
-from onnx_graphsurgeon.ir.tensor import LazyValues
 
 from condense_compiler.errors import InputError
 from condense_compiler.network import rules
-from condense_compiler.network.checking import check_model, check_opsets
-from condense_compiler.network.cleaning import drop_unused_outputs, name_nodes
+from condense_compiler.network.checking import (
+    NOT_TEXT,
+    check_fields,
+    check_model,
+    check_tensors,
+    check_versions,
+)
+from condense_compiler.network.cleaning import detach_strangers, drop_unused_outputs, name_nodes
 from condense_compiler.network.conditionals import inline_conditionals
 from condense_compiler.network.dimensions import fix_dimensions
 from condense_compiler.network.export import export_graph, skeleton_tensor
-from condense_compiler.network.external_data import (
-    Extent,
-    ExternalValues,
-    resolve_external_data,
-)
+from condense_compiler.network.external_data import resolve_external_data
 from condense_compiler.network.folding import fold
-from condense_compiler.operators.fused import DOMAIN as CONDENSE_DOMAIN
+from condense_compiler.network.importing import import_graph, unify_values
 from condense_compiler.network.network import Network
 from condense_compiler.network.ordering import sort_nodes
 from condense_compiler.network.reading import first_line, read_model
 from condense_compiler.network.shapes import all_static, annotate, infer_shapes
 from condense_compiler.network.silence import quiet_libraries
-from condense_compiler.network.weights import Skeleton, set_weights_aside
+from condense_compiler.network.weights import set_weights_aside
+from condense_compiler.operators.fused import DOMAIN as CONDENSE_DOMAIN
 
 
 def load_network(
@@ -49,105 +50,119 @@ def load_network(
     if isinstance(source, onnx.ModelProto):
         model = onnx.ModelProto()
         model.CopyFrom(source)
-        return _load(model, None, source.graph.name or "model", dims or {})
-    path = Path(source)
-    model = read_model(path)
+        folder, name = None, source.graph.name or "model"
+    else:
+        path = Path(source)
+        model = read_model(path)
+        folder, name = path.parent, path.stem
+    shown = name if folder is None else source
     try:
-        return _load(model, path.parent, path.stem, dims or {})
+        with quiet_libraries():
+            return Network(_load(model, folder, dims or {}), name, _header(model))
     except InputError as error:
-        raise type(error)(f"{path}: {error}") from None
+        raise type(error)(f"{shown}: {_one_line(error)}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{shown}: {NOT_TEXT}") from None
 
 
-def _load(
-    model: onnx.ModelProto, folder: Path | None, name: str, dims: Mapping[str, int]
-) -> Network:
-    with quiet_libraries():
-        check_opsets(model)
-        extents = resolve_external_data(model, folder)
-        skeleton = set_weights_aside(model)
-        weights = frozenset(skeleton.weights)
-        sort_nodes(skeleton.model.graph)
-        rules.check_operators(skeleton.model)
-        check_model(skeleton.model)
-        small = _inline_functions(skeleton.model)
-        fix_dimensions(small.graph, dims, weights)
-        _forget_shapes(small.graph)
-        graph = _import(Skeleton(small, skeleton.weights), extents)
-        drop_unused_outputs(graph)
-        _make_static(graph, small)
-        graph.cleanup()
-        name_nodes(graph)
-        rules.check_network(graph)
-        return Network(graph, name, _header(model))
+def _load(model: onnx.ModelProto, folder: Path | None, dims: Mapping[str, int]) -> gs.Graph:
+    check_versions(model)
+    check_tensors(model)
+    extents = resolve_external_data(model, folder)
+    skeleton, weights = set_weights_aside(model)
+    check_fields(skeleton)
+    rules.check_operators(skeleton)
+    fix_dimensions(skeleton.graph, dims, weights.keys())
+    sort_nodes(skeleton.graph)
+    check_model(skeleton)
+    skeleton = _inline_functions(skeleton)
+    _forget_shapes(skeleton.graph)
+    graph = import_graph(skeleton, weights, extents)
+    drop_unused_outputs(graph)
+    name_nodes(graph)
+    _make_static(graph, skeleton)
+    graph.cleanup()
+    detach_strangers(graph)
+    name_nodes(graph)
+    unify_values(graph)
+    rules.check_network(graph)
+    return graph
 
 
 def _inline_functions(model: onnx.ModelProto) -> onnx.ModelProto:
     """Replace the calls of model-local functions by their bodies, except for our own."""
-    others = [f for f in model.functions if f.domain != CONDENSE_DOMAIN]
-    if not others:
+    if all(function.domain == CONDENSE_DOMAIN for function in model.functions):
         return model
     ours = sorted({(f.domain, f.name) for f in model.functions if f.domain == CONDENSE_DOMAIN})
     try:
-        return inline_selected_functions(model, ours, exclude=True)
+        result: onnx.ModelProto = inline_selected_functions(model, ours, exclude=True)
     except (RuntimeError, ValueError) as error:
         raise InputError(f"functions cannot be inlined: {first_line(error)}") from None
+    for function in result.functions:
+        if function.domain != CONDENSE_DOMAIN:
+            raise InputError(
+                f"function '{function.name}' of domain '{function.domain}' cannot be inlined; "
+                "it may be written for another opset than the model"
+            )
+    return result
 
 
 def _forget_shapes(graph: onnx.GraphProto) -> None:
     """Drop the shapes that the exporter noted: they are inferred again, for the fixed sizes."""
     del graph.value_info[:]
     for value in graph.output:
-        value.type.tensor_type.ClearField("shape")
-
-
-def _import(skeleton: Skeleton, extents: Mapping[str, Extent]) -> gs.Graph:
-    """Make the mutable graph, its large constants lazy."""
-    model = skeleton.model
-    graph = OnnxImporter.import_graph(
-        model.graph,
-        opset=OnnxImporter.get_opset(model),
-        import_domains=list(model.opset_import),
-        producer_name=model.producer_name,
-        producer_version=model.producer_version,
-        ir_version=model.ir_version,
-    )
-    for tensor in graph.inputs:
-        proto = skeleton.weights.get(tensor.name)
-        if proto is None:
-            continue
-        extent = extents.get(tensor.name)
-        values = LazyValues(proto) if extent is None else ExternalValues(proto, extent)
-        tensor.to_constant(values)
-    graph.inputs = [tensor for tensor in graph.inputs if isinstance(tensor, gs.Variable)]
-    return graph
+        if value.type.HasField("tensor_type"):
+            value.type.tensor_type.ClearField("shape")
 
 
 def _make_static(graph: gs.Graph, model: onnx.ModelProto) -> None:
-    """Infer shapes and fold what they depend on, in turns, until neither finds anything more."""
-    failure: InputError | None = None
-    changed = True
-    while changed:
-        skeleton = _skeleton(graph, model)
-        try:
-            annotate(graph, infer_shapes(skeleton, strict=True))
-            failure = None
-        except InputError as error:  # may go away once more is folded
-            failure = error
-            annotate(graph, infer_shapes(skeleton, strict=False))
-        changed = fold(graph) | inline_conditionals(graph)
+    """Infer every shape, folding what shapes depend on.
+
+    Raises:
+        InputError: A shape contradicts another, or is only known at run time.
+    """
+    for integers_only in (True, False):  # few shapes depend on other numbers
+        failure = _infer_and_fold(graph, model, integers_only)
+        if failure is None and _is_done(graph):
+            return
+    name_nodes(graph)
     if failure:
         raise failure
-    if not all_static(graph):
-        rules.refuse_first_unknown(graph)
+    rules.refuse_first_unknown(graph)
 
 
-def _skeleton(graph: gs.Graph, model: onnx.ModelProto) -> onnx.ModelProto:
-    skeleton = onnx.ModelProto(
-        ir_version=model.ir_version, graph=export_graph(graph, skeleton_tensor)
-    )
-    skeleton.opset_import.extend(model.opset_import)
+def _infer_and_fold(
+    graph: gs.Graph, model: onnx.ModelProto, integers_only: bool
+) -> InputError | None:
+    """Infer and fold in turns until neither finds more; return what still contradicts itself."""
+    while True:
+        failure = _infer(graph, model)
+        folded = fold(graph, integers_only=integers_only)
+        inlined = inline_conditionals(graph)
+        done = failure is None and not inlined and _is_done(graph)
+        if done or not (folded or inlined):
+            return failure
+
+
+def _is_done(graph: gs.Graph) -> bool:
+    return all_static(graph) and all(node.op != "If" for node in graph.nodes)
+
+
+def _infer(graph: gs.Graph, model: onnx.ModelProto) -> InputError | None:
+    """Infer what can be inferred; return what contradicted itself, if anything did."""
+    skeleton = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
+    export_graph(graph, skeleton_tensor, skeleton.graph)
+    # The graph knows neither functions nor overloads; only inference here needs those of the file.
     skeleton.functions.extend(model.functions)
-    return skeleton
+    overloads = {tuple(node.output): node.overload for node in model.graph.node if node.overload}
+    for node in skeleton.graph.node:
+        node.overload = overloads.get(tuple(node.output), "")
+    try:
+        annotate(graph, infer_shapes(skeleton, strict=True))
+    except InputError as error:  # may go away once more is folded
+        annotate(graph, infer_shapes(skeleton, strict=False))
+        return error
+    return None
 
 
 def _header(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -162,3 +177,8 @@ def _header(model: onnx.ModelProto) -> onnx.ModelProto:
     )
     header.metadata_props.extend(model.metadata_props)
     return header
+
+
+def _one_line(error: InputError) -> str:
+    """Return a message fit for one line of a terminal, whatever the names in the model hold."""
+    return " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())

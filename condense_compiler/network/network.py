@@ -77,7 +77,7 @@ class Network:
         model = onnx.ModelProto()
         model.CopyFrom(self.header)
         model.ir_version = max(model.ir_version, MINIMUM_IR_VERSION)
-        model.graph.CopyFrom(export_graph(self.graph, encode))
+        export_graph(self.graph, encode, model.graph)
         model.opset_import.extend(self.graph.import_domains)
         imported = {entry.domain for entry in model.opset_import}
         used = {node.domain for node in model.graph.node}

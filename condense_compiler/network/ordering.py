@@ -1,11 +1,10 @@
 """Order of the nodes of an ONNX graph: each must come after what it reads."""
 
-from collections.abc import Iterator
-
 import networkx as nx
 import onnx
 
 from condense_compiler.errors import InputError
+from condense_compiler.network.traversal import reads, shown
 
 
 def sort_nodes(graph: onnx.GraphProto) -> None:
@@ -34,22 +33,6 @@ def sort_nodes(graph: onnx.GraphProto) -> None:
     graph.node.extend(nodes)
 
 
-def reads(node: onnx.NodeProto) -> Iterator[str]:
-    """Yield the tensors that a node reads, those read by its subgraphs from outside included."""
-    yield from (name for name in node.input if name)
-    for attribute in node.attribute:
-        for subgraph in (attribute.g, *attribute.graphs):
-            yield from _reads_from_outside(subgraph)
-
-
-def _reads_from_outside(graph: onnx.GraphProto) -> Iterator[str]:
-    own = {value.name for value in graph.input} | {value.name for value in graph.initializer}
-    own |= {name for node in graph.node for name in node.output}
-    for node in graph.node:
-        yield from (name for name in reads(node) if name not in own)
-    yield from (value.name for value in graph.output if value.name not in own)
-
-
 def _is_sorted(graph: onnx.GraphProto, known: set[str]) -> bool:
     made = set(known)
     for node in graph.node:
@@ -64,7 +47,7 @@ def _refuse_dangling(graph: onnx.GraphProto, known: set[str]) -> None:
         for name in reads(node):
             if name not in known:
                 raise InputError(
-                    f"node '{node.name}' ({node.op_type}) reads tensor '{name}', which is neither "
+                    f"{shown(node)} reads tensor '{name}', which is neither "
                     "an input, an initializer, nor the output of any node; export the model again"
                 )
 
@@ -73,8 +56,7 @@ def _describe_cycle(graph: onnx.GraphProto, dependencies: "nx.DiGraph[int]") -> 
     cycle = nx.find_cycle(dependencies)
     source, target = cycle[0][0], cycle[0][1]
     tensor = dependencies.edges[source, target]["tensor"]
-    node = graph.node[target]
     return (
-        f"the graph is cyclic: tensor '{tensor}', read by node '{node.name}' ({node.op_type}), "
+        f"the graph is cyclic: tensor '{tensor}', read by {shown(graph.node[target])}, "
         "depends on itself; networks must be acyclic"
     )

@@ -26,7 +26,7 @@ def read_model(path: Path) -> onnx.ModelProto:
     if not content:
         raise InputError(f"{path}: not an ONNX model: the file is empty")
     try:
-        model = onnx.ModelProto.FromString(content)
+        model: onnx.ModelProto = onnx.ModelProto.FromString(content)
     except DecodeError:
         raise InputError(
             f"{path}: not an ONNX model, or cut short: its bytes do not decode; "

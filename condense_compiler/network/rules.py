@@ -1,14 +1,14 @@
 """What a network must be for this compiler to work on it; each rule refuses with a reason."""
 
-from collections.abc import Iterable, Iterator
 from typing import NoReturn
 
 import onnx
 import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import InputError, UnsupportedError
-from condense_compiler.operators.fused import DOMAIN as CONDENSE_DOMAIN
 from condense_compiler.network.tensors import element_type, is_static, type_name, variables
+from condense_compiler.network.traversal import all_nodes, shown
+from condense_compiler.operators.fused import DOMAIN as CONDENSE_DOMAIN
 
 CONTROL_FLOW = {
     "If": "its condition is only known at run time",
@@ -41,8 +41,7 @@ def check_operators(model: onnx.ModelProto) -> None:
     """Refuse operators that nobody defines, and attributes that the graph cannot carry."""
     versions = {entry.domain: entry.version for entry in model.opset_import}
     defined = {(function.domain, function.name) for function in model.functions}
-    bodies = [model.graph.node, *(function.node for function in model.functions)]
-    for node in (node for nodes in bodies for node in _walk(nodes)):
+    for node in all_nodes(model):
         if node.domain == "ai.onnx":
             node.domain = ""
         if node.domain != CONDENSE_DOMAIN and (node.domain, node.op_type) not in defined:
@@ -50,31 +49,26 @@ def check_operators(model: onnx.ModelProto) -> None:
         for attribute in node.attribute:
             if attribute.type in _UNSUPPORTED_ATTRIBUTES:
                 raise UnsupportedError(
-                    f"{_shown(node)}: attribute '{attribute.name}' is "
+                    f"{shown(node)}: attribute '{attribute.name}' is "
                     f"{_UNSUPPORTED_ATTRIBUTES[attribute.type]}, which is not supported"
                 )
 
 
-def _walk(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
-    for node in nodes:
-        yield node
-        for attribute in node.attribute:
-            yield from _walk(attribute.g.node)
-
-
 def _require_schema(node: onnx.NodeProto, versions: dict[str, int]) -> None:
+    version = versions.get(node.domain, 1)
+    operator = f"operator '{node.op_type}' of domain '{node.domain or 'ai.onnx'}'"
     try:
-        onnx.defs.get_schema(node.op_type, versions.get(node.domain, 1), node.domain)
+        schema = onnx.defs.get_schema(node.op_type, version, node.domain)
     except onnx.defs.SchemaError:
         raise UnsupportedError(
-            f"{_shown(node)}: operator '{node.op_type}' of domain '{node.domain or 'ai.onnx'}' is "
-            "not known; export the model with standard operators only"
+            f"{shown(node)}: {operator} is not known in version {version}; "
+            "export the model with standard operators only"
         ) from None
-
-
-def _shown(node: onnx.NodeProto) -> str:
-    name = node.name or (node.output[0] if node.output else "")
-    return f"node '{name}' ({node.op_type})"
+    if schema.deprecated:
+        raise UnsupportedError(
+            f"{shown(node)}: {operator} is no longer part of version {version}; "
+            "export the model again"
+        )
 
 
 def refuse_first_unknown(graph: gs.Graph) -> NoReturn:
@@ -82,13 +76,13 @@ def refuse_first_unknown(graph: gs.Graph) -> NoReturn:
     _check_nodes(graph)
     for tensor in variables(graph):
         _check_tensor(tensor)
-    raise InputError("some shapes are not known")
+    raise UnsupportedError("some shapes are not known before the network runs")
 
 
 def check_network(graph: gs.Graph) -> None:
     """Refuse what is not a static, deterministic graph of tensors."""
     if not graph.inputs:
-        raise InputError("the model has no inputs; everything in it is constant")
+        raise InputError("the model has no inputs: everything in it is constant")
     if not graph.outputs:
         raise InputError("the model has no outputs")
     _check_nodes(graph)
@@ -140,7 +134,7 @@ def _check_tensor(tensor: gs.Variable) -> None:
         )
     if not is_static(tensor.shape):
         raise UnsupportedError(
-            f"{place}: its shape depends on the values of the input; only static shapes are "
+            f"{place}: its shape is not known before the network runs; only static shapes are "
             "supported"
         )
     if 0 in tensor.shape:

@@ -19,20 +19,19 @@ _ALIGNMENT = 4096  # of external tensors, so that readers can map them
 Build = Callable[[Encoding], onnx.ModelProto]
 
 
-def save(graph: gs.Graph, build: Build, path: Path, limit: int = SINGLE_FILE_BYTES) -> None:
-    """Write a model to a file, and weights beyond `limit` bytes to PATH.data beside it.
+def save(graph: gs.Graph, build: Build, path: Path) -> None:
+    """Write a model to a file; if its weights do not fit, they go to PATH.data beside it.
 
     Args:
         graph: The graph of the model.
         build: Makes the model, given what to do with constants.
         path: The file to write; what was there is replaced once everything is written.
-        limit: Bytes of weights that still go into the file itself.
 
     Raises:
         InputError: The file cannot be written.
     """
     try:
-        if sum(map(tensor_bytes, constants(graph))) <= limit:
+        if sum(map(tensor_bytes, constants(graph))) <= SINGLE_FILE_BYTES:
             _write_one_file(build(full_tensor), path)
         else:
             _write_two_files(build, path)

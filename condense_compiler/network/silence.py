@@ -6,7 +6,6 @@ from contextlib import contextmanager
 
 from onnx_graphsurgeon.logger import G_LOGGER
 
-
 _ONNXRUNTIME_WARNING, _ONNXRUNTIME_ERROR = 2, 3  # severities; the first is its default
 
 

@@ -7,58 +7,50 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
-from onnx_graphsurgeon.exporters.onnx_exporter import dtype_to_onnx
-from onnx_graphsurgeon.importers.onnx_importer import get_numpy_type
-from onnx_graphsurgeon.ir.tensor import LazyValues
-
-_TYPES = onnx.TensorProto
 
 # Element types that ONNX packs into part of a byte; every other type has whole bytes.
-_PACKED_BITS = {
-    getattr(_TYPES, name): bits
+PACKED_BITS = {
+    onnx.TensorProto.DataType.Value(name): bits
     for name, bits in (("INT4", 4), ("UINT4", 4), ("FLOAT4E2M1", 4), ("INT2", 2), ("UINT2", 2))
-    if hasattr(_TYPES, name)
+    if name in onnx.TensorProto.DataType.keys()  # noqa: SIM118 - not a dictionary
 }
+
+
+def numpy_type(data_type: int) -> np.dtype[Any]:
+    """Return the numpy type of an ONNX element type, from ml_dtypes where numpy has none."""
+    return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(data_type))
 
 
 def element_type(tensor: gs.Tensor) -> int:
     """Return the element type of a tensor as a value of `onnx.TensorProto.DataType`."""
-    values = tensor._values if isinstance(tensor, gs.Constant) else None
-    if isinstance(values, LazyValues):
-        return int(values.tensor.data_type)
-    dtype = tensor.dtype
-    if isinstance(dtype, int):
-        return dtype
-    # graphsurgeon confuses float8 variants, onnx does not; onnx does not know plain names.
-    try:
-        return int(onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
-    except (KeyError, ValueError):
-        return int(dtype_to_onnx(dtype))
-
-
-def gs_dtype(data_type: int) -> Any:
-    """Return an ONNX element type the way graphsurgeon keeps it: a numpy type where it has one."""
-    dtype = get_numpy_type(data_type)
-    return data_type if dtype is None else dtype
+    if tensor.dtype is None:
+        return int(onnx.TensorProto.UNDEFINED)
+    if isinstance(tensor.dtype, int):  # graphsurgeon's way with types that numpy lacks
+        return tensor.dtype
+    return int(onnx.helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype)))
 
 
 def type_name(data_type: int) -> str:
     """Return the ONNX name of an element type in lower case, for messages."""
-    return str(_TYPES.DataType.Name(data_type)).lower()
+    return str(onnx.TensorProto.DataType.Name(data_type)).lower()
 
 
 def bytes_of(data_type: int, shape: Iterable[int]) -> int:
     """Return the bytes that a dense tensor of this element type and shape occupies."""
     elements = math.prod(shape)
-    bits = _PACKED_BITS.get(data_type)
-    if bits is not None:
-        return (elements * bits + 7) // 8
-    return elements * onnx.helper.tensor_dtype_to_np_dtype(data_type).itemsize
+    bits = PACKED_BITS.get(data_type)
+    return elements * numpy_type(data_type).itemsize if bits is None else -(-elements * bits // 8)
 
 
 def tensor_bytes(tensor: gs.Tensor) -> int:
     """Return the bytes that a typed tensor with a static shape occupies."""
     return bytes_of(element_type(tensor), tensor.shape)
+
+
+def type_alignment(tensor: gs.Tensor) -> int:
+    """Return the multiple of bytes at which a tensor's elements can be addressed directly."""
+    data_type = element_type(tensor)
+    return 1 if data_type in PACKED_BITS else bytes_of(data_type, ())
 
 
 def is_static(shape: Any) -> bool:

@@ -5,17 +5,16 @@ and impossible beyond 2 GiB. They run on a skeleton instead: the same model, in 
 constant is a graph input of its type and shape.
 """
 
-from dataclasses import dataclass
-
 import onnx
 
-from condense_compiler.errors import UnsupportedError
 from condense_compiler.network.tensors import bytes_of
 
 SMALL_BYTES = 1024
 SMALL_INTEGER_BYTES = 64 * 1024  # shapes, indices, axes: inference reads their values
 _INTEGERS = frozenset({onnx.TensorProto.INT64, onnx.TensorProto.INT32})
 _EXTERNAL = onnx.TensorProto.EXTERNAL
+
+Weights = dict[str, onnx.TensorProto]
 
 
 def is_large(data_type: int, shape: tuple[int, ...]) -> bool:
@@ -24,28 +23,18 @@ def is_large(data_type: int, shape: tuple[int, ...]) -> bool:
     return bytes_of(data_type, shape) > limit
 
 
-@dataclass(frozen=True)
-class Skeleton:
-    """A model without its large constants.
-
-    Attributes:
-        model: The small model; large constants are its last inputs.
-        weights: The tensors set aside, by name. They belong to the model that was split.
-    """
-
-    model: onnx.ModelProto
-    weights: dict[str, onnx.TensorProto]
-
-
-def set_weights_aside(model: onnx.ModelProto) -> Skeleton:
+def set_weights_aside(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Weights]:
     """Split a model into a skeleton and its large constants, without copying the latter.
 
     Initializers that are also declared as inputs stop being inputs: their values are known.
+
+    Returns:
+        The skeleton, in which the large constants are the last inputs, and those constants by
+        name; they still belong to the model.
     """
-    _refuse_sparse(model.graph)
     skeleton = _header(model)
     graph = skeleton.graph
-    weights: dict[str, onnx.TensorProto] = {}
+    weights: Weights = {}
     for tensor in model.graph.initializer:
         if _stays(tensor):
             graph.initializer.append(tensor)
@@ -63,7 +52,7 @@ def set_weights_aside(model: onnx.ModelProto) -> Skeleton:
         onnx.helper.make_tensor_value_info(name, tensor.data_type, tensor.dims)
         for name, tensor in weights.items()
     )
-    return Skeleton(skeleton, weights)
+    return skeleton, weights
 
 
 def _header(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -90,13 +79,9 @@ def _large_constant(node: onnx.NodeProto) -> onnx.TensorProto | None:
     if node.op_type != "Constant" or node.domain or len(node.attribute) != 1:
         return None
     attribute = node.attribute[0]
-    if attribute.name != "value" or len(node.output) != 1 or _stays(attribute.t):
+    if attribute.name != "value" or not attribute.HasField("t") or len(node.output) != 1:
         return None
-    return attribute.t
-
-
-def _refuse_sparse(graph: onnx.GraphProto) -> None:
-    for tensor in graph.sparse_initializer:
-        raise UnsupportedError(
-            f"initializer '{tensor.values.name}' is sparse, which is not supported; store it dense"
-        )
+    if _stays(attribute.t):
+        return None
+    value: onnx.TensorProto = attribute.t
+    return value

@@ -1,6 +1,7 @@
-"""Reading what ONNX operators are told: attributes that may be absent, inputs that were attributes."""
+"""Reading what ONNX operators are told, as attributes or as inputs, whether given or not."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ from condense_compiler.operators.fused import Window
 _SAME = ("SAME_UPPER", "SAME_LOWER")
 
 
-def constant_input(node: gs.Node, index: int) -> npt.NDArray[np.generic] | None:
+def constant_input(node: gs.Node, index: int) -> npt.NDArray[Any] | None:
     """Return the value of a constant input; None where it is absent or computed at run time."""
     if index >= len(node.inputs) or not isinstance(node.inputs[index], gs.Constant):
         return None
@@ -60,7 +61,7 @@ def _text(value: str | bytes) -> str:
 
 
 def same_pads(window: Window, pixels: Sequence[int], upper: bool) -> tuple[int, ...]:
-    """Return the pads that give ceil(size / stride) positions; the odd one goes to the end if upper.
+    """Return the pads for ceil(size / stride) positions; an odd one goes to the end if `upper`.
 
     Source: ONNX operator specification, `auto_pad`.
     """

@@ -6,8 +6,10 @@ A runtime without our kernels runs this body, so it is also the operator's defin
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx_graphsurgeon as gs
 from onnx import FunctionProto, NodeProto, helper, numpy_helper
 
@@ -49,13 +51,13 @@ class _Body:
     value: str
     nodes: list[NodeProto] = field(default_factory=list)
 
-    def constant(self, values: object, dtype: object = np.int64) -> str:
+    def constant(self, values: object, dtype: npt.DTypeLike = np.int64) -> str:
         name = f"c{len(self.nodes)}"
         tensor = numpy_helper.from_array(np.asarray(values, dtype=dtype), name)
         self.nodes.append(helper.make_node("Constant", [], [name], value=tensor))
         return name
 
-    def apply(self, op: str, inputs: Sequence[str], **attributes: object) -> str:
+    def apply(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
         self.value = f"v{len(self.nodes)}"
         self.nodes.append(helper.make_node(op, inputs, [self.value], **attributes))
         return self.value
@@ -129,7 +131,7 @@ def operand_count(recipe: ConvPool) -> int:
     return recipe.before.operand_count() + recipe.after.operand_count()
 
 
-def _conv_attributes(recipe: ConvPool) -> dict[str, object]:
+def _conv_attributes(recipe: ConvPool) -> dict[str, Any]:
     window = recipe.convolution
     return {
         "kernel_shape": list(window.kernel_shape),

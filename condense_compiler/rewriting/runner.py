@@ -115,9 +115,9 @@ def _check_shapes(
     for info in inferred.graph.value_info:
         tensor = recorded.get(info.name)
         shape = [dim.dim_value for dim in info.type.tensor_type.shape.dim if dim.dim_value]
-        if isinstance(tensor, gs.Variable) and len(shape) == len(tensor.shape) != 0:
-            if shape != list(tensor.shape):
-                _fail(applied, f"tensor {info.name!r} is {shape}, not {list(tensor.shape)}")
+        comparable = isinstance(tensor, gs.Variable) and len(shape) == len(tensor.shape)
+        if comparable and shape != list(tensor.shape):
+            _fail(applied, f"tensor {info.name!r} is {shape}, not {list(tensor.shape)}")
 
 
 def _fail(applied: Sequence[AppliedPass], reason: str) -> None:

@@ -7,7 +7,7 @@ from functools import reduce
 import numpy as np
 
 from condense_compiler.passes.tracing.expressions import Expression, unify
-from condense_compiler.passes.tracing.views import View
+from condense_compiler.passes.tracing.views import TILE_FAULT, View, is_channel_only
 
 
 def combine(views: Sequence[View]) -> list[View] | None:
@@ -26,9 +26,16 @@ def combine(views: Sequence[View]) -> list[View] | None:
         return None
     nodes = reduce(frozenset.union, (view.nodes for view in views))
     fault = next((view.fault for view in views if view.fault is not None), None)
-    return [
-        replace(view, before=before, after=after, nodes=nodes, fault=fault) for view in views
-    ]
+    return [replace(view, before=before, after=after, nodes=nodes, fault=fault) for view in views]
+
+
+def _broadcast(views: Sequence[View], reduction: str) -> View | None:
+    """Return the reduction of parts of unequal size, which repeats members: not one to fuse."""
+    pixels = {tuple(dim for dim in view.dims if not is_channel_only(dim)) for view in views}
+    largest = max(views, key=lambda view: view.channels.size)
+    if len(pixels) > 1:
+        return None
+    return replace(largest, reduction=reduction, fault=TILE_FAULT)
 
 
 def _unify_all(expressions: Sequence[Expression]) -> Expression | None:
@@ -55,7 +62,7 @@ def join_members(views: Sequence[View], reduction: str) -> View | None:
     if wide is None or any(view.after != wide[0].after for view in views):
         return None
     first = wide[0]
-    if any((v.dims, v.channels.shape[:-1]) != (first.dims, first.channels.shape[:-1]) for v in wide):
-        return None
+    if any(view.dims != first.dims for view in wide):
+        return _broadcast(wide, reduction)
     channels = np.concatenate([view.channels for view in wide], axis=-1)
     return replace(first, channels=channels, reduction=reduction)

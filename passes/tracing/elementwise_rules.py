@@ -20,7 +20,13 @@ from condense_compiler.passes.tracing.rules import Context, Rule
 from condense_compiler.passes.tracing.views import View, is_channel_only, simplified
 
 # n-ary operators that reduce where their inputs hold different channels.
-JOINING: Mapping[str, str] = {"Add": "sum", "Max": "max", "Mean": "mean", "Min": "min", "Sum": "sum"}
+JOINING: Mapping[str, str] = {
+    "Add": "sum",
+    "Max": "max",
+    "Mean": "mean",
+    "Min": "min",
+    "Sum": "sum",
+}
 
 Constant = npt.NDArray[np.generic]
 

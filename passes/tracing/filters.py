@@ -61,7 +61,9 @@ def merge_filters(region: Region) -> MergedFilters:
         bias = bias * values if op == "Mul" else bias + values
         if op == "Mul":
             weights = weights * values.reshape(-1, *(1,) * (weights.ndim - 1))
-    return MergedFilters(weights.astype(dtype, copy=False), bias.astype(dtype), keys, members, before)
+    return MergedFilters(
+        weights.astype(dtype, copy=False), bias.astype(dtype), keys, members, before
+    )
 
 
 def _convolution_group(region: Region, key: ChannelKey) -> int:

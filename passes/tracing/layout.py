@@ -6,7 +6,13 @@ from dataclasses import replace
 import numpy as np
 
 from condense_compiler.passes.tracing.ranks import is_rank, take_ranks
-from condense_compiler.passes.tracing.views import Axis, ChannelArray, View, is_channel_only, size_of
+from condense_compiler.passes.tracing.views import (
+    Axis,
+    ChannelArray,
+    View,
+    is_channel_only,
+    size_of,
+)
 
 Dims = tuple[tuple[Axis, ...], ...]
 

@@ -70,8 +70,9 @@ def _concat(context: Context) -> Sequence[View | None]:
     if len(known) != len(views):
         return [None]
     combined = combine(known)
-    if combined is None:
-        return [None]
+    apart = len({frozenset(view.convolutions()) for view in known}) > 1
+    if combined is None or (apart and not known[0].is_wide):
+        return [None]  # maps that are pooled already are layers of their own
     return [concatenate(combined, context.node.attrs["axis"] % len(known[0].dims))]
 
 

@@ -23,7 +23,9 @@ def take_ranks(view: View, dim: int, positions: Iterable[int], keep: bool) -> Vi
     view = replace(view, ranks=ranks)
     if len(ranks) == 1:
         return summed_ranks(view, dim, keep)
-    return replace(view, dims=(*view.dims[:dim], (Axis("rank", len(ranks)),), *view.dims[dim + 1 :]))
+    return replace(
+        view, dims=(*view.dims[:dim], (Axis("rank", len(ranks)),), *view.dims[dim + 1 :])
+    )
 
 
 def summed_ranks(view: View, dim: int, keep: bool) -> View:

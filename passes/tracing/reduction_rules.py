@@ -11,7 +11,14 @@ from condense_compiler.passes.tracing.expressions import IDENTITY, Apply, Expres
 from condense_compiler.passes.tracing.layout import channel_window, reduce_dims
 from condense_compiler.passes.tracing.ranks import summed_ranks
 from condense_compiler.passes.tracing.rules import Context, Rule
-from condense_compiler.passes.tracing.views import Axis, View, is_canonical, is_channel_only, simplified
+from condense_compiler.passes.tracing.views import (
+    TILE_FAULT,
+    Axis,
+    View,
+    is_canonical,
+    is_channel_only,
+    simplified,
+)
 
 _SQUARE = Apply("Mul", (IDENTITY, IDENTITY))
 
@@ -35,8 +42,6 @@ GLOBAL_POOLINGS: Mapping[str, str] = {
 
 # These may be applied twice: the reduction of reductions is the reduction of all members.
 _NESTED = ("max", "min", "sum")
-
-TILE_FAULT = "the groups do not tile the channels"
 
 
 def _reduce(context: Context) -> Sequence[View | None]:
@@ -170,9 +175,7 @@ def _ranked(view: View, dim: int, size: int, largest: bool) -> View:
     """Put an axis of ranks where the sorted members stood."""
     dims = (*view.dims[:dim], (Axis("rank", size),), *view.dims[dim + 1 :])
     order = range(size) if largest else range(view.window - 1, view.window - 1 - size, -1)
-    return replace(
-        view, dims=dims, reduction="ordinal", ranks=tuple((rank, 1.0) for rank in order)
-    )
+    return replace(view, dims=dims, reduction="ordinal", ranks=tuple((rank, 1.0) for rank in order))
 
 
 RULES: Mapping[str, Rule] = {

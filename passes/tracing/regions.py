@@ -1,6 +1,5 @@
 """Which part of a network computes a pooled map, and whether it may become one operator."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -8,8 +7,8 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from condense_compiler.network import Network
-from condense_compiler.passes.tracing.reduction_rules import TILE_FAULT
 from condense_compiler.passes.tracing.views import (
+    TILE_FAULT,
     Axis,
     View,
     is_canonical,
@@ -38,33 +37,30 @@ class Region:
         return next(iter(self.convolutions.values()))
 
 
-def find_regions(network: Network, views: Mapping[str, View]) -> list[list[Region]]:
-    """Return, for each set of pooled convolutions, the regions that end in a pooled map.
+def find_regions(network: Network, views: Mapping[str, View]) -> list[Region]:
+    """Return the regions that end in a pooled map, the best choices first; they may overlap.
 
-    The best choice comes first: a map laid out as the convolution's result, and as many
-    operators as possible.
+    Best is a map laid out as the convolution's result, and as many operators as possible.
     """
     positions = {node.name: number for number, node in enumerate(network.graph.nodes)}
     tensors = network.graph.tensors()
-    by_convolution: dict[str, list[Region]] = defaultdict(list)
+    regions: list[Region] = []
     for name, view in views.items():
         if view.is_wide or view.is_ranked or layout_of(view) is None:
             continue
         numbers = sorted(positions[node] for node in view.nodes)
         nodes = tuple(network.graph.nodes[number] for number in numbers)
-        convolutions = {n: node for n, node in zip(numbers, nodes, strict=True) if node.op == "Conv"}
-        region = Region(tensors[name], view, nodes, convolutions)
-        by_convolution[region.first.name].append(region)
-    return [
-        sorted(regions, key=lambda region: (not is_canonical(region.view), -len(region.nodes)))
-        for regions in by_convolution.values()
-    ]
+        convolutions = {
+            n: node for n, node in zip(numbers, nodes, strict=True) if node.op == "Conv"
+        }
+        regions.append(Region(tensors[name], view, nodes, convolutions))
+    return sorted(regions, key=lambda region: (not is_canonical(region.view), -len(region.nodes)))
 
 
 def fault_of(region: Region, outputs: Iterable[gs.Tensor]) -> str | None:
     """Return why a region must stay as it is, or None if it may become one operator."""
     if not region.view.geometry.weights_are_constant:
-        return "the convolution's filters are computed at run time"
+        return "the filters of the convolution are not constant"
     if region.view.fault is not None:
         return region.view.fault
     if not _tiles(region):

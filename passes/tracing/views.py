@@ -20,6 +20,8 @@ from condense_compiler.passes.tracing.expressions import (
 # A channel key is the convolution's number times this, plus the channel.
 CHANNELS_PER_CONVOLUTION = 1 << 32
 
+TILE_FAULT = "the groups do not tile the channels"
+
 ChannelArray = npt.NDArray[np.int64]
 
 
@@ -104,7 +106,7 @@ class View:
     @property
     def window(self) -> int:
         """Number of channels that become one."""
-        return self.channels.shape[-1]
+        return int(self.channels.shape[-1])
 
     @property
     def is_wide(self) -> bool:
@@ -127,6 +129,10 @@ class View:
     def value(self) -> Expression:
         """The expression that an element-wise operator would be applied to."""
         return self.before if self.is_wide else self.after
+
+    def convolutions(self) -> set[int]:
+        """Return the numbers of the convolutions whose channels these are."""
+        return set((self.channels.reshape(-1) // CHANNELS_PER_CONVOLUTION).tolist())
 
     def keys(self) -> list[ChannelKey]:
         """Return one key for each channel position, in the tensor's order."""
@@ -166,9 +172,7 @@ def is_canonical(view: View) -> bool:
     rest = [axis for dim in (view.dims[0], *view.dims[2:]) for axis in dim]
     numbers = [axis.number for axis in rest if axis.kind == "pixel"]
     return (
-        is_channel_only(view.dims[1])
-        and len(numbers) == len(rest)
-        and numbers == sorted(numbers)
+        is_channel_only(view.dims[1]) and len(numbers) == len(rest) and numbers == sorted(numbers)
     )
 
 

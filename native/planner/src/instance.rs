@@ -1,5 +1,6 @@
 //! The problem as the algorithms see it: time cut into the few sections that matter.
 
+use crate::heights::Heights;
 use crate::problem::{Buffer, ProblemError, check};
 
 /// A half-open range of sections.
@@ -101,6 +102,8 @@ pub struct Instance {
     pub load: Vec<i64>,
     /// No arena can be smaller.
     pub lower_bound: i64,
+    /// Tells whether any lifetime has gaps.
+    pub has_gaps: bool,
 }
 
 impl Instance {
@@ -139,7 +142,41 @@ impl Instance {
     pub fn from_items(items: Vec<Item>, sources: Vec<u32>, sections: usize) -> Self {
         let load = load(&items, sections, |item| item.extent);
         let lower_bound = lower_bound(&items, &load);
-        Self { items, sources, load, lower_bound }
+        let has_gaps = items.iter().any(|item| item.gapped.is_some());
+        Self { items, sources, load, lower_bound, has_gaps }
+    }
+
+    /// Checks that pinned items leave each other alone.
+    ///
+    /// # Errors
+    ///
+    /// Returns two that do not.
+    pub fn check_pins(&self) -> Result<(), ProblemError> {
+        let mut pinned: Vec<u32> = (0..)
+            .zip(&self.items)
+            .filter(|(_, item)| item.pinned.is_some())
+            .map(|(number, _)| number)
+            .collect();
+        pinned.sort_by_key(|&number| self.items[number as usize].pinned);
+        let mut skyline = Heights::new(self.load.len());
+        for (position, &number) in pinned.iter().enumerate() {
+            let item = &self.items[number as usize];
+            let offset = item.pinned.unwrap_or(0);
+            let highest = item.spans().iter().map(|&span| skyline.highest(span)).max();
+            if highest.is_some_and(|height| height > offset) {
+                let below = pinned[..position].iter().find(|&&below| {
+                    let below = &self.items[below as usize];
+                    below.pinned.unwrap_or(0) + below.size > offset && below.overlaps(item)
+                });
+                let culprit = |number: u32| self.sources[number as usize] as usize;
+                let below = below.map_or(0, |&below| culprit(below));
+                return Err(ProblemError::PinsCollide(below, culprit(number)));
+            }
+            for &span in item.spans() {
+                skyline.raise(span, offset + item.size);
+            }
+        }
+        Ok(())
     }
 
     /// Returns the smallest arena for the given offsets.
@@ -155,7 +192,9 @@ fn common_unit<'a>(buffers: impl Iterator<Item = &'a Buffer>) -> i64 {
     unit.max(1)
 }
 
-const fn gcd(mut a: i64, mut b: i64) -> i64 {
+/// Returns the greatest common divisor; that of 0 and a number is the number.
+#[must_use]
+pub const fn gcd(mut a: i64, mut b: i64) -> i64 {
     while b != 0 {
         (a, b) = (b, a % b);
     }

@@ -5,12 +5,20 @@
 #![forbid(unsafe_code)]
 
 mod first_fit;
-mod instance;
-mod order;
+mod heights;
+mod improve;
+pub mod instance;
+mod monitor;
+pub mod order;
+mod parallel;
 mod plan;
 mod planner;
 mod problem;
+pub mod search;
+pub mod skyline;
+mod start;
 
+pub use monitor::Monitor;
 pub use plan::{Ending, Plan, Request};
-pub use planner::{Monitor, plan};
+pub use planner::plan;
 pub use problem::{Buffer, Lifetime, MAX_TOTAL_BYTES, ProblemError};

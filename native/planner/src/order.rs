@@ -53,4 +53,40 @@ impl Order {
             Self::Start => (i128::from(item.hull.first), 0),
         }
     }
+
+    /// Returns the item numbers in roughly this order; seed 0 is the order itself.
+    #[must_use]
+    pub fn shuffled(self, instance: &Instance, seed: u64) -> Vec<u32> {
+        let sorted = self.sorted(instance);
+        if seed == 0 {
+            return sorted;
+        }
+        let mut random = Random::new(seed);
+        let reach = sorted.len() as u64 / 4 + 1;
+        let mut keyed: Vec<(u64, u32)> =
+            (0..).zip(sorted).map(|(place, item)| (place + random.below(reach), item)).collect();
+        keyed.sort_unstable();
+        keyed.into_iter().map(|(_, item)| item).collect()
+    }
+}
+
+/// The generator `SplitMix64` (Steele, Lea, Flood 2014): small, and the same on every machine.
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// Returns a generator; equal seeds give equal numbers.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    }
+
+    /// Returns a number below `limit`, which must not be zero.
+    pub const fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % limit
+    }
 }

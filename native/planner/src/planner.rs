@@ -1,49 +1,19 @@
 //! From a problem to the best plan that the request allows.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Instant;
 
-use crate::first_fit::first_fit;
+use crate::improve::Improver;
 use crate::instance::Instance;
-use crate::order::ORDERS;
+use crate::monitor::{Limits, Monitor};
 use crate::plan::{Ending, Plan, Request};
 use crate::problem::{Buffer, ProblemError};
+use crate::start::first_plan;
 
-/// Lets another thread watch the planner and stop it.
-#[derive(Debug)]
-pub struct Monitor {
-    stop: AtomicBool,
-    best: AtomicI64,
-}
+/// What the planner spends without a time limit, in looks at a buffer: about a second.
+const EFFORT: u64 = 60_000_000;
 
-impl Default for Monitor {
-    fn default() -> Self {
-        Self { stop: AtomicBool::new(false), best: AtomicI64::new(i64::MAX) }
-    }
-}
-
-impl Monitor {
-    /// Asks the planner to return its best plan so far.
-    pub fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
-
-    /// Tells whether somebody asked to stop.
-    #[must_use]
-    pub fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
-    /// Returns the arena of the best plan so far in bytes; none before the first plan.
-    #[must_use]
-    pub fn best(&self) -> Option<i64> {
-        let best = self.best.load(Ordering::Relaxed);
-        (best != i64::MAX).then_some(best)
-    }
-
-    fn report(&self, arena: i64) {
-        self.best.fetch_min(arena, Ordering::Relaxed);
-    }
-}
+/// Up to this many buffers, exact search is worth its time.
+const SEARCHABLE: usize = 5_000;
 
 /// Places the buffers.
 ///
@@ -52,27 +22,52 @@ impl Monitor {
 /// Returns what makes the input unusable.
 pub fn plan(
     buffers: &[Buffer],
-    _request: &Request,
+    request: &Request,
     monitor: &Monitor,
 ) -> Result<Plan, ProblemError> {
     let instance = Instance::new(buffers)?;
-    let mut best = vec![0; instance.items.len()];
-    let mut arena = i64::MAX;
-    for order in ORDERS {
-        let offsets = first_fit(&instance, &order.sorted(&instance));
-        if instance.arena(&offsets) < arena {
-            arena = instance.arena(&offsets);
-            monitor.report(arena);
-            best = offsets;
+    instance.check_pins()?;
+    let deadline = request.time_limit.and_then(|limit| Instant::now().checked_add(limit));
+    let limits = Limits { monitor, deadline };
+    let goal = request.capacity.map(|capacity| capacity.max(instance.lower_bound));
+    let offsets = first_plan(&instance, goal.unwrap_or(instance.lower_bound), &limits);
+    let mut improver = Improver::new(&instance, offsets);
+    let ending = improve(&mut improver, request, &limits);
+    Ok(answer(buffers, &improver, ending))
+}
+
+/// Searches on until the question is answered or a limit is reached.
+fn improve(improver: &mut Improver<'_>, request: &Request, limits: &Limits<'_>) -> Ending {
+    let mut spent = 0;
+    loop {
+        let fits = request.capacity.is_some_and(|capacity| improver.arena <= capacity);
+        let refuted = request.capacity.is_some_and(|capacity| capacity < improver.bound);
+        if fits || refuted || improver.arena == improver.bound {
+            return Ending::Proved;
         }
+        if let Some(ending) = limits.reached() {
+            return ending;
+        }
+        spent += improver.next_cost();
+        if limits.deadline.is_none() && spent > EFFORT {
+            return Ending::EffortSpent;
+        }
+        improver.next_round(request.capacity, limits);
     }
-    let mut offsets: Vec<i64> = buffers.iter().map(|b| b.pinned.unwrap_or(0)).collect();
-    for (&source, &offset) in instance.sources.iter().zip(&best) {
+}
+
+fn answer(buffers: &[Buffer], improver: &Improver<'_>, ending: Ending) -> Plan {
+    let mut offsets: Vec<i64> = buffers.iter().map(|buffer| buffer.pinned.unwrap_or(0)).collect();
+    // Empty buffers take no place, but a pinned one has its offset inside the arena all the same.
+    let empty = buffers.iter().filter(|b| b.size == 0).map(|b| b.pinned.unwrap_or(0)).max();
+    let empty = empty.unwrap_or(0);
+    for (&source, &offset) in improver.sources().iter().zip(&improver.offsets) {
         offsets[source as usize] = offset;
     }
-    let arena_bytes =
-        offsets.iter().zip(buffers).map(|(offset, b)| offset + b.size).max().unwrap_or(0);
-    let ending =
-        if arena_bytes == instance.lower_bound { Ending::Proved } else { Ending::EffortSpent };
-    Ok(Plan { offsets, arena_bytes, lower_bound_bytes: instance.lower_bound, ending })
+    Plan {
+        offsets,
+        arena_bytes: improver.arena.max(empty),
+        lower_bound_bytes: improver.bound.max(empty),
+        ending,
+    }
 }

@@ -1,0 +1,58 @@
+# `make` lists what there is.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+SOURCES := $(shell git ls-files condense_compiler passes targets native pyproject.toml 2>/dev/null)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+
+$(INSTALLED): $(VENV)/bin/python $(SOURCES)
+	$(BIN)/pip install --quiet ".[test]"
+	@touch $@
+
+.PHONY: install
+install: $(INSTALLED)  ## Create .venv and install the package with its test tools
+
+.PHONY: demo
+demo: $(INSTALLED)  ## Compile the example network, print the report, leave the artefacts in out/
+	@mkdir -p out
+	$(BIN)/python examples/condensation_net.py --k 4 --width 0.5 --size 224 -o out/condensation_net.onnx
+	$(BIN)/condense compile out/condensation_net.onnx -o out/condensation_net
+	@echo "artefacts: out/condensation_net"; ls -l out/condensation_net
+
+.PHONY: test
+test: lint native pytest  ## Run every check
+
+.PHONY: lint
+lint: $(INSTALLED)  ## Formatting, lint rules and types, Python and Rust
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	cd $(VENV) && bin/mypy --config-file ../pyproject.toml -p condense_compiler
+	cd native && cargo fmt --check && cargo clippy --quiet --release --all-targets -- -D warnings
+
+.PHONY: native
+native:  ## Rust tests
+	cd native && cargo test --quiet --release
+
+.PHONY: pytest
+pytest: $(INSTALLED)  ## Python tests
+	$(BIN)/pytest -n auto -q
+
+.PHONY: format
+format: $(INSTALLED)  ## Rewrite the sources in the project's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	cd native && cargo fmt
+
+.PHONY: clean
+clean:  ## Remove everything that can be made again
+	rm -rf $(VENV) out build native/target *.egg-info

@@ -1,0 +1,58 @@
+"""The commands together, and what becomes of their errors: one line and an exit status."""
+
+import sys
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from condense_compiler.cli import compiling, listing, planning, running
+from condense_compiler.cli.status import DONE, UNUSABLE
+from condense_compiler.errors import CondenseError
+
+app = typer.Typer(
+    name="condense",
+    help="Compile convolutional networks for small memories.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command("compile")(compiling.compile_command)
+app.command("run")(running.run_command)
+app.command("plan")(planning.plan_command)
+app.command("verify")(running.verify_command)
+app.command("passes")(listing.passes_command)
+app.command("targets")(listing.targets_command)
+
+
+@app.callback()
+def _condense(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=listing.print_version
+        ),
+    ] = False,
+) -> None:
+    """Compile convolutional networks for small memories."""
+
+
+def main() -> None:
+    """Run the command line; exit 0 if done, 1 if a bound is not met, 2 if the input is unusable."""
+    try:
+        status = app(standalone_mode=False)
+    except CondenseError as error:
+        _complain(str(error))
+    except TyperException as error:
+        _complain(error.format_message() if hasattr(error, "format_message") else str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        _complain("interrupted")
+    sys.exit(status or DONE)
+
+
+def _complain(message: str) -> None:
+    line = " ".join(message.split())
+    print(f"condense: {line}", file=sys.stderr)  # noqa: T201 - the command line's one error line
+    sys.exit(UNUSABLE)

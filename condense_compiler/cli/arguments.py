@@ -1,0 +1,94 @@
+"""Reading what people write on the command line."""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from condense_compiler.errors import InputError
+
+_UNITS: Mapping[str, int] = {
+    "": 1,
+    "b": 1,
+    "kb": 1000,
+    "mb": 1000**2,
+    "gb": 1000**3,
+    "kib": 1024,
+    "mib": 1024**2,
+    "gib": 1024**3,
+}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]*)")
+
+
+def parse_bytes(option: str, text: str | None) -> int | None:
+    """Read a size such as 524288, 512KiB or 1.5MB, in bytes.
+
+    Raises:
+        InputError: It is not a size.
+    """
+    if text is None:
+        return None
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or match[2].lower() not in _UNITS:
+        raise InputError(f"{option} {text!r} is not a size; write bytes, or 512KiB, 1.5MB, ...")
+    return (
+        int(float(match[1]) * _UNITS[match[2].lower()])
+        if "." in match[1]
+        else (int(match[1]) * _UNITS[match[2].lower()])
+    )
+
+
+def parse_dims(pairs: Sequence[str]) -> dict[str, int]:
+    """Read `--dim NAME=N` options.
+
+    Raises:
+        InputError: One has no name or no positive number, or a name is given twice.
+    """
+    dims: dict[str, int] = {}
+    for pair in pairs:
+        name, _, number = pair.rpartition("=")
+        if not name or not number.isdigit() or int(number) < 1:
+            raise InputError(f"--dim {pair!r}: write NAME=N with a positive number, as in batch=1")
+        if name in dims:
+            raise InputError(f"--dim {name!r} is given twice")
+        dims[name] = int(number)
+    return dims
+
+
+def read_feeds(pairs: Sequence[str], names: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
+    """Read `--input NAME=x.npy` options; the name may be left out where there is one input.
+
+    Raises:
+        InputError: A file cannot be read, or a name is missing.
+    """
+    feeds: dict[str, npt.NDArray[Any]] = {}
+    for pair in pairs:
+        name, separator, file = pair.rpartition("=")
+        if not separator:
+            if len(names) != 1:
+                raise InputError(f"--input {pair!r}: write NAME=FILE; names: {', '.join(names)}")
+            name = names[0]
+        feeds[name] = _read_array(Path(file))
+    return feeds
+
+
+def _read_array(path: Path) -> npt.NDArray[Any]:
+    try:
+        loaded = np.load(path, allow_pickle=False)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    except (ValueError, EOFError) as error:
+        raise InputError(f"{path}: not an .npy file: {error}") from error
+    if not isinstance(loaded, np.ndarray):
+        raise InputError(f"{path}: holds several arrays; give one .npy file for each input")
+    return loaded
+
+
+def closest(word: str, known: Sequence[str]) -> str:
+    """Return a hint at the closest known word, or nothing."""
+    matches = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {matches[0]!r}?" if matches else ""

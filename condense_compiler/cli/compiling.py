@@ -1,0 +1,94 @@
+"""`condense compile`."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from condense_compiler.cli.arguments import parse_bytes, parse_dims
+from condense_compiler.cli.progress import stage_progress
+from condense_compiler.cli.status import BOUND_NOT_MET, DONE
+from condense_compiler.compilation import check_writable
+from condense_compiler.driver import compile_model
+from condense_compiler.report.report import Report
+from condense_compiler.report.text import print_report
+
+Model = Annotated[Path, typer.Argument(help="ONNX file.", show_default=False)]
+Dims = Annotated[
+    list[str],
+    typer.Option(
+        "--dim",
+        metavar="NAME=N",
+        help="Size of a symbolic dimension; may be repeated.",
+        show_default=False,
+    ),
+]
+Passes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B",
+        help="Passes to run, in order, instead of the default ones; '' runs none.",
+        show_default=False,
+    ),
+]
+
+
+def compile_command(
+    model: Model,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Folder to write.", show_default="MODEL.condensed"),
+    ] = None,
+    target: Annotated[str, typer.Option(help="What to lower to; see `condense targets`.")] = (
+        "reference"
+    ),
+    dim: Dims = [],  # noqa: B006 - typer wants a list, and nothing changes it
+    memory: Annotated[
+        str | None,
+        typer.Option(help="Size that the arena must fit, such as 512KiB.", show_default=False),
+    ] = None,
+    passes: Passes = None,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify/--no-verify", help="Compare with ONNX Runtime on the model given."),
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> int:
+    """Compile an ONNX network: fuse, order, place, lower, verify.
+
+    Writes model.onnx, plan.csv, report.json and what the target adds to a folder.
+
+    Example: condense compile network.onnx -o out --memory 512KiB
+    """
+    folder = output if output is not None else Path(f"{model.stem}.condensed")
+    limit, dims = parse_bytes("--memory", memory), parse_dims(dim)
+    check_writable(folder)
+    with stage_progress() as watcher:
+        compilation = compile_model(
+            model,
+            target,
+            dims=dims,
+            passes=split_names(passes),
+            memory_limit_bytes=limit,
+            verify_outputs=verify,
+            watcher=watcher,
+        )
+        watcher("save")
+        compilation.save(folder)
+    report = compilation.report
+    if as_json:
+        typer.echo(json.dumps(report.to_dict(), indent=2))
+    else:
+        print_report(report, folder)
+    return _status(report)
+
+
+def split_names(text: str | None) -> list[str] | None:
+    """Read a list of names separated by commas; None stays None."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _status(report: Report) -> int:
+    verified = report.verification is None or report.verification.passed
+    return DONE if report.fits and verified else BOUND_NOT_MET

@@ -1,0 +1,72 @@
+"""`condense plan`: placing the feature maps of a network, or any buffers."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from condense_compiler.cli.arguments import parse_bytes, parse_dims
+from condense_compiler.cli.compiling import Dims, Passes, split_names
+from condense_compiler.cli.status import BOUND_NOT_MET, DONE
+from condense_compiler.driver import compile_buffers
+from condense_compiler.errors import InputError
+from condense_compiler.memory.buffers import Buffer, Plan, Verdict
+from condense_compiler.memory.buffers_csv import read_buffers, write_plan
+from condense_compiler.memory.planner import plan
+from condense_compiler.report.text import format_bytes
+
+
+def plan_command(
+    model: Annotated[Path | None, typer.Argument(help="ONNX file.", show_default=False)] = None,
+    buffers: Annotated[
+        Path | None,
+        typer.Option(help="CSV with columns id,lower,upper,size[,alignment].", show_default=False),
+    ] = None,
+    capacity: Annotated[
+        str | None, typer.Option(help="Does it fit this size?", show_default=False)
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="Search no longer than this.", show_default=False)
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="CSV to write.", show_default=False)
+    ] = None,
+    dim: Dims = [],  # noqa: B006 - typer wants a list, and nothing changes it
+    passes: Passes = None,
+) -> int:
+    """Place buffers in the smallest arena: a network's feature maps, or those of a CSV file.
+
+    Example: condense plan network.onnx -o plan.csv
+    Example: condense plan --buffers problem.csv --capacity 1MiB --seconds 10
+    """
+    if (model is None) == (buffers is None):
+        raise InputError("give either a model or --buffers FILE")
+    if seconds is not None and not seconds > 0:
+        raise InputError(f"--seconds {seconds} must be positive")
+    limit = parse_bytes("--capacity", capacity)
+    problem = (
+        read_buffers(buffers)
+        if buffers is not None
+        else compile_buffers(str(model), dims=parse_dims(dim), passes=split_names(passes))
+    )
+    found = plan(problem, capacity=limit, seconds=seconds)
+    if output is not None:
+        write_plan(output, problem, found)
+    typer.echo(_summary(problem, found))
+    return _answer(found, limit)
+
+
+def _summary(problem: list[Buffer], found: Plan) -> str:
+    quality = "proved minimal" if found.optimal else f"stopped: {found.ending.value}"
+    return (
+        f"{len(problem)} buffers, arena {format_bytes(found.arena_bytes)}, "
+        f"lower bound {format_bytes(found.lower_bound_bytes)}, {quality}"
+    )
+
+
+def _answer(found: Plan, limit: int | None) -> int:
+    if limit is None:
+        return DONE
+    verdict = found.verdict(limit)
+    typer.echo(f"capacity {format_bytes(limit)}: {verdict.value}")
+    return DONE if verdict is Verdict.FITS else BOUND_NOT_MET

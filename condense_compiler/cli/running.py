@@ -1,0 +1,83 @@
+"""`condense run` and `condense verify`: using a folder that was compiled earlier."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import typer
+
+from condense_compiler.artefacts import read_program, read_report
+from condense_compiler.cli.arguments import read_feeds
+from condense_compiler.cli.status import BOUND_NOT_MET, DONE
+from condense_compiler.errors import InputError
+from condense_compiler.targets import find_target
+from condense_compiler.verification import random_feeds, verify
+
+Folder = Annotated[
+    Path, typer.Argument(help="Folder that `condense compile` wrote.", show_default=False)
+]
+
+
+def run_command(
+    folder: Folder,
+    inputs: Annotated[
+        list[str],
+        typer.Option(
+            "--input", metavar="NAME=X.npy", help="Input; may be repeated.", show_default=False
+        ),
+    ] = [],  # noqa: B006 - typer wants a list, and nothing changes it
+    output: Annotated[
+        Path | None, typer.Option(help="File for the outputs, .npz.", show_default=False)
+    ] = None,
+) -> int:
+    """Run a compiled network.
+
+    Example: condense run out --input input=x.npy --output y.npz
+    """
+    report, program = read_report(folder), read_program(folder)
+    names = [tensor.name for tensor in program.network.graph.inputs]
+    feeds = read_feeds(inputs, names)
+    outputs = find_target(report["target"]).lower(program).run(feeds)
+    if output is not None:
+        _write_arrays(output, outputs)
+    for name, values in outputs.items():
+        typer.echo(f"{name}: {values.dtype} {list(values.shape)}, {_extent(values)}")
+    return DONE
+
+
+def verify_command(folder: Folder) -> int:
+    """Check a compiled network: its plan, and its outputs against the model it was made from.
+
+    Example: condense verify out
+    """
+    report, program = read_report(folder), read_program(folder)
+    source = Path(report["model"])
+    if not source.is_file():
+        raise InputError(f"{source}: the model that {folder} was made from is not there any more")
+    lowered = find_target(report["target"]).lower(program)
+    result = verify(lowered.run, source, random_feeds(program.network))
+    verdict = "outputs agree" if result.passed else "outputs differ"
+    typer.echo(
+        f"{verdict}: {result.relative_difference:.1e} of the largest magnitude "
+        f"(tolerance {result.tolerance:.0e}); plan valid, arena {program.arena_bytes:,} bytes"
+    )
+    return DONE if result.passed else BOUND_NOT_MET
+
+
+def _extent(values: npt.NDArray[Any]) -> str:
+    if not values.size:
+        return "empty"
+    return f"from {values.min():.6g} to {values.max():.6g}"
+
+
+def _write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, **dict(arrays))
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,95 @@
+"""The result of compiling a network: something to run, look at, save and load again."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from condense_compiler.errors import InputError
+from condense_compiler.memory.buffers import Buffer, Plan
+from condense_compiler.memory.buffers_csv import write_plan
+from condense_compiler.program import ScheduledProgram
+from condense_compiler.report.report import Report
+from condense_compiler.targets import Lowered
+
+MODEL_FILE, PLAN_FILE, REPORT_FILE = "model.onnx", "plan.csv", "report.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """A compiled network.
+
+    Attributes:
+        program: The rewritten network, ordered and placed.
+        buffers: Its feature maps, as the planner saw them.
+        plan: Where they lie.
+        lowered: What the target made of it.
+        report: What was done and what it saved.
+    """
+
+    program: ScheduledProgram
+    buffers: tuple[Buffer, ...]
+    plan: Plan
+    lowered: Lowered
+    report: Report
+
+    def run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        """Compute the network's outputs, by name, from its inputs, by name.
+
+        Raises:
+            InputError: The feeds do not match the network's inputs.
+        """
+        return self.lowered.run(feeds)
+
+    def save(self, folder: str | Path) -> None:
+        """Write model.onnx, plan.csv, report.json and what the target adds, whole or not at all.
+
+        Files of these names in the folder are replaced; others stay.
+
+        Raises:
+            InputError: The folder cannot be written.
+        """
+        destination = Path(folder)
+        check_writable(destination)
+        with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".condense-") as name:
+            staging = Path(name)
+            self.program.network.save(staging / MODEL_FILE)
+            write_plan(staging / PLAN_FILE, self.buffers, self.plan)
+            text = json.dumps(self.report.to_dict(), indent=2) + "\n"
+            (staging / REPORT_FILE).write_text(text, encoding="utf-8")
+            self.lowered.save(staging)
+            _move_all(staging, destination)
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse, before any work is done, a folder that cannot be written.
+
+    Raises:
+        InputError: It exists and is not a folder, or the rights are missing.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; give a folder to write to")
+    existing = folder if folder.exists() else folder.parent
+    if not existing.is_dir():
+        raise InputError(f"{folder}: the folder {str(existing)!r} does not exist; create it first")
+    for place in {existing, folder.parent}:
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise InputError(f"{folder}: no right to write in {str(place)!r}")
+
+
+def _move_all(staging: Path, destination: Path) -> None:
+    try:
+        destination.mkdir(exist_ok=True)
+        for path in sorted(staging.iterdir()):
+            target = destination / path.name
+            if target.is_dir():
+                shutil.rmtree(target)
+            path.replace(target)
+    except OSError as error:
+        raise InputError(f"{destination}: cannot be written: {error.strerror or error}") from error

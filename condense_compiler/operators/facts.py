@@ -1,0 +1,74 @@
+"""What the compiler knows about each ONNX operator; an unknown one gets the safe answer."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import onnx_graphsurgeon as gs
+
+from condense_compiler.operators.fused import ConvPool, is_conv_pool
+
+
+def _no_macs(_node: gs.Node) -> int:
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorFacts:
+    """Facts about one operator type.
+
+    Attributes:
+        macs: Multiply-accumulate operations that a node of it does.
+    """
+
+    macs: Callable[[gs.Node], int] = _no_macs
+
+
+def _convolution_macs(node: gs.Node) -> int:
+    filters = node.inputs[1].shape
+    return int(math.prod(node.outputs[0].shape) * math.prod(filters[1:]))
+
+
+def _transposed_convolution_macs(node: gs.Node) -> int:
+    return int(math.prod(node.inputs[0].shape) * math.prod(node.inputs[1].shape[1:]))
+
+
+def _conv_pool_macs(node: gs.Node) -> int:
+    data, filters = node.inputs[0].shape, node.inputs[1].shape
+    recipe = ConvPool.from_attributes(node.attrs)
+    pixels = math.prod(recipe.convolution.output_shape(tuple(data[2:])))
+    return int(data[0] * pixels * math.prod(filters))
+
+
+def _gemm_macs(node: gs.Node) -> int:
+    depth = node.inputs[0].shape[0 if node.attrs.get("transA", 0) else 1]
+    return int(math.prod(node.outputs[0].shape) * depth)
+
+
+def _matrix_product_macs(node: gs.Node) -> int:
+    return int(math.prod(node.outputs[0].shape) * node.inputs[0].shape[-1])
+
+
+FACTS: Mapping[str, OperatorFacts] = {
+    "Conv": OperatorFacts(macs=_convolution_macs),
+    "ConvInteger": OperatorFacts(macs=_convolution_macs),
+    "ConvTranspose": OperatorFacts(macs=_transposed_convolution_macs),
+    "Gemm": OperatorFacts(macs=_gemm_macs),
+    "MatMul": OperatorFacts(macs=_matrix_product_macs),
+    "MatMulInteger": OperatorFacts(macs=_matrix_product_macs),
+    "QLinearConv": OperatorFacts(
+        macs=lambda node: math.prod(node.outputs[0].shape) * math.prod(node.inputs[3].shape[1:])
+    ),
+}
+
+_CONV_POOL = OperatorFacts(macs=_conv_pool_macs)
+_UNKNOWN = OperatorFacts()
+
+
+def facts_of(node: gs.Node) -> OperatorFacts:
+    """Return the facts about a node's operator."""
+    if is_conv_pool(node):
+        return _CONV_POOL
+    if node.domain not in (None, "", "ai.onnx"):
+        return _UNKNOWN
+    return FACTS.get(node.op, _UNKNOWN)

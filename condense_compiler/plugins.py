@@ -1,0 +1,28 @@
+"""Finding passes and targets by name: our own, and those that other packages install."""
+
+import difflib
+from collections.abc import Iterable
+from importlib.metadata import entry_points
+from typing import Any
+
+from condense_compiler.errors import InputError
+
+
+def installed_names(group: str) -> list[str]:
+    """Return the names that other packages offer in an entry-point group."""
+    return sorted(entry_points(group=group).names)
+
+
+def load_installed(group: str, name: str) -> Any | None:
+    """Return what another package offers under a name; None if there is nothing."""
+    for point in entry_points(group=group, name=name):
+        return point.load()
+    return None
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
+    """Return the error for a name that nothing has, with the closest one that exists."""
+    names = sorted(known)
+    closest = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {closest[0]!r}? " if closest else ""
+    return InputError(f"unknown {kind} {name!r}: {hint}known are {', '.join(names)}")

@@ -1,0 +1,151 @@
+"""What a compilation did and saved, as plain records; `to_dict` is the form of report.json."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Storage of feature maps, in bytes.
+
+    Attributes:
+        arena_bytes: Size of the arena of the plan.
+        lower_bound_bytes: No plan for the same order can have a smaller one.
+        sum_bytes: All feature maps together.
+    """
+
+    arena_bytes: int
+    lower_bound_bytes: int
+    sum_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStorage(Storage):
+    """Storage after compilation.
+
+    Attributes:
+        optimal: The arena is proved to be the smallest for the order.
+        order_optimal: No order of the operators is proved to need less.
+    """
+
+    optimal: bool
+    order_optimal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FusedLayer:
+    """A pooled convolution that became one operator."""
+
+    node: str
+    pass_name: str
+    pattern: str
+    virtual_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedLayer:
+    """A pattern that was recognised and left alone."""
+
+    node: str
+    pass_name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """How the compiled network compares with ONNX Runtime on the model as given.
+
+    Attributes:
+        largest_difference: Largest absolute difference of any output element.
+        relative_difference: The same, as a share of the largest magnitude of that output.
+        tolerance: What `relative_difference` may be at most.
+    """
+
+    largest_difference: float
+    relative_difference: float
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the outputs agree."""
+        return self.relative_difference <= self.tolerance
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything there is to say about a compilation.
+
+    Attributes:
+        model: Path or name of the model.
+        target: Name of the target.
+        dims: Sizes given to symbolic dimensions.
+        macs: Multiply-accumulate operations of one run of the compiled network.
+        macs_before: The same for the network as given.
+        before: Storage of the network as given: every feature map stored, in its own order.
+        after: Storage of the compiled network.
+        traffic_before: Bytes read and written by the network as given, weights included.
+        traffic_after: The same for the compiled network.
+        memory_limit_bytes: What the arena was asked to fit, if anything.
+        fused: What became virtual.
+        refused: What was recognised and left alone.
+        rewrites: How much each pass did.
+        target_facts: What the target has to say, such as its scratch memory.
+        seconds: Time of each stage.
+        verification: How outputs compare; None if that was not asked for.
+    """
+
+    model: str
+    target: str
+    dims: Mapping[str, int]
+    macs: int
+    macs_before: int
+    before: Storage
+    after: PlannedStorage
+    traffic_before: int
+    traffic_after: int
+    memory_limit_bytes: int | None
+    fused: Sequence[FusedLayer]
+    refused: Sequence[RefusedLayer]
+    rewrites: Mapping[str, int]
+    target_facts: Mapping[str, object]
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    verification: Verification | None = None
+
+    @property
+    def fits(self) -> bool:
+        """Whether the arena is within the limit that was set, if one was."""
+        return self.memory_limit_bytes is None or self.after.arena_bytes <= self.memory_limit_bytes
+
+    def completed(
+        self, seconds: Mapping[str, float], verification: Verification | None
+    ) -> "Report":
+        """Return the report with what is known at the end only."""
+        return replace(self, seconds=dict(seconds), verification=verification)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as it stands in report.json."""
+        return {
+            "model": self.model,
+            "target": self.target,
+            "dims": dict(self.dims),
+            "macs": self.macs,
+            "macs_before": self.macs_before,
+            "feature_maps": {"before": asdict(self.before), "after": asdict(self.after)},
+            "traffic_bytes": {"before": self.traffic_before, "after": self.traffic_after},
+            "memory_limit_bytes": self.memory_limit_bytes,
+            "fits": self.fits,
+            "fused": [_layer(layer) for layer in self.fused],
+            "refused": [_layer(layer) for layer in self.refused],
+            "rewrites": dict(self.rewrites),
+            "target_facts": dict(self.target_facts),
+            "seconds": {stage: round(seconds, 6) for stage, seconds in self.seconds.items()},
+            "verification": None
+            if self.verification is None
+            else asdict(self.verification) | {"passed": self.verification.passed},
+        }
+
+
+def _layer(layer: FusedLayer | RefusedLayer) -> dict[str, Any]:
+    fields = asdict(layer)
+    return {"node": fields.pop("node"), "pass": fields.pop("pass_name"), **fields}

@@ -1,0 +1,90 @@
+"""Comparing a compiled network with ONNX Runtime on the model as given."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnx_graphsurgeon as gs
+
+from condense_compiler.errors import InputError
+from condense_compiler.network import Network
+from condense_compiler.report.report import Verification
+
+Feeds = Mapping[str, npt.NDArray[Any]]
+
+# Largest difference, as a share of the largest magnitude, that re-ordered arithmetic may cause.
+TOLERANCES: Mapping[str, float] = {
+    "bfloat16": 2e-2,
+    "float16": 5e-3,
+    "float32": 1e-4,
+    "float64": 1e-9,
+}
+_SEED = 20210423
+
+
+def random_feeds(network: Network, seed: int = _SEED) -> dict[str, npt.NDArray[Any]]:
+    """Return seeded random values for each input: standard normal, or small integers."""
+    generator = np.random.default_rng(seed)
+    return {tensor.name: _draw(tensor, generator) for tensor in network.graph.inputs}
+
+
+def _draw(tensor: gs.Tensor, generator: np.random.Generator) -> npt.NDArray[Any]:
+    dtype: np.dtype[Any] = np.dtype(tensor.dtype)
+    values: npt.NDArray[Any] = generator.standard_normal(tensor.shape)
+    if dtype == np.bool_:
+        values = values > 0
+    elif np.issubdtype(dtype, np.integer):
+        values = generator.integers(0, 100, tensor.shape)
+    return np.asarray(values, dtype=dtype)
+
+
+def original_outputs(source: str | Path | onnx.ModelProto, feeds: Feeds) -> dict[str, Any]:
+    """Run the model as given in ONNX Runtime, its optimiser off.
+
+    Raises:
+        InputError: ONNX Runtime cannot run the model.
+    """
+    import onnxruntime as ort  # noqa: PLC0415 - takes a moment, and only verification needs it
+
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    content = source.SerializeToString() if isinstance(source, onnx.ModelProto) else str(source)
+    try:
+        session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        names = [output.name for output in session.get_outputs()]
+        return dict(zip(names, session.run(names, dict(feeds)), strict=True))
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no other base
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"ONNX Runtime cannot run the model to verify against: {reason}") from None
+
+
+def verify(
+    run: Callable[[Feeds], Mapping[str, npt.NDArray[Any]]],
+    source: str | Path | onnx.ModelProto,
+    feeds: Feeds,
+) -> Verification:
+    """Compare every output of a compiled network with the model as given."""
+    expected = original_outputs(source, feeds)
+    actual = run(feeds)
+    results = [_compare(actual[name], values) for name, values in expected.items()]
+    return max(results, key=lambda result: result.relative_difference - result.tolerance)
+
+
+def _compare(actual: npt.NDArray[Any], expected: npt.NDArray[Any]) -> Verification:
+    tolerance = TOLERANCES.get(str(expected.dtype), 0.0)
+    if actual.shape != expected.shape or actual.dtype != expected.dtype:
+        return Verification(np.inf, np.inf, tolerance)
+    one, other = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
+    same = (one == other) | (np.isnan(one) & np.isnan(other))
+    with np.errstate(invalid="ignore"):
+        difference = np.where(same, 0.0, np.abs(one - other))
+    difference = np.where(np.isnan(difference), np.inf, difference)
+    finite = np.abs(other[np.isfinite(other)])
+    largest = float(np.max(difference, initial=0.0))
+    magnitude = float(np.max(finite, initial=0.0))
+    relative = largest / magnitude if magnitude > 0 else largest
+    return Verification(largest, relative, tolerance)

@@ -1,0 +1,83 @@
+"""Runs the compiled model in ONNX Runtime.
+
+Fused operators are model-local functions, so that ONNX Runtime runs their bodies.
+"""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy.typing as npt
+import onnxruntime as ort
+
+from condense_compiler.errors import UnsupportedError
+from condense_compiler.program import ScheduledProgram
+from condense_compiler.targets.feeds import check_feeds
+
+_LOG_ERRORS_ONLY = 3
+
+
+@dataclass(frozen=True)
+class OnnxRuntimeTarget:
+    """Lower to a session of ONNX Runtime.
+
+    Attributes:
+        threads: Threads of one run; 0 leaves the choice to ONNX Runtime.
+    """
+
+    name: ClassVar[str] = "onnxruntime"
+    threads: int = 0
+
+    def lower(self, program: ScheduledProgram) -> "OnnxRuntimeProgram":
+        """Return the program; its session is created when it first runs."""
+        return OnnxRuntimeProgram(program, self.threads)
+
+
+@dataclass(frozen=True)
+class OnnxRuntimeProgram:
+    """The compiled model in ONNX Runtime."""
+
+    program: ScheduledProgram
+    threads: int = 0
+
+    @cached_property
+    def session(self) -> ort.InferenceSession:
+        """The session.
+
+        Raises:
+            UnsupportedError: ONNX Runtime does not accept the model.
+        """
+        options = ort.SessionOptions()
+        options.log_severity_level = _LOG_ERRORS_ONLY
+        options.intra_op_num_threads = self.threads
+        # Through a file, because a model in memory ends at 2 GiB.
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.onnx"
+            self.program.network.save(path)
+            try:
+                return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            except Exception as error:  # noqa: BLE001 - its exceptions share no other base
+                reason = str(error).strip().splitlines()[0]
+                raise UnsupportedError(
+                    f"{self.program.network.name}: ONNX Runtime does not accept it: {reason}"
+                ) from None
+
+    def run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        """Compute the network's outputs, by name.
+
+        Raises:
+            InputError: The feeds do not match the network's inputs.
+        """
+        check_feeds(self.program.network.graph.inputs, feeds)
+        names = [tensor.name for tensor in self.program.network.graph.outputs]
+        return dict(zip(names, self.session.run(names, dict(feeds)), strict=True))
+
+    def save(self, folder: Path) -> None:
+        """Write nothing: model.onnx is all that ONNX Runtime needs."""
+
+    def facts(self) -> dict[str, object]:
+        """Return the version of ONNX Runtime that accepted the model."""
+        return {"onnxruntime": ort.__version__}

@@ -1,0 +1,1 @@
+"""What the tests build on: small models in every spelling, real networks, and comparison."""

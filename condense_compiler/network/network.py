@@ -45,7 +45,8 @@ class Network:
         """Return the network as a complete model, weights included.
 
         Args:
-            attach_functions: Gives the nodes of the `condense` domain their functions.
+            attach_functions: Gives the nodes of the `condense` domain their functions, unless
+                `functions.attach_functions` is to do that.
         """
         return self._model(full_tensor, attach_functions)
 
@@ -84,8 +85,5 @@ class Network:
         model.opset_import.extend(
             onnx.helper.make_opsetid(domain, 1) for domain in sorted(used - imported)
         )
-        (attach_functions_default if attach is None else attach)(model, self.graph)
+        (attach or functions.attach_functions)(model, self.graph)
         return model
-
-
-attach_functions_default: AttachFunctions = functions.attach_functions

@@ -10,9 +10,18 @@ from typing import Any
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from condense_compiler.errors import ContractError, InputError
+from condense_compiler.errors import ContractError, InputError, UnsupportedError
+from condense_compiler.network import tensor_bytes
 from condense_compiler.program import ScheduledProgram
-from condense_compiler.targets.reference.kernel import ABSENT, Array, Kernel, NodeContext, Shape
+from condense_compiler.targets.reference.kernel import (
+    ABSENT,
+    Array,
+    Kernel,
+    NodeContext,
+    Shape,
+    constant_value,
+    numpy_dtype,
+)
 from condense_compiler.targets.reference.operators import kernel_for
 
 _POISON = 0xFF
@@ -162,7 +171,7 @@ def prepare(program: ScheduledProgram, poison: bool) -> ReferenceExecutable:
             if not isinstance(tensor, gs.Constant)
         },
         constants={
-            name: np.asarray(tensor.values)
+            name: constant_value(tensor)
             for name, tensor in tensors.items()
             if isinstance(tensor, gs.Constant)
         },
@@ -180,9 +189,14 @@ def _tensors(graph: gs.Graph, steps: Sequence[gs.Node]) -> dict[str, gs.Tensor]:
 
 
 def _place(program: ScheduledProgram, tensor: gs.Tensor) -> Place:
-    place = Place(0, tuple(tensor.shape), np.dtype(tensor.dtype))
+    place = Place(0, tuple(tensor.shape), numpy_dtype(tensor))
     if place.size_bytes == 0:
         return place
+    if place.size_bytes != tensor_bytes(tensor):
+        raise UnsupportedError(
+            f"feature map {tensor.name!r}: type {place.dtype} takes a part of a byte, "
+            "which the reference target does not do"
+        )
     if tensor.name not in program.offsets:
         raise ContractError(f"the plan has no place for feature map {tensor.name!r}")
     place = Place(program.offsets[tensor.name], place.shape, place.dtype)

@@ -9,6 +9,7 @@ from onnx.reference import ReferenceEvaluator
 from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
 
 from condense_compiler.errors import UnsupportedError
+from condense_compiler.network.tensors import element_type
 from condense_compiler.targets.reference.kernel import Array, Kernel, NodeContext
 
 
@@ -41,8 +42,8 @@ def _evaluator(context: NodeContext) -> ReferenceEvaluator:
         [_value_info(tensor) for tensor in _unique(node.inputs)],
         [_value_info(tensor) for tensor in _unique(node.outputs)],
     )
-    domain = node.domain or ""
-    imports = [onnx.helper.make_opsetid(domain, context.opset if not domain else 1)]
+    versions = {node.domain or "": 1} | {"": context.opset}
+    imports = [onnx.helper.make_opsetid(domain, version) for domain, version in versions.items()]
     model = onnx.helper.make_model(graph, opset_imports=imports)
     try:
         return ReferenceEvaluator(model)
@@ -55,5 +56,5 @@ def _unique(tensors: Sequence[gs.Tensor]) -> list[gs.Tensor]:
 
 
 def _value_info(tensor: gs.Tensor) -> onnx.ValueInfoProto:
-    element = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype))
+    element = element_type(tensor)
     return onnx.helper.make_tensor_value_info(tensor.name, element, tensor.shape)

@@ -20,8 +20,8 @@ def unfold(source: Array, taps: Sequence[Tap], shape: Shape, patches: Array) -> 
     by_tap = patches.reshape(len(taps), len(source), *shape)
     for tap in taps:
         patch = by_tap[tap.index]
-        if not tap.full:
-            patch.fill(0)
+        for margin in tap.margins:
+            patch[(slice(None), *margin)] = 0
         seen = source[(slice(None), *tap.source)]
         np.copyto(patch[(slice(None), *tap.positions)], seen, casting="unsafe")
 

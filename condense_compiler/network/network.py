@@ -15,6 +15,7 @@ from condense_compiler.network.export import (
     full_tensor,
     skeleton_tensor,
 )
+from condense_compiler.network.tensors import variables
 
 MINIMUM_IR_VERSION = 10  # the first that tells overloads of a function apart
 
@@ -63,6 +64,11 @@ class Network:
         Weights are shared.
         """
         graph = self.graph.copy()
+        for tensor in variables(graph):  # graphsurgeon shares these lists
+            tensor.shape = list(tensor.shape)
+        for node in graph.nodes:
+            for name, value in node.attrs.items():
+                node.attrs[name] = list(value) if isinstance(value, list) else value
         graph.import_domains = list(self.graph.import_domains)
         graph.producer_name = self.graph.producer_name
         graph.producer_version = self.graph.producer_version

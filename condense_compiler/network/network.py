@@ -65,7 +65,7 @@ class Network:
         """
         graph = self.graph.copy()
         for tensor in variables(graph):  # graphsurgeon shares these lists
-            tensor.shape = list(tensor.shape)
+            tensor.shape = None if tensor.shape is None else list(tensor.shape)
         for node in graph.nodes:
             for name, value in node.attrs.items():
                 node.attrs[name] = list(value) if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""What the ONNX package itself says about a model, in one line."""
+"""Whether a model is whole, and valid ONNX of versions that are known."""
 
 import math
 import re

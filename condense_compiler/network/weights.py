@@ -42,12 +42,12 @@ def set_weights_aside(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Weights]
             weights[tensor.name] = tensor
     for node in model.graph.node:
         value = _large_constant(node)
-        if value is None:
+        if value is None or node.output[0] in weights:  # the checker refuses the second of a name
             graph.node.append(node)
         else:
             weights[node.output[0]] = value
-    known = weights.keys() | {tensor.name for tensor in graph.initializer}
-    graph.input.extend(value for value in model.graph.input if value.name not in known)
+    initialized = {tensor.name for tensor in model.graph.initializer}
+    graph.input.extend(value for value in model.graph.input if value.name not in initialized)
     graph.input.extend(
         onnx.helper.make_tensor_value_info(name, tensor.data_type, tensor.dims)
         for name, tensor in weights.items()

@@ -165,6 +165,15 @@ def twice_initialized(size: int) -> onnx.ModelProto:
     return model([node("Add", ["x", "w"], ["y"])], [value("x", [size])], [Y], tensors)
 
 
+def made_twice(*, as_input: bool) -> onnx.ModelProto:
+    """Return a model in which a large constant has the name of another tensor."""
+    weights = node("Constant", [], ["w"], value=constant("", np.zeros(3000)))
+    second = [value("w", [3000])] if as_input else []
+    first = [] if as_input else [weights]
+    nodes = [*first, weights, node("Add", ["x", "w"], ["y"])]
+    return model(nodes, [value("x", [3000]), *second], [Y])
+
+
 def sparse() -> onnx.ModelProto:
     result = relu_model()
     tensor = result.graph.sparse_initializer.add(dims=[4])
@@ -312,6 +321,14 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], str]] = {
         "shapes do not fit together: node 'it' (MatMul): Incompatible dimensions",
     ),
     # constants
+    "two Constant nodes of one name": (
+        lambda: made_twice(as_input=False),
+        "in single static assignment (SSA) form, however 'w'",
+    ),
+    "a Constant node named like an input": (
+        lambda: made_twice(as_input=True),
+        "in single static assignment (SSA) form, however 'w'",
+    ),
     "two small constants of one name": (
         lambda: twice_initialized(3),
         "two initializers are called 'w'",

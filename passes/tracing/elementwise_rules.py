@@ -9,10 +9,12 @@ import numpy.typing as npt
 from condense_compiler.operators.elementwise import UNARY
 from condense_compiler.passes.tracing.combining import join_members
 from condense_compiler.passes.tracing.expressions import (
+    IDENTITY,
     Apply,
     Expression,
     Literal,
     Operand,
+    lower,
     normalise,
 )
 from condense_compiler.passes.tracing.ranks import is_rank, summed_ranks, weigh_ranks
@@ -33,8 +35,18 @@ Constant = npt.NDArray[np.generic]
 
 def _applied(view: View, op: str, *arguments: Expression, **attributes: float) -> View | None:
     settings = tuple(sorted((name, float(value)) for name, value in attributes.items()))
-    result = view.apply(normalise(Apply(op, arguments, settings)))
+    step = Apply(op, arguments, settings)
+    if view.spatial is not None and not _keeps_order(step, view):
+        return None
+    result = view.apply(normalise(step))
     return simplified(result) if result is not None else None
+
+
+def _keeps_order(step: Apply, view: View) -> bool:
+    """Tell whether a step behind a spatial max-pooling may as well stand in front of it."""
+    arguments = tuple(IDENTITY if part == view.value else part for part in step.arguments)
+    program, operands = lower(normalise(replace(step, arguments=arguments)), view.keys())
+    return program.is_non_decreasing(operands)
 
 
 def _unary(context: Context) -> Sequence[View | None]:

@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 
 from condense_compiler.operators.fused import Window
-from condense_compiler.targets.reference.kernel import Array, Kernel, Layout, NodeContext, compute_dtype, is_float
+from condense_compiler.targets.reference.kernel import (
+    Array,
+    Kernel,
+    Layout,
+    NodeContext,
+    compute_dtype,
+    is_float,
+)
 from condense_compiler.targets.reference.pools import axis_window, lowest, pooling
 from condense_compiler.targets.reference.taps import Stretch, taps
 from condense_compiler.targets.reference.windows import read_window

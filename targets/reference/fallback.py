@@ -12,6 +12,9 @@ from condense_compiler.errors import UnsupportedError
 from condense_compiler.network.tensors import element_type
 from condense_compiler.targets.reference.kernel import Array, Kernel, NodeContext
 
+# What `onnx.reference` raises where it has no or no complete implementation.
+_FAILURES = (LookupError, NotImplementedError, RuntimeError, TypeError, ValueError)
+
 
 def evaluate_with_onnx(context: NodeContext) -> Kernel:
     """Prepare a model of one node.
@@ -28,8 +31,14 @@ def evaluate_with_onnx(context: NodeContext) -> Kernel:
         feeds = {name: value for name, value in zip(inputs, values, strict=True) if name}
         wanted = [name for name in outputs if name]
         targets = [target for name, target in zip(outputs, results, strict=True) if name]
-        for target, value in zip(targets, evaluator.run(wanted, feeds), strict=True):
-            np.copyto(target, np.asarray(value).reshape(target.shape), casting="unsafe")
+        try:
+            computed = evaluator.run(wanted, feeds)
+            for target, value in zip(targets, computed, strict=True):
+                np.copyto(target, np.asarray(value).reshape(target.shape), casting="unsafe")
+        except _FAILURES as error:
+            reason = str(error).partition("\n")[0]
+            message = f"node {node.name!r}: onnx.reference cannot compute {node.op}: {reason}"
+            raise UnsupportedError(message) from error
 
     return Kernel(compute, bounded=False)
 
@@ -47,7 +56,7 @@ def _evaluator(context: NodeContext) -> ReferenceEvaluator:
     model = onnx.helper.make_model(graph, opset_imports=imports)
     try:
         return ReferenceEvaluator(model)
-    except NotImplementedError as error:
+    except _FAILURES as error:
         raise UnsupportedError(f"node {node.name!r}: cannot compute {node.op}") from error
 
 

@@ -61,12 +61,10 @@ def _celu(out: Array, x: Array, alpha: float = 1.0) -> None:
 
 
 def _clip(out: Array, x: Array, low: Any = None, high: Any = None) -> None:
-    if low is not None:
-        x = np.maximum(x, low, out=out)
-    if high is not None:
-        x = np.minimum(x, high, out=out)
-    if x is not out:
+    if low is None and high is None:
         np.copyto(out, x)
+    else:
+        np.clip(x, low, high, out=out)
 
 
 def _elu(out: Array, x: Array, alpha: float = 1.0) -> None:

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 import onnx_graphsurgeon as gs
 
-from condense_compiler.network.tensors import element_type
+from condense_compiler.targets.element_types import numpy_dtype
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
@@ -86,11 +85,6 @@ class NodeContext:
     def dtype(self, index: int = 0) -> np.dtype[Any]:
         """Return the element type of an input."""
         return numpy_dtype(self.node.inputs[index])
-
-
-def numpy_dtype(tensor: gs.Tensor) -> np.dtype[Any]:
-    """Return the element type of a tensor; graphsurgeon keeps a number where numpy has none."""
-    return onnx.helper.tensor_dtype_to_np_dtype(element_type(tensor))
 
 
 def constant_value(tensor: gs.Constant) -> Array:

@@ -127,9 +127,12 @@ def test_runs_do_not_disturb_each_other(floats):
     ("feeds", "message"),
     [
         ({}, "input 'x' is missing"),
-        ({"x": np.zeros(SHAPE, np.float32), "z": np.zeros(1)}, "unknown input 'z'"),
-        ({"x": np.zeros([1, 4, 8], np.float32)}, r"shape is \[1, 4, 8\], expected \[1, 4, 8, 8\]"),
-        ({"x": np.zeros(SHAPE)}, "type is float64, expected float32"),
+        ({"x": np.zeros(SHAPE, np.float32), "z": np.zeros(1)}, "no input is called 'z'"),
+        (
+            {"x": np.zeros([1, 4, 8], np.float32)},
+            r"'x' is float32 \[1, 4, 8, 8\], but float32 \[1, 4, 8\] was given",
+        ),
+        ({"x": np.zeros(SHAPE)}, r"float64 .* was given"),
     ],
     ids=["missing", "unknown", "shape", "type"],
 )

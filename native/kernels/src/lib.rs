@@ -1,0 +1,31 @@
+//! Convolution fused with cross-channel pooling: wide maps are reduced before they are stored.
+//!
+//! [`Layer`] is the one entry point: it is made once from a [`Recipe`] and its weights, which it
+//! packs, and runs on any number of inputs from any number of threads. Memory and threads come
+//! from the caller through [`Runtime`].
+//!
+//! The arithmetic exists once, written over [`simd::Simd`]; [`isa::Isa`] picks the instruction
+//! set when a layer is made.
+
+mod activation;
+mod direct;
+mod elementwise;
+mod epilogue;
+mod error;
+mod erf;
+mod geometry;
+mod isa;
+mod layer;
+mod maxpool;
+mod program;
+mod recipe;
+mod reduce;
+mod runtime;
+mod simd;
+
+pub use error::Error;
+pub use isa::Isa;
+pub use layer::{Layer, Weights};
+pub use program::Program;
+pub use recipe::{Recipe, Reduction, Window};
+pub use runtime::{ALIGNMENT, Runtime, Scratch, Serial};

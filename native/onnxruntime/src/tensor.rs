@@ -1,0 +1,127 @@
+//! Tensors of ONNX Runtime, seen as slices.
+
+use ort_sys::{ONNXTensorElementDataType, OrtKernelContext, OrtTensorTypeAndShapeInfo, OrtValue};
+
+use crate::api::Api;
+
+const FLOAT: ONNXTensorElementDataType =
+    ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+
+/// A tensor of singles that is borrowed from ONNX Runtime.
+#[derive(Clone, Debug)]
+pub struct Tensor<'a> {
+    /// Dimensions.
+    pub shape: Vec<usize>,
+    /// Values in row-major order.
+    pub values: &'a [f32],
+}
+
+impl Tensor<'_> {
+    /// Reads a tensor.
+    ///
+    /// # Safety
+    /// The value belongs to ONNX Runtime and outlives the result.
+    pub unsafe fn new(value: *const OrtValue, name: &str) -> Result<Self, String> {
+        let api = Api::get();
+        // SAFETY: as the caller promises; the tensor's memory is not written while it is an input.
+        unsafe {
+            let shape = shape_of(value, name)?;
+            let mut data = std::ptr::null_mut();
+            api.check((api.table().GetTensorMutableData)(value.cast_mut(), &raw mut data))?;
+            let count = shape.iter().product();
+            let values = if count == 0 {
+                &[]
+            } else {
+                std::slice::from_raw_parts(data.cast::<f32>().cast_const(), count)
+            };
+            Ok(Self { shape, values })
+        }
+    }
+}
+
+unsafe fn shape_of(value: *const OrtValue, name: &str) -> Result<Vec<usize>, String> {
+    let api = Api::get();
+    let mut info = std::ptr::null_mut();
+    // SAFETY: the value is a tensor of ONNX Runtime; the description is released below.
+    unsafe { api.check((api.table().GetTensorTypeAndShape)(value, &raw mut info))? };
+    // SAFETY: the description has just been made.
+    let described = unsafe { describe(info) };
+    // SAFETY: it is released once.
+    unsafe { (api.table().ReleaseTensorTypeAndShapeInfo)(info) };
+    let (element, dimensions) = described?;
+    if element != FLOAT {
+        return Err(format!("{name} has element type {element:?}, expected float32"));
+    }
+    dimensions
+        .into_iter()
+        .map(|size| usize::try_from(size).map_err(|_| format!("{name} has an unknown size")))
+        .collect()
+}
+
+/// Returns element type and dimensions.
+///
+/// # Safety
+/// The description is one of ONNX Runtime's.
+pub unsafe fn describe(
+    info: *const OrtTensorTypeAndShapeInfo,
+) -> Result<(ONNXTensorElementDataType, Vec<i64>), String> {
+    let api = Api::get();
+    let mut element = ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
+    let mut rank = 0;
+    // SAFETY: as the caller promises, and the list has as many places as are asked for.
+    unsafe {
+        api.check((api.table().GetTensorElementType)(info, &raw mut element))?;
+        api.check((api.table().GetDimensionsCount)(info, &raw mut rank))?;
+        let mut dimensions = vec![0_i64; rank];
+        api.check((api.table().GetDimensions)(info, dimensions.as_mut_ptr(), rank))?;
+        Ok((element, dimensions))
+    }
+}
+
+/// Returns an input of a running kernel; none if it is absent.
+///
+/// # Safety
+/// The context is the one that the kernel was called with.
+pub unsafe fn input<'c>(
+    context: *mut OrtKernelContext,
+    index: usize,
+    name: &str,
+) -> Result<Option<Tensor<'c>>, String> {
+    let api = Api::get();
+    let mut value = std::ptr::null();
+    // SAFETY: as the caller promises.
+    unsafe {
+        api.check((api.table().KernelContext_GetInput)(context, index, &raw mut value))?;
+        if value.is_null() { Ok(None) } else { Tensor::new(value, name).map(Some) }
+    }
+}
+
+/// Returns the memory of a kernel's output.
+///
+/// # Safety
+/// The context is the one that the kernel was called with, and the output is asked for once.
+pub unsafe fn output<'c>(
+    context: *mut OrtKernelContext,
+    shape: &[usize],
+) -> Result<&'c mut [f32], String> {
+    let api = Api::get();
+    let dimensions: Vec<i64> = shape.iter().map(|&size| size.cast_signed() as i64).collect();
+    let mut value = std::ptr::null_mut();
+    let mut data = std::ptr::null_mut();
+    // SAFETY: as the caller promises; the memory holds a float for each element of the shape.
+    unsafe {
+        api.check((api.table().KernelContext_GetOutput)(
+            context,
+            0,
+            dimensions.as_ptr(),
+            dimensions.len(),
+            &raw mut value,
+        ))?;
+        api.check((api.table().GetTensorMutableData)(value, &raw mut data))?;
+        let count = shape.iter().product();
+        if count == 0 {
+            return Ok(&mut []);
+        }
+        Ok(std::slice::from_raw_parts_mut(data.cast::<f32>(), count))
+    }
+}

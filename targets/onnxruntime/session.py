@@ -1,0 +1,68 @@
+"""Sessions of ONNX Runtime that run the fused operators with native kernels."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxruntime as ort
+
+from condense_compiler.errors import InputError
+from condense_compiler.targets.onnxruntime.library import custom_ops_library, why_unsuitable
+
+_MODEL_FILE = "model.onnx"
+
+
+def onnxruntime_session(
+    model: str | Path | onnx.ModelProto, **session_options: Any
+) -> ort.InferenceSession:
+    """Create a session of ONNX Runtime whose fused operators run in native kernels.
+
+    Where the kernels cannot be used, a warning says why, and the plain operators inside the fused
+    ones run instead.
+
+    Args:
+        model: A folder that `condense compile` wrote, an ONNX file, or a model in memory.
+        session_options: Attributes of `onnxruntime.SessionOptions`, by name.
+
+    Raises:
+        InputError: There is no such session option, or no such model.
+    """
+    options = session_options_of(session_options)
+    source: str | bytes
+    if isinstance(model, onnx.ModelProto):
+        source = model.SerializeToString()
+    else:
+        path = Path(model)
+        path = path / _MODEL_FILE if path.is_dir() else path
+        if not path.is_file():
+            raise InputError(f"{path}: no such file")
+        source = str(path)
+    return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+
+
+def session_options_of(values: dict[str, Any]) -> ort.SessionOptions:
+    """Return session options with the kernels registered, and some attributes set.
+
+    Raises:
+        InputError: There is no such attribute.
+    """
+    options = ort.SessionOptions()
+    for name, value in values.items():
+        if not hasattr(options, name):
+            raise InputError(f"onnxruntime.SessionOptions has no attribute {name!r}")
+        setattr(options, name, value)
+    register_kernels(options)
+    return options
+
+
+def register_kernels(options: ort.SessionOptions) -> bool:
+    """Register the native kernels; warn and return False where they cannot be used."""
+    reason = why_unsuitable()
+    if reason is None:
+        options.register_custom_ops_library(custom_ops_library())
+        return True
+    warnings.warn(
+        f"fused operators run without native kernels: {reason}", RuntimeWarning, stacklevel=3
+    )
+    return False

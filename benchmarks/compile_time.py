@@ -21,7 +21,7 @@ from timing import alternate
 import condense_compiler as cc
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
-from kit.models import light  # noqa: E402 - the tests' networks serve here too
+from kit.models import light
 
 NETWORKS = ("resnet50", "densenet121", "squeezenet", "inception_v2", "shufflenet")
 

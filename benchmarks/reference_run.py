@@ -1,4 +1,4 @@
-"""How long the reference target takes for Condensation-Net at 416 × 416, beside two others.
+"""How long the reference target takes for Condensation-Net at 416x416, beside two others.
 
     python benchmarks/reference_run.py
 
@@ -11,20 +11,20 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import sys  # noqa: E402 - see above
-from pathlib import Path  # noqa: E402
+import sys
+from pathlib import Path
 
-import numpy as np  # noqa: E402
-import onnxruntime as ort  # noqa: E402
-from onnx.reference import ReferenceEvaluator  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
-from timing import alternate  # noqa: E402
+import numpy as np
+import onnxruntime as ort
+from onnx.reference import ReferenceEvaluator
+from rich.console import Console
+from rich.table import Table
+from timing import alternate
 
-import condense_compiler as cc  # noqa: E402
+import condense_compiler as cc
 
 sys.path.append(str(Path(__file__).parent.parent / "examples"))
-from condensation_net import build  # noqa: E402
+from condensation_net import build
 
 
 def main() -> None:
@@ -43,9 +43,9 @@ def main() -> None:
         }
     )
     seconds |= alternate({"onnx.reference": lambda: evaluator.run(None, feeds)}, 1, warm_up=0)
-    table = Table("", "seconds", "of ONNX Runtime", title="Condensation-Net 416 × 416, one thread")
+    table = Table("", "seconds", "of ONNX Runtime", title="Condensation-Net 416x416, one thread")
     for name, value in seconds.items():
-        table.add_row(name, f"{value:.3f}", f"{value / seconds['ONNX Runtime']:.2f} ×")
+        table.add_row(name, f"{value:.3f}", f"{value / seconds['ONNX Runtime']:.2f} x")
     Console().print(table)
 
 

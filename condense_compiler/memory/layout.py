@@ -1,6 +1,7 @@
 """From an order to storages: who lies where, once it is known when each map is needed."""
 
 import copy
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -54,8 +55,14 @@ class CannotAccumulateError(Exception):
         self.pair = pair
 
 
-def lay_out(sharing: Sharing, steps: Steps) -> Layout:
+def lay_out(sharing: Sharing, steps: Steps, limit_bytes: int = 0) -> Layout:
     """Decide what overwrites what, and form storages.
+
+    Args:
+        sharing: What shares memory whatever the order.
+        steps: The order.
+        limit_bytes: Overwrite only where the load would exceed this otherwise. Storages that are
+            not tied to each other are easier to place.
 
     Raises:
         CannotAccumulateError: A pair of steps has to run apart.
@@ -63,6 +70,7 @@ def lay_out(sharing: Sharing, steps: Steps) -> Layout:
     times = _times(sharing, steps)
     positions = copy.deepcopy(sharing.positions)
     overwritten: dict[str, str] = {}
+    loads = _loads(sharing, times, len(steps))
     options = find_overwritings(sharing)
     accumulating = {(a.producer, a.overwriting.operator): a for a in find_accumulatings(sharing)}
     by_operator: dict[int, list[Overwriting]] = {}
@@ -73,6 +81,8 @@ def lay_out(sharing: Sharing, steps: Steps) -> Layout:
         candidates = (
             _partner(accumulating, operators) if pair else by_operator.get(operators[0], [])
         )
+        if not pair and loads[step] <= limit_bytes:
+            continue
         chosen = _first_possible(positions, times, candidates, step)
         if chosen is not None:
             overwritten[chosen.result] = chosen.source
@@ -104,6 +114,15 @@ def _times(sharing: Sharing, steps: Steps) -> _Times:
     return _Times(first, last)
 
 
+def _loads(sharing: Sharing, times: _Times, step_count: int) -> list[int]:
+    """Return the bytes alive at each step if nothing is overwritten."""
+    changes = [0] * (step_count + 1)
+    for number, first in times.first.items():
+        changes[first] += sharing.writings[number].size
+        changes[times.last[number] + 1] -= sharing.writings[number].size
+    return list(itertools.accumulate(changes))[:step_count]
+
+
 def _first_possible(
     positions: Positions, times: _Times, options: Iterable[Overwriting], step: int
 ) -> Overwriting | None:
@@ -119,9 +138,7 @@ def _first_possible(
     return None
 
 
-def _collide(
-    one: Group, two: Group, distance: int, times: _Times, option: Overwriting
-) -> bool:
+def _collide(one: Group, two: Group, distance: int, times: _Times, option: Overwriting) -> bool:
     """Tell whether joining two groups would put two maps on the same bytes at the same time."""
     dying = set(option.stretches)
     for moved in (stretch.shifted(distance) for stretch in _known(two, times)):

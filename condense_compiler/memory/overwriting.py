@@ -103,9 +103,7 @@ def _stretches(sharing: Sharing, tensor: gs.Tensor) -> list[Stretch]:
     return sharing.positions.stretches_of(tensor.name, tensor_bytes(tensor))
 
 
-def _is_free_to_take(
-    sharing: Sharing, node: gs.Node, index: int, stretches: list[Stretch]
-) -> bool:
+def _is_free_to_take(sharing: Sharing, node: gs.Node, index: int, stretches: list[Stretch]) -> bool:
     """Tell whether only this operator's own reading stands against writing over an input."""
     source = node.inputs[index]
     bottom = sharing.positions.group_of(source.name).tensors[source.name]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import onnx_graphsurgeon as gs
 
 from condense_compiler.memory.order import Order
-from condense_compiler.memory.positions import Group, Positions
+from condense_compiler.memory.positions import Positions
 from condense_compiler.network import Network
 from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.operators.aliasing import Alias, aliases_of
@@ -103,8 +103,8 @@ class _Builder:
         if node.op == "Concat" and aliases:
             self._concatenate(number, node, aliases)
             return
-        viewed = {alias.output for alias in aliases if node.inputs[alias.input].name in self._tensors}
-        if aliases and len(viewed) == len(outputs):
+        sources = {node.inputs[alias.input].name for alias in aliases}
+        if aliases and len(aliases) == len(outputs) and sources <= self._tensors.keys():
             for alias in aliases:
                 self._view(node, alias)
             self._idle.add(number)

@@ -58,8 +58,8 @@ def disjoint_parts(rectangles: Iterable[Part]) -> tuple[Part, ...]:
     for step in steps:
         alive = [(p.bottom, p.top) for p in known if p.lower <= step < p.upper]
         needed = set(_merged(alive))
-        for span in open_since.keys() - needed:
-            parts.append(Part(open_since.pop(span), step, *span))
+        ended = open_since.keys() - needed
+        parts += [Part(open_since.pop(span), step, *span) for span in ended]
         for span in needed - open_since.keys():
             open_since[span] = step
     return tuple(sorted(parts))
@@ -115,7 +115,7 @@ def _plan_shapes(storages: Sequence[Storage], capacity: int | None, seconds: flo
 
 
 def part_buffers(storages: Iterable[Storage]) -> list[Buffer]:
-    """Return the parts as buffers, one for each; `id` or `id#1`, `id#2`, ... where there are more."""
+    """Return the parts as buffers: `id`, or `id#1`, `id#2`, ... where there are several."""
     return [
         Buffer(
             storage.id if storage.is_buffer else f"{storage.id}#{number}",

@@ -17,7 +17,7 @@ import onnxruntime as ort
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.program import ScheduledProgram
 from condense_compiler.targets.feeds import check_feeds
-from condense_compiler.targets.onnxruntime.library import best_instruction_set
+from condense_compiler.targets.onnxruntime.library import best_instruction_set, why_unsuitable
 from condense_compiler.targets.onnxruntime.session import register_kernels
 
 _LOG_ERRORS_ONLY = 3
@@ -38,7 +38,7 @@ class OnnxRuntimeTarget:
 
     def lower(self, program: ScheduledProgram) -> "OnnxRuntimeProgram":
         """Return the program; its session is created when it first runs."""
-        return OnnxRuntimeProgram(program, self.threads)
+        return OnnxRuntimeProgram(program, self.threads, self.kernels)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ class OnnxRuntimeProgram:
         options = ort.SessionOptions()
         options.log_severity_level = _LOG_ERRORS_ONLY
         options.intra_op_num_threads = self.threads
-        native = self.kernels and register_kernels(options)
+        if self.kernels:
+            register_kernels(options)
         # Through a file, because a model in memory ends at 2 GiB.
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
@@ -87,5 +88,6 @@ class OnnxRuntimeProgram:
 
     def facts(self) -> dict[str, object]:
         """Return the version of ONNX Runtime, and the instruction set of the native kernels."""
-        kernels = best_instruction_set() if self.native else None
+        native = self.kernels and why_unsuitable() is None
+        kernels = best_instruction_set() if native else None
         return {"onnxruntime": ort.__version__, "kernels": kernels}

@@ -32,11 +32,6 @@ impl Elementwise {
         simple(bound.program()).map_or(Self::General(bound), Self::Simple)
     }
 
-    /// Tells whether the program does nothing.
-    pub fn is_identity(&self) -> bool {
-        matches!(self, Self::Identity)
-    }
-
     /// Tells whether a larger input never gives a smaller output, so that a maximum may be taken
     /// before.
     pub fn keeps_order(&self) -> bool {

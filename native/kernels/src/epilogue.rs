@@ -32,6 +32,13 @@ impl Output {
         Self { start: values.as_mut_ptr(), length: values.len() }
     }
 
+    /// Returns the address of a value.
+    pub fn pointer(&self, at: usize) -> *mut f32 {
+        assert!(at < self.length, "a value beyond the output");
+        // SAFETY: within the memory.
+        unsafe { self.start.add(at) }
+    }
+
     /// Returns a part.
     ///
     /// # Safety
@@ -83,9 +90,9 @@ impl Tail<'_> {
         for sample in 0..batch {
             for start in (0..self.output[0]).step_by(rows) {
                 let end = (start + rows).min(self.output[0]);
-                let (first, last) = self.spatial.map_or((start, end), |window| {
-                    window.reads(0, start, end, self.convolved[0])
-                });
+                let (first, last) = self
+                    .spatial
+                    .map_or((start, end), |window| window.reads(0, start, end, self.convolved[0]));
                 stripes.push(Stripe { sample, start, end, first, last });
             }
         }

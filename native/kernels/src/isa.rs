@@ -7,6 +7,9 @@ use crate::reduce::{self, Pooling};
 use crate::simd::Portable;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
+use crate::winograd::input::{self, InputRun};
+use crate::winograd::output::{self, OutputRun};
+use crate::winograd::product::{self, Product};
 
 /// An instruction set that the kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +86,16 @@ pub struct Kernels {
     pub convolve: unsafe fn(&Tile<'_>),
     /// Reduces slots to pooled channels.
     pub pool_channels: unsafe fn(&Pooling<'_>),
+    /// Tiles that a product of transformed maps computes at most.
+    pub product_tiles: usize,
+    /// Vectors of filters that a product computes at most.
+    pub product_vectors: usize,
+    /// Transforms a run of tiles of the input.
+    pub transform_input: unsafe fn(&InputRun),
+    /// Multiplies transformed tiles and filters.
+    pub multiply: unsafe fn(&Product),
+    /// Transforms a run of tiles back and pools the channels.
+    pub transform_output: unsafe fn(&OutputRun<'_>),
     /// Applies a simple activation.
     pub activate: unsafe fn(Activation, &mut [f32]),
     /// Lowers a row to the maximum with another.
@@ -92,7 +105,8 @@ pub struct Kernels {
 }
 
 macro_rules! kernels {
-    ($module:ident, $simd:ty, $filters:literal, $vectors:literal $(, $feature:literal)?) => {
+    ($module:ident, $simd:ty, ($filters:literal, $vectors:literal),
+     ($product_tiles:literal, $product_vectors:literal) $(, $feature:literal)?) => {
         mod $module {
             use super::*;
 
@@ -106,6 +120,26 @@ macro_rules! kernels {
             unsafe fn pool_channels(pooling: &Pooling<'_>) {
                 // SAFETY: as the caller promises.
                 unsafe { reduce::pool_channels::<$simd>(pooling) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn transform_input(run: &InputRun) {
+                // SAFETY: as the caller promises.
+                unsafe { input::transform::<$simd>(run) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn multiply(product: &Product) {
+                // SAFETY: as the caller promises.
+                unsafe {
+                    product::multiply::<$simd, $product_tiles, $product_vectors>(product);
+                }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn transform_output(run: &OutputRun<'_>) {
+                // SAFETY: as the caller promises.
+                unsafe { output::transform::<$simd>(run) }
             }
 
             $(#[target_feature(enable = $feature)])?
@@ -129,6 +163,11 @@ macro_rules! kernels {
                 tile_pixels: $vectors * <$simd as crate::simd::Simd>::LANES,
                 convolve,
                 pool_channels,
+                product_tiles: $product_tiles,
+                product_vectors: $product_vectors,
+                transform_input,
+                multiply,
+                transform_output,
                 activate,
                 maximum,
                 pairs,
@@ -138,7 +177,7 @@ macro_rules! kernels {
 }
 
 #[cfg(target_arch = "x86_64")]
-kernels!(avx512, Avx512, 8, 3, "avx512f");
+kernels!(avx512, Avx512, (8, 3), (7, 4), "avx512f");
 #[cfg(target_arch = "x86_64")]
-kernels!(avx2, Avx2, 4, 3, "avx2,fma");
-kernels!(portable, Portable, 4, 2);
+kernels!(avx2, Avx2, (4, 3), (6, 2), "avx2,fma");
+kernels!(portable, Portable, (4, 2), (4, 2));

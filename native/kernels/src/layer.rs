@@ -1,13 +1,14 @@
 //! A fused layer with its weights packed.
 
 use crate::activation::Elementwise;
-use crate::direct::{self, Filters};
+use crate::direct;
 use crate::elementwise::Bound;
 use crate::epilogue::Tail;
 use crate::geometry::{Window3, on_three_axes};
 use crate::isa::Kernels;
 use crate::recipe::Recipe;
 use crate::runtime::Runtime;
+use crate::winograd::{self, Extent};
 use crate::{Error, Isa};
 
 /// The tensors that a layer is made of.
@@ -23,11 +24,17 @@ pub struct Weights<'a> {
     pub operands: Vec<Vec<f32>>,
 }
 
+/// Filters in the form of the algorithm that was chosen for them.
+enum Packed {
+    Direct(direct::Filters),
+    Winograd(winograd::Filters),
+}
+
 /// A fused layer that is ready to run.
 pub struct Layer {
     recipe: Recipe,
     shape: Vec<usize>,
-    filters: Filters,
+    filters: Packed,
     before: Elementwise,
     after: Elementwise,
     kernels: &'static Kernels,
@@ -36,9 +43,17 @@ pub struct Layer {
 impl Layer {
     /// Checks a recipe against its tensors and packs the filters.
     ///
+    /// `pixels` are the spatial sizes that most inputs will have, as far as they are known: the
+    /// algorithm is chosen for them.
+    ///
     /// # Errors
     /// The first thing that does not fit.
-    pub fn new(recipe: Recipe, weights: Weights<'_>, isa: Isa) -> Result<Self, Error> {
+    pub fn new(
+        recipe: Recipe,
+        weights: Weights<'_>,
+        pixels: Option<&[usize]>,
+        isa: Isa,
+    ) -> Result<Self, Error> {
         recipe.check(weights.shape)?;
         let wide = weights.shape[0];
         if let Some(bias) = weights.bias
@@ -60,7 +75,7 @@ impl Layer {
             filter_size: weights.shape[1..].iter().product(),
         };
         Ok(Self {
-            filters: Filters::pack(&recipe, source, kernels),
+            filters: pack(&recipe, weights.shape, source, pixels, kernels),
             before: Elementwise::new(Bound::new(recipe.before.clone(), before, wide)?),
             after: Elementwise::new(Bound::new(
                 recipe.after.clone(),
@@ -88,10 +103,7 @@ impl Layer {
         }
         let channels = self.shape[1] * self.recipe.group;
         if input[1] != channels {
-            return Err(Error::new(format!(
-                "X has {} channels, W reads {channels}",
-                input[1]
-            )));
+            return Err(Error::new(format!("X has {} channels, W reads {channels}", input[1])));
         }
         let (_, pixels) = self.pixels(&input[2..])?;
         let outputs = self.recipe.output_channels(self.shape[0]);
@@ -125,24 +137,65 @@ impl Layer {
         }
         let window = Window3::new(&self.recipe.convolution);
         let (convolved, pooled) = self.pixels(&shape[2..])?;
-        let call = direct::Call {
-            recipe: &self.recipe,
-            filters: &self.filters,
-            before: &self.before,
-            window,
-            input,
-            batch: shape[0],
-            channels: shape[1],
-            sizes: on_three_axes(&shape[2..], 1),
-            tail: Tail {
-                convolved: on_three_axes(&convolved, 1),
-                output: on_three_axes(&pooled, 1),
-                channels: self.recipe.output_channels(self.shape[0]),
-                after: &self.after,
-                spatial: self.recipe.spatial.as_ref().map(Window3::new),
-                kernels: self.kernels,
-            },
+        let (recipe, batch) = (&self.recipe, shape[0]);
+        let sizes = on_three_axes(&shape[2..], 1);
+        let tail = Tail {
+            convolved: on_three_axes(&convolved, 1),
+            output: on_three_axes(&pooled, 1),
+            channels: recipe.output_channels(self.shape[0]),
+            after: &self.after,
+            spatial: recipe.spatial.as_ref().map(Window3::new),
+            kernels: self.kernels,
         };
-        direct::run(&call, runtime, output)
+        match &self.filters {
+            Packed::Direct(filters) => {
+                let (before, channels) = (&self.before, shape[1]);
+                let call = direct::Call {
+                    recipe,
+                    filters,
+                    before,
+                    window,
+                    input,
+                    batch,
+                    channels,
+                    sizes,
+                    tail,
+                };
+                direct::run(&call, runtime, output)
+            }
+            Packed::Winograd(filters) => {
+                let call = winograd::Call { recipe, filters, window, input, batch, sizes, tail };
+                winograd::run(&call, runtime, output)
+            }
+        }
+    }
+}
+
+/// Spatial size that is assumed where it is not known before the first run.
+const USUAL_SIZE: usize = 56;
+
+fn pack(
+    recipe: &Recipe,
+    shape: &[usize],
+    source: direct::Source<'_>,
+    pixels: Option<&[usize]>,
+    kernels: &'static Kernels,
+) -> Packed {
+    let order = direct::canonical_order(recipe, shape[0]);
+    let known = pixels.and_then(|pixels| recipe.convolution.output(pixels).ok());
+    let size = known.filter(|pixels| pixels.len() == 2);
+    let [height, width] = size.map_or([USUAL_SIZE; 2], |pixels| [pixels[0], pixels[1]]);
+    let extent = Extent { channels: shape[1], wide: shape[0], height, width };
+    match (order, winograd::choose(recipe, extent, kernels)) {
+        (Some(order), Some(tile)) => Packed::Winograd(winograd::Filters::pack(
+            recipe,
+            &order,
+            source.weights,
+            source.bias,
+            tile,
+            kernels.lanes,
+            kernels.product_vectors,
+        )),
+        _ => Packed::Direct(direct::Filters::pack(recipe, source, kernels)),
     }
 }

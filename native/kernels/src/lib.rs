@@ -11,8 +11,8 @@ mod activation;
 mod direct;
 mod elementwise;
 mod epilogue;
-mod error;
 mod erf;
+mod error;
 mod geometry;
 mod isa;
 mod layer;
@@ -22,6 +22,7 @@ mod recipe;
 mod reduce;
 mod runtime;
 mod simd;
+mod winograd;
 
 pub use error::Error;
 pub use isa::Isa;

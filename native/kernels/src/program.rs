@@ -90,9 +90,7 @@ fn parse_line(index: usize, line: &str) -> Option<Instruction> {
             arguments.push(parse_argument(index, word)?);
         }
     }
-    operator
-        .takes(arguments.len())
-        .then_some(Instruction { operator, arguments, attributes })
+    operator.takes(arguments.len()).then_some(Instruction { operator, arguments, attributes })
 }
 
 fn parse_argument(index: usize, word: &str) -> Option<Argument> {
@@ -131,9 +129,41 @@ macro_rules! operators {
 }
 
 operators!(
-    Abs, Add, Ceil, Celu, Clip, Div, Elu, Erf, Exp, Floor, Gelu, HardSigmoid, HardSwish, LeakyRelu,
-    Log, Max, Min, Mish, Mul, Neg, PRelu, Pow, Reciprocal, Relu, Round, Selu, Sigmoid, Sign,
-    Softplus, Softsign, Sqrt, Sub, Swish, Tanh, ThresholdedRelu,
+    Abs,
+    Add,
+    Ceil,
+    Celu,
+    Clip,
+    Div,
+    Elu,
+    Erf,
+    Exp,
+    Floor,
+    Gelu,
+    HardSigmoid,
+    HardSwish,
+    LeakyRelu,
+    Log,
+    Max,
+    Min,
+    Mish,
+    Mul,
+    Neg,
+    PRelu,
+    Pow,
+    Reciprocal,
+    Relu,
+    Round,
+    Selu,
+    Sigmoid,
+    Sign,
+    Softplus,
+    Softsign,
+    Sqrt,
+    Sub,
+    Swish,
+    Tanh,
+    ThresholdedRelu,
 );
 
 impl Operator {

@@ -172,6 +172,12 @@ impl Recipe {
         }
     }
 
+    /// Returns the recipe with the direct convolution, whose filters are packed faster.
+    #[must_use]
+    pub fn without_winograd(&self) -> Self {
+        Self { winograd: false, ..self.clone() }
+    }
+
     /// Returns the number of output channels for a number of wide channels.
     pub fn output_channels(&self, wide: usize) -> usize {
         let slots = if self.members.is_empty() { wide } else { self.members.len() };

@@ -42,7 +42,9 @@ struct HeapScratch {
 
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-struct Line(#[expect(dead_code, reason = "read as a flat slice")] [f32; ALIGNMENT / size_of::<f32>()]);
+struct Line(
+    #[expect(dead_code, reason = "read as a flat slice")] [f32; ALIGNMENT / size_of::<f32>()],
+);
 
 impl Scratch for HeapScratch {
     fn floats(&mut self) -> &mut [f32] {

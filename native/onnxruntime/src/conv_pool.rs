@@ -34,7 +34,9 @@ impl Operator for ConvPool {
         unsafe {
             let recipe = attributes::recipe(&KernelAttributes::new(info))?;
             let inputs = constant_inputs(info, &recipe)?;
-            let constant = inputs.map(|inputs| layer(&recipe, &inputs)).transpose()?;
+            let pixels = tensor::known_pixels(info);
+            let make = |inputs: Vec<_>| layer(&recipe, &inputs, pixels.as_deref());
+            let constant = inputs.map(make).transpose()?;
             let name = operator::node_name(info);
             Ok(Self { name, recipe, constant, allocator: Allocator::new(info)? })
         }
@@ -54,7 +56,7 @@ impl Operator for ConvPool {
             let inputs = (1..count)
                 .map(|index| unsafe { tensor::input(context, index, &input_name(index)) })
                 .collect::<Result<Vec<_>, _>>()?;
-            computed = layer(&self.recipe, &inputs)?;
+            computed = layer(&self.recipe.without_winograd(), &inputs, None)?;
             &computed
         };
         // SAFETY: the context is that of this call, and the output is asked for once.
@@ -115,10 +117,14 @@ unsafe fn constant_inputs<'i>(
 }
 
 /// Makes a layer of W, B and the operands.
-fn layer(recipe: &Recipe, inputs: &[Option<Tensor<'_>>]) -> Result<Layer, String> {
+fn layer(
+    recipe: &Recipe,
+    inputs: &[Option<Tensor<'_>>],
+    pixels: Option<&[usize]>,
+) -> Result<Layer, String> {
     let filters = inputs.first().and_then(Option::as_ref).ok_or("W is missing")?;
     let bias = inputs.get(1).and_then(Option::as_ref).map(|tensor| tensor.values);
     let operands = inputs.iter().skip(2).flatten().map(|tensor| tensor.values.to_vec()).collect();
     let weights = Weights { filters: filters.values, shape: &filters.shape, bias, operands };
-    Layer::new(recipe.clone(), weights, Isa::detect()).map_err(|error| error.to_string())
+    Layer::new(recipe.clone(), weights, pixels, Isa::detect()).map_err(|error| error.to_string())
 }

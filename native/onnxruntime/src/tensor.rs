@@ -1,6 +1,8 @@
 //! Tensors of ONNX Runtime, seen as slices.
 
-use ort_sys::{ONNXTensorElementDataType, OrtKernelContext, OrtTensorTypeAndShapeInfo, OrtValue};
+use ort_sys::{
+    ONNXTensorElementDataType, OrtKernelContext, OrtKernelInfo, OrtTensorTypeAndShapeInfo, OrtValue,
+};
 
 use crate::api::Api;
 
@@ -75,6 +77,28 @@ pub unsafe fn describe(
         let mut dimensions = vec![0_i64; rank];
         api.check((api.table().GetDimensions)(info, dimensions.as_mut_ptr(), rank))?;
         Ok((element, dimensions))
+    }
+}
+
+/// Returns the spatial sizes of a node's first input; none if they are not known in advance.
+///
+/// # Safety
+/// `info` comes from ONNX Runtime.
+pub unsafe fn known_pixels(info: *const OrtKernelInfo) -> Option<Vec<usize>> {
+    let api = Api::get();
+    let table = api.table();
+    let mut description = std::ptr::null_mut();
+    let mut tensor = std::ptr::null();
+    // SAFETY: the description is released once; the tensor's is a part of it.
+    unsafe {
+        let status = (table.KernelInfo_GetInputTypeInfo)(info, 0, &raw mut description);
+        api.check(status).ok()?;
+        let cast = api.check((table.CastTypeInfoToTensorInfo)(description, &raw mut tensor));
+        let described =
+            if cast.is_ok() && !tensor.is_null() { describe(tensor).ok() } else { None };
+        (table.ReleaseTypeInfo)(description);
+        let (_, dimensions) = described?;
+        dimensions.get(2..)?.iter().map(|&size| usize::try_from(size).ok()).collect()
     }
 }
 

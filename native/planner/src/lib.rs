@@ -15,8 +15,8 @@ mod plan;
 mod planner;
 mod problem;
 pub mod search;
-pub mod skyline;
 pub mod shapes;
+pub mod skyline;
 mod start;
 
 pub use monitor::Monitor;

@@ -60,7 +60,13 @@ pub fn run(call: &Call<'_>, runtime: &dyn Runtime, output: &mut [f32]) -> Result
     run_jobs(runtime, stripes.len() * parts, scratch.total, &|job, memory| {
         let first = job % parts * chunks_in_part;
         let range = first..(first + chunks_in_part).min(chunks);
-        call.run_stripe(&stripes[job / parts], &call.filters.chunks[range], memory, &scratch, &output);
+        call.run_stripe(
+            &stripes[job / parts],
+            &call.filters.chunks[range],
+            memory,
+            &scratch,
+            &output,
+        );
     })
 }
 
@@ -89,15 +95,15 @@ impl Call<'_> {
     fn scratch(&self, rows: usize) -> ScratchLayout {
         let [_, height, width] = self.tail.convolved;
         let layout = Layout::new(&self.window, [rows.max(1), height, width]);
-        let most = |count: fn(&Chunk) -> usize| {
-            self.filters.chunks.iter().map(count).max().unwrap_or(0)
-        };
+        let most =
+            |count: fn(&Chunk) -> usize| self.filters.chunks.iter().map(count).max().unwrap_or(0);
         let outputs = |chunk: &Chunk| chunk.slots.len();
         let pooled_rows = most(outputs) / self.recipe.window;
         let wide = aligned(self.channels * layout.channel() + layout.reach() + self.block_pixels());
         let pooled = wide + aligned(most(|chunk| chunk.rows) * self.block_pixels());
         let staged = pooled + aligned(pooled_rows * self.block_pixels());
-        let stage = if self.tail.spatial.is_some() { pooled_rows * rows * self.tail.row() } else { 0 };
+        let stage =
+            if self.tail.spatial.is_some() { pooled_rows * rows * self.tail.row() } else { 0 };
         let row = staged + aligned(stage);
         ScratchLayout { wide, pooled, staged, row, total: row + self.tail.pool_scratch() }
     }
@@ -124,7 +130,8 @@ impl Call<'_> {
         for chunk in chunks {
             let names = &self.filters.channels[channels..channels + chunk.rows];
             channels += chunk.rows;
-            for start in (0..if rows > 0 { layout.positions() } else { 0 }).step_by(self.block_pixels())
+            for start in
+                (0..if rows > 0 { layout.positions() } else { 0 }).step_by(self.block_pixels())
             {
                 let count = self.block_pixels().min(layout.positions() - start);
                 self.convolve(chunk, &layout, start, count, packed, wide);
@@ -149,7 +156,13 @@ impl Call<'_> {
         for channel in first..last {
             let start = (stripe.sample * self.channels + channel) * plane;
             let copy = &mut packed[channel * layout.channel()..(channel + 1) * layout.channel()];
-            layout.pack(&self.window, stripe.first, &self.input[start..start + plane], self.sizes, copy);
+            layout.pack(
+                &self.window,
+                stripe.first,
+                &self.input[start..start + plane],
+                self.sizes,
+                copy,
+            );
         }
     }
 

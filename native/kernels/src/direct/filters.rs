@@ -122,7 +122,8 @@ impl Filters {
                 group: block[0] / in_group,
             });
             for position in 0..source.filter_size {
-                let column = block.iter().map(|f| source.weights[f * source.filter_size + position]);
+                let column =
+                    block.iter().map(|f| source.weights[f * source.filter_size + position]);
                 self.weights.extend(column);
             }
             self.bias.extend(block.iter().map(|&filter| source.bias[filter]));
@@ -135,15 +136,15 @@ impl Filters {
 
 /// Returns the filters in order of their slots, if each has one slot and pooled groups do not
 /// straddle groups of the convolution.
-fn canonical_order(recipe: &Recipe, wide: usize) -> Option<Vec<usize>> {
+pub fn canonical_order(recipe: &Recipe, wide: usize) -> Option<Vec<usize>> {
     let in_group = wide / recipe.group;
     let order: Vec<usize> = match recipe.members.as_slice() {
         [] => (0..wide).collect(),
         members => members.to_vec(),
     };
     let mut seen = vec![false; wide];
-    let each_once =
-        order.len() == wide && order.iter().all(|&member| !std::mem::replace(&mut seen[member], true));
+    let each_once = order.len() == wide
+        && order.iter().all(|&member| !std::mem::replace(&mut seen[member], true));
     let stays_in_group =
         order.iter().enumerate().all(|(slot, &member)| slot / in_group == member / in_group);
     (each_once && stays_in_group && in_group.is_multiple_of(recipe.window)).then_some(order)

@@ -6,4 +6,4 @@ pub mod kernel;
 mod packing;
 
 pub use convolve::{Call, run};
-pub use filters::{Filters, Source};
+pub use filters::{Filters, Source, canonical_order};

@@ -79,7 +79,14 @@ impl Layout {
     }
 
     /// Copies one channel, zeros in place of padding; `first` is the stripe's first position.
-    pub fn pack(&self, window: &Window3, first: usize, input: &[f32], sizes: Sizes, copy: &mut [f32]) {
+    pub fn pack(
+        &self,
+        window: &Window3,
+        first: usize,
+        input: &[f32],
+        sizes: Sizes,
+        copy: &mut [f32],
+    ) {
         let mut rows = copy.chunks_exact_mut(self.extent[2]);
         for phase in &self.phases {
             for depth in 0..self.extent[0] {

@@ -1,8 +1,10 @@
 //! AVX-512.
 
 use std::arch::x86_64::{
-    __m512, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_max_ps, _mm512_min_ps,
-    _mm512_mul_ps, _mm512_set1_ps, _mm512_sqrt_ps, _mm512_storeu_ps, _mm512_sub_ps,
+    __m512, _mm512_add_ps, _mm512_castpd_ps, _mm512_castps_pd, _mm512_fmadd_ps, _mm512_loadu_ps,
+    _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_shuffle_f32x4,
+    _mm512_sqrt_ps, _mm512_storeu_ps, _mm512_sub_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps,
+    _mm512_unpacklo_pd, _mm512_unpacklo_ps,
 };
 
 use super::Simd;
@@ -65,5 +67,37 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn sqrt(a: Self::V) -> Self::V {
         unsafe { _mm512_sqrt_ps(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(from: *const f32, stride: usize, to: *mut f32, to_stride: usize) {
+        unsafe {
+            // Pairs, then fours of rows within each quarter; then quarters change places.
+            let mut fours = [_mm512_set1_ps(0.0); 16];
+            for four in 0..4 {
+                let row = |i: usize| Self::load(from.add((4 * four + i) * stride));
+                let (a, b, c, d) = (row(0), row(1), row(2), row(3));
+                let low = _mm512_castps_pd(_mm512_unpacklo_ps(a, b));
+                let high = _mm512_castps_pd(_mm512_unpackhi_ps(a, b));
+                let low_2 = _mm512_castps_pd(_mm512_unpacklo_ps(c, d));
+                let high_2 = _mm512_castps_pd(_mm512_unpackhi_ps(c, d));
+                fours[4 * four] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, low_2));
+                fours[4 * four + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, low_2));
+                fours[4 * four + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(high, high_2));
+                fours[4 * four + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(high, high_2));
+            }
+            for i in 0..4 {
+                let (a, b, c, d) = (fours[i], fours[4 + i], fours[8 + i], fours[12 + i]);
+                let even = _mm512_shuffle_f32x4::<0x88>(a, b);
+                let odd = _mm512_shuffle_f32x4::<0xdd>(a, b);
+                let even_2 = _mm512_shuffle_f32x4::<0x88>(c, d);
+                let odd_2 = _mm512_shuffle_f32x4::<0xdd>(c, d);
+                let put = |row: usize, value| Self::store(to.add(row * to_stride), value);
+                put(i, _mm512_shuffle_f32x4::<0x88>(even, even_2));
+                put(4 + i, _mm512_shuffle_f32x4::<0x88>(odd, odd_2));
+                put(8 + i, _mm512_shuffle_f32x4::<0xdd>(even, even_2));
+                put(12 + i, _mm512_shuffle_f32x4::<0xdd>(odd, odd_2));
+            }
+        }
     }
 }

@@ -45,4 +45,6 @@ pub trait Simd: Copy + 'static {
     unsafe fn multiply_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// The square root of each value.
     unsafe fn sqrt(a: Self::V) -> Self::V;
+    /// Transposes a square of [`Simd::LANES`] rows; both strides are distances of rows.
+    unsafe fn transpose(from: *const f32, stride: usize, to: *mut f32, to_stride: usize);
 }

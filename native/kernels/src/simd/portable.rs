@@ -69,4 +69,13 @@ impl Simd for Portable {
     unsafe fn sqrt(a: Self::V) -> Self::V {
         a.map(f32::sqrt)
     }
+
+    #[inline(always)]
+    unsafe fn transpose(from: *const f32, stride: usize, to: *mut f32, to_stride: usize) {
+        for row in 0..LANES {
+            for column in 0..LANES {
+                unsafe { *to.add(column * to_stride + row) = *from.add(row * stride + column) };
+            }
+        }
+    }
 }

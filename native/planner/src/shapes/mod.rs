@@ -74,12 +74,7 @@ pub fn place(shapes: &[Shape], request: &Request, monitor: &Monitor) -> Result<P
     let tries = if deadline.is_some() { usize::MAX } else { TRIES_PER_SHAPE * shapes.len() };
     let (best, ending) = search(shapes, &conflicts, goal, tries, &limits);
     let ending = if best.arena <= goal { Ending::Proved } else { ending };
-    Ok(Plan {
-        offsets: best.offsets,
-        arena_bytes: best.arena,
-        lower_bound_bytes: bound,
-        ending,
-    })
+    Ok(Plan { offsets: best.offsets, arena_bytes: best.arena, lower_bound_bytes: bound, ending })
 }
 
 /// Tries orders of placing until the arena is as small as asked for, or the tries are spent.
@@ -123,9 +118,8 @@ fn search(
 fn check(shapes: &[Shape]) -> Result<(), ShapeError> {
     let mut total: i64 = 0;
     for (number, shape) in shapes.iter().enumerate() {
-        let sound = |part: &Part| {
-            part.lower < part.upper && 0 <= part.bottom && part.bottom < part.top
-        };
+        let sound =
+            |part: &Part| part.lower < part.upper && 0 <= part.bottom && part.bottom < part.top;
         if shape.alignment < 1 || !shape.parts.iter().all(sound) {
             return Err(ShapeError::Malformed(number));
         }

@@ -17,6 +17,7 @@ mod geometry;
 mod isa;
 mod layer;
 mod maxpool;
+mod pool;
 mod program;
 mod recipe;
 mod reduce;

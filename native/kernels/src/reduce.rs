@@ -1,5 +1,6 @@
 //! Cross-channel pooling of a block of pixels.
 
+use crate::pool::{L2, Max, Mean, Min, Pool, Sum};
 use crate::recipe::Reduction;
 use crate::simd::Simd;
 
@@ -16,8 +17,7 @@ pub struct Pooling<'a> {
     pub slots: &'a [usize],
     /// Rows of wide values, valid for all rows in `slots`.
     pub wide: *const f32,
-    /// Output rows, valid for one row for each group; may be `wide` itself if no row is read
-    /// behind the group that writes it.
+    /// Output rows, valid for one row for each group; none of those in `wide`.
     pub out: *mut f32,
     /// Values in a row, a multiple of the vector's.
     pub pixels: usize,
@@ -30,50 +30,40 @@ pub struct Pooling<'a> {
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
 pub unsafe fn pool_channels<S: Simd>(pooling: &Pooling<'_>) {
-    for (group, slots) in pooling.slots.chunks_exact(pooling.window).enumerate() {
-        for pixel in (0..pooling.pixels).step_by(S::LANES) {
-            // SAFETY: row and pixel lie inside of what the caller promises.
-            unsafe {
-                let value = |slot: usize| S::load(pooling.wide.add(slot * pooling.pixels + pixel));
-                let reduced = reduce::<S>(pooling.reduction, slots, value);
-                S::store(pooling.out.add(group * pooling.pixels + pixel), reduced);
+    // SAFETY: as the caller promises.
+    unsafe {
+        match pooling.reduction {
+            Reduction::Max => fold_slots::<S, Max>(pooling),
+            Reduction::Min => fold_slots::<S, Min>(pooling),
+            Reduction::Sum => fold_slots::<S, Sum>(pooling),
+            Reduction::Mean => fold_slots::<S, Mean>(pooling),
+            Reduction::L2 => fold_slots::<S, L2>(pooling),
+            Reduction::Ordinal(weights) if pooling.window <= SORTED_IN_VECTORS => {
+                weigh_sorted::<S>(pooling, weights);
             }
+            Reduction::Ordinal(weights) => weigh_ranked(pooling, weights),
         }
     }
 }
 
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
-#[expect(clippy::cast_precision_loss, reason = "windows are small")]
-unsafe fn reduce<S: Simd>(
-    reduction: &Reduction,
-    slots: &[usize],
-    value: impl Fn(usize) -> S::V,
-) -> S::V {
-    let rest = slots[1..].iter();
-    let first = value(slots[0]);
-    // SAFETY: the caller has the instruction set.
-    unsafe {
-        match reduction {
-            Reduction::Max => rest.fold(first, |all, &slot| S::max(all, value(slot))),
-            Reduction::Min => rest.fold(first, |all, &slot| S::min(all, value(slot))),
-            Reduction::Sum => rest.fold(first, |all, &slot| S::add(all, value(slot))),
-            Reduction::Mean => {
-                let sum = rest.fold(first, |all, &slot| S::add(all, value(slot)));
-                S::mul(sum, S::splat(1.0 / slots.len() as f32))
+unsafe fn fold_slots<S: Simd, P: Pool<S>>(pooling: &Pooling<'_>) {
+    let (window, pixels) = (pooling.window, pooling.pixels);
+    for group in 0..pooling.slots.len() / window {
+        let slots = &pooling.slots[group * window..(group + 1) * window];
+        let mut pixel = 0;
+        while pixel < pixels {
+            // SAFETY: row and pixel lie inside of what the caller promises.
+            unsafe {
+                let mut all = P::prepare(S::load(pooling.wide.add(slots[0] * pixels + pixel)));
+                for &slot in &slots[1..] {
+                    let value = S::load(pooling.wide.add(slot * pixels + pixel));
+                    all = P::combine(all, P::prepare(value));
+                }
+                S::store(pooling.out.add(group * pixels + pixel), P::finish(all, window));
             }
-            Reduction::L2 => {
-                let square = |x| S::mul(x, x);
-                let sum = rest.fold(square(first), |all, &slot| {
-                    let x = value(slot);
-                    S::multiply_add(x, x, all)
-                });
-                S::sqrt(sum)
-            }
-            Reduction::Ordinal(weights) if slots.len() <= SORTED_IN_VECTORS => {
-                weigh_sorted::<S>(slots, weights, value)
-            }
-            Reduction::Ordinal(weights) => weigh_ranked::<S>(slots, weights, value),
+            pixel += S::LANES;
         }
     }
 }
@@ -81,53 +71,50 @@ unsafe fn reduce<S: Simd>(
 /// Sorts by exchanging neighbours, all pixels of a vector at once.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
-unsafe fn weigh_sorted<S: Simd>(
-    slots: &[usize],
-    weights: &[f32],
-    value: impl Fn(usize) -> S::V,
-) -> S::V {
-    // SAFETY: the caller has the instruction set.
-    unsafe {
-        let mut ranked = [S::splat(0.0); SORTED_IN_VECTORS];
-        for (place, &slot) in ranked.iter_mut().zip(slots) {
-            *place = value(slot);
-        }
-        for end in (1..slots.len()).rev() {
-            for i in 0..end {
-                let (upper, lower) = (ranked[i], ranked[i + 1]);
-                ranked[i] = S::max(upper, lower);
-                ranked[i + 1] = S::min(upper, lower);
+unsafe fn weigh_sorted<S: Simd>(pooling: &Pooling<'_>, weights: &[f32]) {
+    let (window, pixels) = (pooling.window, pooling.pixels);
+    for group in 0..pooling.slots.len() / window {
+        let slots = &pooling.slots[group * window..(group + 1) * window];
+        let mut pixel = 0;
+        while pixel < pixels {
+            // SAFETY: row and pixel lie inside of what the caller promises.
+            unsafe {
+                let mut ranked = [S::splat(0.0); SORTED_IN_VECTORS];
+                for (place, &slot) in ranked.iter_mut().zip(slots) {
+                    *place = S::load(pooling.wide.add(slot * pixels + pixel));
+                }
+                for end in (1..window).rev() {
+                    for i in 0..end {
+                        let (upper, lower) = (ranked[i], ranked[i + 1]);
+                        ranked[i] = S::max(upper, lower);
+                        ranked[i + 1] = S::min(upper, lower);
+                    }
+                }
+                let mut sum = S::splat(0.0);
+                for (&value, &weight) in ranked.iter().zip(weights) {
+                    sum = S::multiply_add(value, S::splat(weight), sum);
+                }
+                S::store(pooling.out.add(group * pixels + pixel), sum);
             }
+            pixel += S::LANES;
         }
-        let mut sum = S::splat(0.0);
-        for (&value, &weight) in ranked.iter().zip(weights) {
-            sum = S::multiply_add(value, S::splat(weight), sum);
-        }
-        sum
     }
 }
 
 /// Sorts pixel by pixel: for groups of any size.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
-unsafe fn weigh_ranked<S: Simd>(
-    slots: &[usize],
-    weights: &[f32],
-    value: impl Fn(usize) -> S::V,
-) -> S::V {
-    let mut columns = vec![0.0_f32; slots.len() * S::LANES];
-    let mut sums = [0.0_f32; 16];
-    // SAFETY: every row of `columns` and `sums` holds a vector.
-    unsafe {
-        for (&slot, row) in slots.iter().zip(columns.chunks_exact_mut(S::LANES)) {
-            S::store(row.as_mut_ptr(), value(slot));
+unsafe fn weigh_ranked(pooling: &Pooling<'_>, weights: &[f32]) {
+    let mut ranked = vec![0.0_f32; pooling.window];
+    for (group, slots) in pooling.slots.chunks_exact(pooling.window).enumerate() {
+        for pixel in 0..pooling.pixels {
+            // SAFETY: row and pixel lie inside of what the caller promises.
+            unsafe {
+                for (place, &slot) in ranked.iter_mut().zip(slots) {
+                    *place = *pooling.wide.add(slot * pooling.pixels + pixel);
+                }
+                ranked.sort_by(|a, b| b.total_cmp(a));
+                let weighted = ranked.iter().zip(weights).map(|(value, weight)| value * weight);
+                *pooling.out.add(group * pooling.pixels + pixel) = weighted.sum();
+            }
         }
-        for (lane, sum) in sums.iter_mut().enumerate().take(S::LANES) {
-            let mut ranked: Vec<f32> =
-                columns.iter().skip(lane).step_by(S::LANES).copied().collect();
-            ranked.sort_by(|a, b| b.total_cmp(a));
-            *sum = ranked.iter().zip(weights).map(|(value, weight)| value * weight).sum();
-        }
-        S::load(sums.as_ptr())
     }
 }

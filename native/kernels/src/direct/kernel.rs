@@ -1,5 +1,6 @@
 //! The innermost loops: a tile of filters × pixels stays in registers over all taps.
 
+use crate::pool::{Max, Min, Pool, Sum};
 use crate::simd::Simd;
 
 /// What happens to neighbouring filters of a tile before they are stored.
@@ -111,29 +112,30 @@ unsafe fn store<S: Simd, const F: usize, const P: usize>(tile: &Tile<'_>, sums: 
                     }
                 }
             }
-            Fold::Max(2) => fold::<S, F, P, 2>(tile, sums, |a, b| S::max(a, b)),
-            Fold::Max(_) => fold::<S, F, P, 4>(tile, sums, |a, b| S::max(a, b)),
-            Fold::Min(2) => fold::<S, F, P, 2>(tile, sums, |a, b| S::min(a, b)),
-            Fold::Min(_) => fold::<S, F, P, 4>(tile, sums, |a, b| S::min(a, b)),
-            Fold::Sum(2) => fold::<S, F, P, 2>(tile, sums, |a, b| S::add(a, b)),
-            Fold::Sum(_) => fold::<S, F, P, 4>(tile, sums, |a, b| S::add(a, b)),
+            Fold::Max(2) => fold::<S, Max, F, P, 2>(tile, sums),
+            Fold::Max(_) => fold::<S, Max, F, P, 4>(tile, sums),
+            Fold::Min(2) => fold::<S, Min, F, P, 2>(tile, sums),
+            Fold::Min(_) => fold::<S, Min, F, P, 4>(tile, sums),
+            Fold::Sum(2) => fold::<S, Sum, F, P, 2>(tile, sums),
+            Fold::Sum(_) => fold::<S, Sum, F, P, 4>(tile, sums),
         }
     }
 }
 
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
-unsafe fn fold<S: Simd, const F: usize, const P: usize, const W: usize>(
+unsafe fn fold<S: Simd, R: Pool<S>, const F: usize, const P: usize, const W: usize>(
     tile: &Tile<'_>,
     sums: &[[S::V; P]; F],
-    combine: impl Fn(S::V, S::V) -> S::V,
 ) {
-    for (group, members) in sums.chunks_exact(W).enumerate() {
+    for group in 0..F / W {
         for vector in 0..P {
-            let rest = members[1..].iter();
-            let value = rest.fold(members[0][vector], |all, row| combine(all, row[vector]));
             // SAFETY: `out` is valid for every group.
             unsafe {
+                let mut value = sums[group * W][vector];
+                for member in 1..W {
+                    value = R::combine(value, sums[group * W + member][vector]);
+                }
                 S::store(tile.out.add(group * tile.out_stride + vector * S::LANES), value);
             }
         }

@@ -75,8 +75,10 @@ impl Simd for Avx2 {
             // Pairs, then fours of rows within each half; then halves change places.
             let mut fours = [_mm256_set1_ps(0.0); 8];
             for four in 0..2 {
-                let row = |i: usize| Self::load(from.add((4 * four + i) * stride));
-                let (a, b, c, d) = (row(0), row(1), row(2), row(3));
+                let row = from.add(4 * four * stride);
+                let (a, b) = (Self::load(row), Self::load(row.add(stride)));
+                let row = row.add(2 * stride);
+                let (c, d) = (Self::load(row), Self::load(row.add(stride)));
                 let low = _mm256_castps_pd(_mm256_unpacklo_ps(a, b));
                 let high = _mm256_castps_pd(_mm256_unpackhi_ps(a, b));
                 let low_2 = _mm256_castps_pd(_mm256_unpacklo_ps(c, d));

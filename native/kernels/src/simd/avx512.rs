@@ -75,8 +75,10 @@ impl Simd for Avx512 {
             // Pairs, then fours of rows within each quarter; then quarters change places.
             let mut fours = [_mm512_set1_ps(0.0); 16];
             for four in 0..4 {
-                let row = |i: usize| Self::load(from.add((4 * four + i) * stride));
-                let (a, b, c, d) = (row(0), row(1), row(2), row(3));
+                let row = from.add(4 * four * stride);
+                let (a, b) = (Self::load(row), Self::load(row.add(stride)));
+                let row = row.add(2 * stride);
+                let (c, d) = (Self::load(row), Self::load(row.add(stride)));
                 let low = _mm512_castps_pd(_mm512_unpacklo_ps(a, b));
                 let high = _mm512_castps_pd(_mm512_unpackhi_ps(a, b));
                 let low_2 = _mm512_castps_pd(_mm512_unpacklo_ps(c, d));
@@ -92,11 +94,11 @@ impl Simd for Avx512 {
                 let odd = _mm512_shuffle_f32x4::<0xdd>(a, b);
                 let even_2 = _mm512_shuffle_f32x4::<0x88>(c, d);
                 let odd_2 = _mm512_shuffle_f32x4::<0xdd>(c, d);
-                let put = |row: usize, value| Self::store(to.add(row * to_stride), value);
-                put(i, _mm512_shuffle_f32x4::<0x88>(even, even_2));
-                put(4 + i, _mm512_shuffle_f32x4::<0x88>(odd, odd_2));
-                put(8 + i, _mm512_shuffle_f32x4::<0xdd>(even, even_2));
-                put(12 + i, _mm512_shuffle_f32x4::<0xdd>(odd, odd_2));
+                let row = to.add(i * to_stride);
+                Self::store(row, _mm512_shuffle_f32x4::<0x88>(even, even_2));
+                Self::store(row.add(4 * to_stride), _mm512_shuffle_f32x4::<0x88>(odd, odd_2));
+                Self::store(row.add(8 * to_stride), _mm512_shuffle_f32x4::<0xdd>(even, even_2));
+                Self::store(row.add(12 * to_stride), _mm512_shuffle_f32x4::<0xdd>(odd, odd_2));
             }
         }
     }

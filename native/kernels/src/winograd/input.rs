@@ -116,18 +116,20 @@ where
             let source = run.scratch.add(tile * M * S::LANES);
             let mut half = [[S::splat(0.0); E]; E];
             for column in 0..E {
-                let line = std::array::from_fn(|row| {
-                    S::load(source.add((row * columns + column) * S::LANES))
-                });
+                let mut line = [S::splat(0.0); E];
+                for row in 0..E {
+                    line[row] = S::load(source.add((row * columns + column) * S::LANES));
+                }
                 let line = Transform::<M>::input(line);
                 for row in 0..E {
                     half[row][column] = line[row];
                 }
             }
             let out = run.out.add(tile * run.tile_stride);
-            for (row, line) in half.into_iter().enumerate() {
-                for (column, value) in Transform::<M>::input(line).into_iter().enumerate() {
-                    S::store(out.add((row * E + column) * run.element_stride), value);
+            for row in 0..E {
+                let line = Transform::<M>::input(half[row]);
+                for column in 0..E {
+                    S::store(out.add((row * E + column) * run.element_stride), line[column]);
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! The transform back to pixels, with cross-channel pooling.
 
+use crate::pool::{L2, Max, Mean, Min, Pool, Sum};
 use crate::recipe::Reduction;
 use crate::simd::Simd;
 use crate::winograd::transforms::{Line, Transform};
@@ -56,39 +57,26 @@ pub unsafe fn transform<S: Simd>(run: &OutputRun<'_>) {
 
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
-#[expect(clippy::cast_precision_loss, reason = "windows are small")]
 unsafe fn by_reduction<S: Simd, const M: usize, const E: usize>(run: &OutputRun<'_>)
 where
     Transform<M>: Line<S, M, E>,
 {
-    let same = |x| x;
     // SAFETY: as the caller promises.
     unsafe {
         match run.reduction {
-            Reduction::Max => tiles::<S, M, E>(run, same, |a, b| S::max(a, b), same),
-            Reduction::Min => tiles::<S, M, E>(run, same, |a, b| S::min(a, b), same),
-            Reduction::Mean => {
-                let scale = S::splat(1.0 / run.window as f32);
-                tiles::<S, M, E>(run, same, |a, b| S::add(a, b), |x| S::mul(x, scale));
-            }
-            Reduction::L2 => {
-                tiles::<S, M, E>(run, |x| S::mul(x, x), |a, b| S::add(a, b), |x| S::sqrt(x));
-            }
-            Reduction::Sum | Reduction::Ordinal(_) => {
-                tiles::<S, M, E>(run, same, |a, b| S::add(a, b), same);
-            }
+            Reduction::Max => tiles::<S, Max, M, E>(run),
+            Reduction::Min => tiles::<S, Min, M, E>(run),
+            Reduction::Mean => tiles::<S, Mean, M, E>(run),
+            Reduction::L2 => tiles::<S, L2, M, E>(run),
+            Reduction::Sum | Reduction::Ordinal(_) => tiles::<S, Sum, M, E>(run),
         }
     }
 }
 
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
-unsafe fn tiles<S: Simd, const M: usize, const E: usize>(
-    run: &OutputRun<'_>,
-    prepare: impl Fn(S::V) -> S::V,
-    combine: impl Fn(S::V, S::V) -> S::V,
-    finish: impl Fn(S::V) -> S::V,
-) where
+unsafe fn tiles<S: Simd, P: Pool<S>, const M: usize, const E: usize>(run: &OutputRun<'_>)
+where
     Transform<M>: Line<S, M, E>,
 {
     let in_chunk = (S::LANES / M).max(1);
@@ -98,20 +86,26 @@ unsafe fn tiles<S: Simd, const M: usize, const E: usize>(
             let count = in_chunk.min(run.tiles - first);
             for tile in 0..count {
                 let products = run.products.add((first + tile) * run.tile_stride);
-                let pixels = pixels::<S, M, E>(run, products);
-                let mut reduced = pixels.map(|row| row.map(&prepare));
+                let mut reduced = pixels::<S, M, E>(run, products);
+                for row in 0..M {
+                    for column in 0..M {
+                        reduced[row][column] = P::prepare(reduced[row][column]);
+                    }
+                }
                 for slot in 1..run.window {
-                    let other = pixels_of::<S, M, E>(run, products, slot);
-                    for (row, line) in reduced.iter_mut().zip(other) {
-                        for (value, pixel) in row.iter_mut().zip(line) {
-                            *value = combine(*value, prepare(pixel));
+                    let other = pixels::<S, M, E>(run, products.add(slot * S::LANES));
+                    for row in 0..M {
+                        for column in 0..M {
+                            let value = P::prepare(other[row][column]);
+                            reduced[row][column] = P::combine(reduced[row][column], value);
                         }
                     }
                 }
-                for (row, line) in reduced.into_iter().enumerate() {
-                    for (column, value) in line.into_iter().enumerate() {
+                for row in 0..M {
+                    for column in 0..M {
                         let at = (row * S::LANES.max(M) + tile * M + column) * S::LANES;
-                        S::store(run.scratch.add(at), finish(value));
+                        let value = P::finish(reduced[row][column], run.window);
+                        S::store(run.scratch.add(at), value);
                     }
                 }
             }
@@ -120,6 +114,7 @@ unsafe fn tiles<S: Simd, const M: usize, const E: usize>(
     }
 }
 
+/// Returns the pixels of one slot of one tile.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
 unsafe fn pixels<S: Simd, const M: usize, const E: usize>(
@@ -129,35 +124,24 @@ unsafe fn pixels<S: Simd, const M: usize, const E: usize>(
 where
     Transform<M>: Line<S, M, E>,
 {
-    // SAFETY: there is at least one slot.
-    unsafe { pixels_of::<S, M, E>(run, products, 0) }
-}
-
-/// Returns the pixels of one slot of one tile.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
-unsafe fn pixels_of<S: Simd, const M: usize, const E: usize>(
-    run: &OutputRun<'_>,
-    products: *const f32,
-    slot: usize,
-) -> [[S::V; M]; M]
-where
-    Transform<M>: Line<S, M, E>,
-{
     // SAFETY: the products hold every element of the slot.
     unsafe {
-        let products = products.add(slot * S::LANES);
         let mut half = [[S::splat(0.0); E]; M];
         for column in 0..E {
-            let line = std::array::from_fn(|row| {
-                S::load(products.add((row * E + column) * run.element_stride))
-            });
+            let mut line = [S::splat(0.0); E];
+            for row in 0..E {
+                line[row] = S::load(products.add((row * E + column) * run.element_stride));
+            }
             let line = Transform::<M>::output(line);
             for row in 0..M {
                 half[row][column] = line[row];
             }
         }
-        half.map(|line| Transform::<M>::output(line))
+        let mut pixels = [[S::splat(0.0); M]; M];
+        for row in 0..M {
+            pixels[row] = Transform::<M>::output(half[row]);
+        }
+        pixels
     }
 }
 

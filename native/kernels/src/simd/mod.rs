@@ -45,6 +45,8 @@ pub trait Simd: Copy + 'static {
     unsafe fn multiply_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// The square root of each value.
     unsafe fn sqrt(a: Self::V) -> Self::V;
+    /// Brings a cache line closer; any address will do.
+    unsafe fn prefetch(from: *const f32);
     /// Transposes a square of [`Simd::LANES`] rows; both strides are distances of rows.
     unsafe fn transpose(from: *const f32, stride: usize, to: *mut f32, to_stride: usize);
 }

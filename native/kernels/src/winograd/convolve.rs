@@ -8,7 +8,7 @@ use crate::runtime::{Runtime, run_jobs};
 use crate::winograd::filters::{Block, Filters};
 use crate::winograd::input::{self, InputRun, TILES_IN_RUN};
 use crate::winograd::output::{self, OutputRun};
-use crate::winograd::product::Product;
+use crate::winograd::product::{LINE, Product};
 use crate::winograd::transforms;
 
 /// Tiles of a stripe: enough to use weights often, few enough to stay in the cache.
@@ -238,6 +238,7 @@ impl Call<'_> {
             let initial =
                 if element == transforms::bias_element(self.tile()) { bias } else { &zeros };
             for panel in &block.panels {
+                let panel_size = panel.vectors * channels * lanes;
                 let mut done = 0;
                 for call in 0..calls {
                     let size = count / calls + usize::from(call < count % calls);
@@ -255,6 +256,12 @@ impl Call<'_> {
                         vectors: panel.vectors,
                         out: products[out..].as_mut_ptr(),
                         out_stride: vectors * lanes,
+                        ahead: ahead(
+                            &self.filters.weights[weights + panel.offset..],
+                            panel_size,
+                            call,
+                            calls,
+                        ),
                     };
                     // SAFETY: weights and products hold all filters of the panel, and the products
                     // have a row for each tile of the part.
@@ -346,6 +353,15 @@ impl Call<'_> {
             self.tail.pool(window, stripe, channel, rows, row, destination);
         }
     }
+}
+
+/// Returns what to fetch during one of the calls on a panel: its share of the next panel, in one
+/// stream if there are calls enough, else in two.
+fn ahead(weights: &[f32], panel: usize, call: usize, calls: usize) -> [*const f32; 2] {
+    let share = panel.div_ceil(calls).next_multiple_of(LINE);
+    let first = weights.as_ptr().wrapping_add(panel + call * share);
+    let enough = calls >= 4;
+    [first, if enough { first } else { first.wrapping_add(share / 2) }]
 }
 
 /// Distance of elements in the products of `tiles` tiles; not a power of two, for the cache.

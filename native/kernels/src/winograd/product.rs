@@ -2,6 +2,9 @@
 
 use crate::simd::Simd;
 
+/// Values in a cache line.
+pub const LINE: usize = 16;
+
 /// A few tiles times a few vectors of filters.
 pub struct Product {
     /// Transformed inputs: one row of channels for each tile.
@@ -22,6 +25,8 @@ pub struct Product {
     pub out: *mut f32,
     /// Distance of the rows.
     pub out_stride: usize,
+    /// Two streams of weights that will be read soon, one cache line of each for each channel.
+    pub ahead: [*const f32; 2],
 }
 
 /// Computes the product, at most `T` tiles by `N` vectors.
@@ -73,6 +78,7 @@ unsafe fn accumulate<S: Simd, const T: usize, const N: usize>(product: &Product)
         }
         let mut weights = product.weights;
         let mut inputs = product.inputs;
+        let mut ahead = product.ahead;
         for _ in 0..product.channels {
             let mut filters = [S::splat(0.0); N];
             for (vector, value) in filters.iter_mut().enumerate() {
@@ -83,6 +89,10 @@ unsafe fn accumulate<S: Simd, const T: usize, const N: usize>(product: &Product)
                 for vector in 0..N {
                     row[vector] = S::multiply_add(input, filters[vector], row[vector]);
                 }
+            }
+            for line in &mut ahead {
+                S::prefetch(*line);
+                *line = line.wrapping_add(LINE);
             }
             weights = weights.add(N * S::LANES);
             inputs = inputs.add(1);

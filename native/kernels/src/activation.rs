@@ -65,7 +65,6 @@ fn simple(program: &Program) -> Option<Activation> {
 
 /// Replaces values by their activations.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
 pub fn activate(activation: Activation, values: &mut [f32]) {
     match activation {
         Activation::Leaky(slope) => {

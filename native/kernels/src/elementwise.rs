@@ -174,6 +174,8 @@ fn softplus(x: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::float_cmp, reason = "these sums and products are exact")]
+
     use super::Bound;
     use crate::program::Program;
 

@@ -28,6 +28,7 @@ const VARIABLE: &str = "CONDENSE_ISA";
 impl Isa {
     /// Returns the best instruction set that the processor has, or the one that the environment
     /// variable `CONDENSE_ISA` names (`portable`, `avx2`, `avx512`) if the processor has it.
+    #[must_use]
     pub fn detect() -> Self {
         let wanted = std::env::var(VARIABLE).unwrap_or_default();
         let named = Self::ALL.into_iter().find(|isa| isa.name() == wanted);
@@ -39,6 +40,7 @@ impl Isa {
     pub const ALL: [Self; 3] = [Self::Avx512, Self::Avx2, Self::Portable];
 
     /// Returns the name in lower case.
+    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Avx512 => "avx512",
@@ -48,6 +50,7 @@ impl Isa {
     }
 
     /// Tells whether the processor has the instruction set.
+    #[must_use]
     pub fn is_available(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]

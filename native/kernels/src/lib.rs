@@ -7,6 +7,11 @@
 //! The arithmetic exists once, written over [`simd::Simd`]; [`isa::Isa`] picks the instruction
 //! set when a layer is made.
 
+#![expect(
+    clippy::inline_always,
+    reason = "vector code is compiled into the functions that enable its instructions"
+)]
+
 mod activation;
 mod direct;
 mod elementwise;

@@ -72,7 +72,6 @@ fn pool_columns(window: &Window3, tail: &Tail<'_>, row: &[f32], out: &mut [f32])
 
 /// Raises each value of a row to another row's.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
 pub fn maximum(row: &mut [f32], other: &[f32]) {
     for (value, &other) in row.iter_mut().zip(other) {
         *value = if *value > other { *value } else { other };
@@ -81,7 +80,6 @@ pub fn maximum(row: &mut [f32], other: &[f32]) {
 
 /// Writes the larger value of each pair.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
 pub fn pairs(out: &mut [f32], row: &[f32]) {
     for (value, pair) in out.iter_mut().zip(row.chunks_exact(2)) {
         *value = if pair[0] > pair[1] { pair[0] } else { pair[1] };

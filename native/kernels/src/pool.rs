@@ -29,7 +29,6 @@ pub struct L2;
 macro_rules! pool {
     ($name:ty, |$slot:ident| $prepare:expr, $combine:ident, |$all:ident, $window:ident| $finish:expr) => {
         // SAFETY of the blocks: the caller has the instruction set.
-        #[expect(clippy::inline_always, reason = "compiled into callers that enable instructions")]
         impl<S: Simd> Pool<S> for $name {
             #[inline(always)]
             unsafe fn prepare($slot: S::V) -> S::V {

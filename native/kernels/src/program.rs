@@ -63,11 +63,13 @@ impl Program {
     }
 
     /// Tells whether the program returns its input.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.instructions.is_empty()
     }
 
     /// Returns how many operands the program reads.
+    #[must_use]
     pub fn operand_count(&self) -> usize {
         let arguments = self.instructions.iter().flat_map(|step| &step.arguments);
         let last = arguments.filter_map(|argument| match argument {

@@ -21,6 +21,7 @@ pub struct Window {
 impl Window {
     /// Returns the number of positions along an axis of the given size (ONNX Conv and `MaxPool`);
     /// none if the window does not fit.
+    #[must_use]
     pub fn positions(&self, axis: usize, size: usize) -> Option<usize> {
         let rank = self.kernel_shape.len();
         let (before, after) = (self.pads[axis], self.pads[axis + rank]);
@@ -179,6 +180,7 @@ impl Recipe {
     }
 
     /// Returns the number of output channels for a number of wide channels.
+    #[must_use]
     pub fn output_channels(&self, wide: usize) -> usize {
         let slots = if self.members.is_empty() { wide } else { self.members.len() };
         slots / self.window

@@ -28,7 +28,6 @@ pub struct Pooling<'a> {
 /// # Safety
 /// The processor has the instruction set, and the pointers are valid as described.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
 pub unsafe fn pool_channels<S: Simd>(pooling: &Pooling<'_>) {
     // SAFETY: as the caller promises.
     unsafe {
@@ -47,7 +46,6 @@ pub unsafe fn pool_channels<S: Simd>(pooling: &Pooling<'_>) {
 }
 
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
 unsafe fn fold_slots<S: Simd, P: Pool<S>>(pooling: &Pooling<'_>) {
     let (window, pixels) = (pooling.window, pooling.pixels);
     for group in 0..pooling.slots.len() / window {
@@ -70,7 +68,6 @@ unsafe fn fold_slots<S: Simd, P: Pool<S>>(pooling: &Pooling<'_>) {
 
 /// Sorts by exchanging neighbours, all pixels of a vector at once.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
 unsafe fn weigh_sorted<S: Simd>(pooling: &Pooling<'_>, weights: &[f32]) {
     let (window, pixels) = (pooling.window, pooling.pixels);
     for group in 0..pooling.slots.len() / window {

@@ -76,12 +76,11 @@ pub extern "C" fn condense_instruction_set() -> *const c_char {
 }
 
 fn register(api: Api, options: *mut OrtSessionOptions) -> Result<(), String> {
-    let domain = match DOMAIN_OF_PROCESS.get() {
-        Some(domain) => domain,
-        None => {
-            let made = make_domain(api)?;
-            DOMAIN_OF_PROCESS.get_or_init(|| made)
-        }
+    let domain = if let Some(domain) = DOMAIN_OF_PROCESS.get() {
+        domain
+    } else {
+        let made = make_domain(api)?;
+        DOMAIN_OF_PROCESS.get_or_init(|| made)
     };
     // SAFETY: options come from ONNX Runtime, and the domain is never released.
     api.check(unsafe { (api.table().AddCustomOpDomain)(options, domain.0) })

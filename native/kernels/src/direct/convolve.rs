@@ -126,7 +126,7 @@ impl Call<'_> {
         if rows > 0 {
             self.pack(&layout, stripe, chunks, packed);
         }
-        let mut channels = self.first_row_of(&chunks[0]);
+        let mut channels = chunks[0].blocks[0].bias;
         for chunk in chunks {
             let names = &self.filters.channels[channels..channels + chunk.rows];
             channels += chunk.rows;
@@ -140,11 +140,6 @@ impl Call<'_> {
             }
             self.pool(chunk, stripe, staged, row, output);
         }
-    }
-
-    /// Returns how many rows the chunks before this one have.
-    fn first_row_of(&self, chunk: &Chunk) -> usize {
-        chunk.blocks[0].bias
     }
 
     fn pack(&self, layout: &Layout, stripe: &Stripe, chunks: &[Chunk], packed: &mut [f32]) {

@@ -1,5 +1,7 @@
 //! The innermost loops: a tile of filters × pixels stays in registers over all taps.
 
+#![expect(clippy::needless_range_loop, reason = "indices of small arrays, which are unrolled")]
+
 use crate::pool::{Max, Min, Pool, Sum};
 use crate::simd::Simd;
 
@@ -55,7 +57,6 @@ pub struct Tile<'a> {
 /// # Safety
 /// The processor has the instruction set, and the tile's pointers are valid as described.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
 pub unsafe fn convolve<S: Simd, const F: usize, const P: usize>(tile: &Tile<'_>) {
     // SAFETY: as the caller promises.
     unsafe {
@@ -69,7 +70,6 @@ pub unsafe fn convolve<S: Simd, const F: usize, const P: usize>(tile: &Tile<'_>)
 }
 
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
 unsafe fn accumulate<S: Simd, const F: usize, const P: usize>(tile: &Tile<'_>) {
     // SAFETY: the tile's pointers are valid for all channels, taps, filters and pixels.
     unsafe {
@@ -100,7 +100,6 @@ unsafe fn accumulate<S: Simd, const F: usize, const P: usize>(tile: &Tile<'_>) {
 }
 
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
 unsafe fn store<S: Simd, const F: usize, const P: usize>(tile: &Tile<'_>, sums: &[[S::V; P]; F]) {
     // SAFETY: `out` is valid for every row that is left.
     unsafe {
@@ -123,7 +122,6 @@ unsafe fn store<S: Simd, const F: usize, const P: usize>(tile: &Tile<'_>, sums: 
 }
 
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
 unsafe fn fold<S: Simd, R: Pool<S>, const F: usize, const P: usize, const W: usize>(
     tile: &Tile<'_>,
     sums: &[[S::V; P]; F],

@@ -148,6 +148,8 @@ fn copy_row(line: &[f32], stride: usize, phase: usize, before: usize, row: &mut 
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::float_cmp, reason = "copied values are equal")]
+
     use super::copy_row;
 
     #[test]

@@ -14,7 +14,6 @@ use super::Simd;
 pub struct Avx512;
 
 // SAFETY of every block: the caller has the instruction set and valid pointers, as the trait asks.
-#[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
 impl Simd for Avx512 {
     const LANES: usize = 16;
     type V = __m512;

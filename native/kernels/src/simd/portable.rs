@@ -9,13 +9,11 @@ const LANES: usize = 4;
 pub struct Portable;
 
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "a single instruction")]
 fn zip(a: [f32; LANES], b: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> [f32; LANES] {
     std::array::from_fn(|i| f(a[i], b[i]))
 }
 
 // SAFETY of the blocks: the caller has valid pointers, as the trait asks.
-#[expect(clippy::inline_always, reason = "a single instruction each")]
 impl Simd for Portable {
     const LANES: usize = LANES;
     type V = [f32; LANES];

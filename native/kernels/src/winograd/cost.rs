@@ -30,8 +30,8 @@ pub struct Extent {
 /// Returns the size of tiles that is fastest; none where the direct convolution is.
 pub fn choose(recipe: &Recipe, extent: Extent, kernels: &Kernels) -> Option<TileSize> {
     let times = [4, 2].map(|tile| (tile, fast(recipe, extent, kernels, tile)));
-    let (tile, time) = times.into_iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
-    (is_possible(recipe) && time < direct(extent, kernels)).then_some(tile)
+    let (tile, cycles) = times.into_iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
+    (is_possible(recipe) && cycles < direct(extent, kernels)).then_some(tile)
 }
 
 fn is_possible(recipe: &Recipe) -> bool {

@@ -1,5 +1,7 @@
 //! The transform of input tiles, for a vector of channels.
 
+#![expect(clippy::needless_range_loop, reason = "indices of small arrays, which are unrolled")]
+
 use crate::simd::Simd;
 use crate::winograd::transforms::{Line, Transform};
 
@@ -43,7 +45,6 @@ pub fn scratch_size(lanes: usize) -> usize {
 /// # Safety
 /// The processor has the instruction set, and the pointers are valid as described.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
 pub unsafe fn transform<S: Simd>(run: &InputRun) {
     // SAFETY: as the caller promises.
     unsafe {
@@ -59,7 +60,6 @@ pub unsafe fn transform<S: Simd>(run: &InputRun) {
 
 /// Brings the inputs of a run into the order row, column, channel.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
 unsafe fn transpose<S: Simd>(run: &InputRun, columns: usize) {
     let (height, width) = run.size;
     // SAFETY: only pixels inside of the map are read, and the room has all rows and columns.
@@ -105,7 +105,6 @@ unsafe fn transpose<S: Simd>(run: &InputRun, columns: usize) {
 }
 
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
 unsafe fn transform_tiles<S: Simd, const M: usize, const E: usize>(run: &InputRun, columns: usize)
 where
     Transform<M>: Line<S, M, E>,

@@ -1,5 +1,7 @@
 //! The transform back to pixels, with cross-channel pooling.
 
+#![expect(clippy::needless_range_loop, reason = "indices of small arrays, which are unrolled")]
+
 use crate::pool::{L2, Max, Mean, Min, Pool, Sum};
 use crate::recipe::Reduction;
 use crate::simd::Simd;
@@ -43,7 +45,6 @@ pub fn scratch_size(lanes: usize) -> usize {
 /// # Safety
 /// The processor has the instruction set, and the pointers are valid as described.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
 pub unsafe fn transform<S: Simd>(run: &OutputRun<'_>) {
     // SAFETY: as the caller promises.
     unsafe {
@@ -56,7 +57,6 @@ pub unsafe fn transform<S: Simd>(run: &OutputRun<'_>) {
 }
 
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
 unsafe fn by_reduction<S: Simd, const M: usize, const E: usize>(run: &OutputRun<'_>)
 where
     Transform<M>: Line<S, M, E>,
@@ -74,7 +74,6 @@ where
 }
 
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
 unsafe fn tiles<S: Simd, P: Pool<S>, const M: usize, const E: usize>(run: &OutputRun<'_>)
 where
     Transform<M>: Line<S, M, E>,
@@ -116,7 +115,6 @@ where
 
 /// Returns the pixels of one slot of one tile.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
 unsafe fn pixels<S: Simd, const M: usize, const E: usize>(
     run: &OutputRun<'_>,
     products: *const f32,
@@ -147,7 +145,6 @@ where
 
 /// Transposes pixels to rows of the groups and stores those that there are.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
 unsafe fn store<S: Simd, const M: usize>(run: &OutputRun<'_>, first: usize, count: usize) {
     let (groups, rows, columns) = run.valid;
     let count = count.min(columns.saturating_sub(first));

@@ -34,7 +34,6 @@ pub struct Product {
 /// # Safety
 /// The processor has the instruction set, and the pointers are valid as described.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
 pub unsafe fn multiply<S: Simd, const T: usize, const N: usize>(product: &Product) {
     // SAFETY: as the caller promises.
     unsafe {
@@ -48,7 +47,6 @@ pub unsafe fn multiply<S: Simd, const T: usize, const N: usize>(product: &Produc
 }
 
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
 unsafe fn by_tiles<S: Simd, const T: usize, const N: usize>(product: &Product) {
     // SAFETY: as the caller promises.
     unsafe {
@@ -65,7 +63,6 @@ unsafe fn by_tiles<S: Simd, const T: usize, const N: usize>(product: &Product) {
 }
 
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
 unsafe fn accumulate<S: Simd, const T: usize, const N: usize>(product: &Product) {
     // SAFETY: the pointers are valid for all tiles, channels and filters.
     unsafe {

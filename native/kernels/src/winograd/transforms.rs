@@ -55,7 +55,6 @@ pub trait Line<S: Simd, const M: usize, const E: usize> {
     unsafe fn output(line: [S::V; E]) -> [S::V; M];
 }
 
-#[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
 impl<S: Simd> Line<S, 2, 4> for Transform<2> {
     #[inline(always)]
     unsafe fn input([a, b, c, d]: [S::V; 4]) -> [S::V; 4] {
@@ -70,7 +69,6 @@ impl<S: Simd> Line<S, 2, 4> for Transform<2> {
     }
 }
 
-#[expect(clippy::inline_always, reason = "compiled into callers that enable the instructions")]
 #[expect(clippy::many_single_char_names, reason = "six values in a row")]
 impl<S: Simd> Line<S, 4, 6> for Transform<4> {
     #[inline(always)]

@@ -50,4 +50,18 @@ impl Window3 {
         let last = ((end - 1) * self.strides[axis] + reach).saturating_sub(self.before[axis]);
         (first.min(size), last.min(size))
     }
+
+    /// Returns the elements along an axis that a position covers, padding left out.
+    pub fn taps(
+        &self,
+        axis: usize,
+        position: usize,
+        size: usize,
+    ) -> impl Iterator<Item = usize> + use<> {
+        let start = position * self.strides[axis];
+        let (before, step) = (self.before[axis], self.dilations[axis]);
+        (0..self.kernel[axis])
+            .filter_map(move |tap| (start + tap * step).checked_sub(before))
+            .filter(move |&at| at < size)
+    }
 }

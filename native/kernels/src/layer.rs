@@ -93,31 +93,7 @@ impl Layer {
     /// # Errors
     /// The input does not fit the layer.
     pub fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, Error> {
-        let rank = self.recipe.convolution.kernel_shape.len();
-        if input.len() != rank + 2 {
-            return Err(Error::new(format!(
-                "X has {} dimensions, the kernel asks for {}",
-                input.len(),
-                rank + 2
-            )));
-        }
-        let channels = self.shape[1] * self.recipe.group;
-        if input[1] != channels {
-            return Err(Error::new(format!("X has {} channels, W reads {channels}", input[1])));
-        }
-        let (_, pixels) = self.pixels(&input[2..])?;
-        let outputs = self.recipe.output_channels(self.shape[0]);
-        Ok([vec![input[0], outputs], pixels].concat())
-    }
-
-    /// Returns the pixels behind the convolution and those of the output.
-    fn pixels(&self, sizes: &[usize]) -> Result<(Vec<usize>, Vec<usize>), Error> {
-        let convolved = self.recipe.convolution.output(sizes)?;
-        let output = match &self.recipe.spatial {
-            Some(window) => window.output(&convolved)?,
-            None => convolved.clone(),
-        };
-        Ok((convolved, output))
+        self.recipe.output_shape(&self.shape, input)
     }
 
     /// Computes the output.
@@ -136,7 +112,7 @@ impl Layer {
             return Err(Error::new("X or Y has another size than its shape says"));
         }
         let window = Window3::new(&self.recipe.convolution);
-        let (convolved, pooled) = self.pixels(&shape[2..])?;
+        let (convolved, pooled) = self.recipe.pixels(&shape[2..])?;
         let (recipe, batch) = (&self.recipe, shape[0]);
         let sizes = on_three_axes(&shape[2..], 1);
         let tail = Tail {

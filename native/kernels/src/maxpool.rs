@@ -21,8 +21,8 @@ pub fn run(
         for height in 0..tail.output[1] {
             let out = outputs.next().expect("the destination has all rows");
             let mut used = false;
-            for z in taps(window, 0, depth, tail.convolved[0]) {
-                for y in taps(window, 1, height, tail.convolved[1]) {
+            for z in window.taps(0, depth, tail.convolved[0]) {
+                for y in window.taps(1, height, tail.convolved[1]) {
                     let start = ((z - stripe.first) * tail.convolved[1] + y) * width;
                     let row = &rows[start..start + width];
                     if used {
@@ -43,20 +43,6 @@ pub fn run(
     }
 }
 
-/// Returns the pixels along an axis that a position covers, padding left out.
-fn taps(
-    window: &Window3,
-    axis: usize,
-    position: usize,
-    size: usize,
-) -> impl Iterator<Item = usize> + use<> {
-    let start = position * window.strides[axis];
-    let (before, step) = (window.before[axis], window.dilations[axis]);
-    (0..window.kernel[axis])
-        .filter_map(move |tap| (start + tap * step).checked_sub(before))
-        .filter(move |&at| at < size)
-}
-
 fn pool_columns(window: &Window3, tail: &Tail<'_>, row: &[f32], out: &mut [f32]) {
     let plain = window.kernel[2] == 2 && window.dilations[2] == 1 && window.before[2] == 0;
     if plain && window.strides[2] == 2 && out.len() * 2 <= row.len() {
@@ -65,7 +51,7 @@ fn pool_columns(window: &Window3, tail: &Tail<'_>, row: &[f32], out: &mut [f32])
         return;
     }
     for (position, value) in out.iter_mut().enumerate() {
-        let covered = taps(window, 2, position, row.len()).map(|column| row[column]);
+        let covered = window.taps(2, position, row.len()).map(|column| row[column]);
         *value = covered.fold(LOWEST, f32::max);
     }
 }

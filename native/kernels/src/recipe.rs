@@ -185,4 +185,39 @@ impl Recipe {
         let slots = if self.members.is_empty() { wide } else { self.members.len() };
         slots / self.window
     }
+
+    /// Returns the shape of the output for the shapes of filters and input.
+    ///
+    /// # Errors
+    /// The input does not fit the filters.
+    pub fn output_shape(&self, filters: &[usize], input: &[usize]) -> Result<Vec<usize>, Error> {
+        let rank = self.convolution.kernel_shape.len();
+        if input.len() != rank + 2 {
+            return Err(Error::new(format!(
+                "X has {} dimensions, the kernel asks for {}",
+                input.len(),
+                rank + 2
+            )));
+        }
+        let channels = filters[1] * self.group;
+        if input[1] != channels {
+            return Err(Error::new(format!("X has {} channels, W reads {channels}", input[1])));
+        }
+        let (_, pixels) = self.pixels(&input[2..])?;
+        let outputs = self.output_channels(filters[0]);
+        Ok([vec![input[0], outputs], pixels].concat())
+    }
+
+    /// Returns the pixels behind the convolution and those of the output.
+    ///
+    /// # Errors
+    /// A window does not fit.
+    pub fn pixels(&self, sizes: &[usize]) -> Result<(Vec<usize>, Vec<usize>), Error> {
+        let convolved = self.convolution.output(sizes)?;
+        let output = match &self.spatial {
+            Some(window) => window.output(&convolved)?,
+            None => convolved.clone(),
+        };
+        Ok((convolved, output))
+    }
 }

@@ -1,9 +1,13 @@
 //! The operator `condense::ConvPool`.
 
-use condense_kernels::{Isa, Layer, Recipe, Weights};
-use ort_sys::{OrtCustomOp, OrtKernelContext, OrtKernelInfo, OrtValue};
+use std::ffi::CStr;
 
-use crate::api::Api;
+use condense_kernels::{Isa, Layer, Recipe, Weights};
+use ort_sys::{
+    ONNXTensorElementDataType, OrtCustomOp, OrtCustomOpInputOutputCharacteristic, OrtKernelContext,
+    OrtKernelInfo,
+};
+
 use crate::attributes::{self, KernelAttributes};
 use crate::operator::{self, Operator};
 use crate::runtime::{Allocator, KernelRuntime};
@@ -27,13 +31,24 @@ pub struct ConvPool {
 }
 
 impl Operator for ConvPool {
-    const NAME: &'static std::ffi::CStr = c"ConvPool";
+    const NAME: &'static CStr = c"ConvPool";
+    const INPUTS: &'static [OrtCustomOpInputOutputCharacteristic] = &[
+        OrtCustomOpInputOutputCharacteristic::INPUT_OUTPUT_REQUIRED,
+        OrtCustomOpInputOutputCharacteristic::INPUT_OUTPUT_REQUIRED,
+        OrtCustomOpInputOutputCharacteristic::INPUT_OUTPUT_OPTIONAL,
+        OrtCustomOpInputOutputCharacteristic::INPUT_OUTPUT_VARIADIC,
+    ];
+    const ELEMENT: ONNXTensorElementDataType =
+        ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+    const TYPED_LIKE: usize = 0;
+    const FILTERS: usize = FILTERS;
 
     unsafe fn new(info: *const OrtKernelInfo) -> Result<Self, String> {
         // SAFETY: `info` comes from ONNX Runtime and is used during this call alone.
         unsafe {
             let recipe = attributes::recipe(&KernelAttributes::new(info))?;
-            let inputs = constant_inputs(info, &recipe)?;
+            let count = FIRST_OPERAND + operand_count(&recipe);
+            let inputs = operator::constant_inputs(info, FILTERS, count, input_name)?;
             let pixels = tensor::known_pixels(info);
             let make = |inputs: Vec<_>| layer(&recipe, &inputs, pixels.as_deref());
             let constant = inputs.map(make).transpose()?;
@@ -63,10 +78,10 @@ impl Operator for ConvPool {
         unsafe {
             let input = tensor::input(context, 0, "X")?.ok_or("X is missing")?;
             let shape = layer.output_shape(&input.shape).map_err(|e| e.to_string())?;
-            let output = tensor::output(context, &shape)?;
+            let output = tensor::output::<f32>(context, &shape)?;
             let runtime = KernelRuntime::new(context, &self.allocator);
             layer
-                .run(&runtime, input.values, &input.shape, output)
+                .run(&runtime, input.floats()?, &input.shape, output)
                 .map_err(|error| error.to_string())
         }
     }
@@ -84,38 +99,6 @@ fn input_name(index: usize) -> String {
     }
 }
 
-/// Returns W, B and the operands; nothing if one of them is computed at run time.
-unsafe fn constant_inputs<'i>(
-    info: *const OrtKernelInfo,
-    recipe: &Recipe,
-) -> Result<Option<Vec<Option<Tensor<'i>>>>, String> {
-    let api = Api::get();
-    let mut count = 0;
-    // SAFETY: `info` comes from ONNX Runtime.
-    unsafe { api.check((api.table().KernelInfo_GetInputCount)(info, &raw mut count))? };
-    let expected = FIRST_OPERAND + operand_count(recipe);
-    let mut inputs = Vec::new();
-    for index in 1..expected {
-        let mut constant = 0;
-        let mut value: *const OrtValue = std::ptr::null();
-        if index < count {
-            let read = api.table().KernelInfoGetConstantInput_tensor;
-            // SAFETY: the index is that of an input.
-            let status = unsafe { read(info, index, &raw mut constant, &raw mut value) };
-            api.check(status)?;
-        }
-        if constant != 0 && !value.is_null() {
-            // SAFETY: constants live as long as the session.
-            inputs.push(Some(unsafe { Tensor::new(value, &input_name(index))? }));
-        } else if index == BIAS && (index >= count || !operator::has_input(info, index)) {
-            inputs.push(None);
-        } else {
-            return Ok(None);
-        }
-    }
-    Ok(Some(inputs))
-}
-
 /// Makes a layer of W, B and the operands.
 fn layer(
     recipe: &Recipe,
@@ -123,8 +106,10 @@ fn layer(
     pixels: Option<&[usize]>,
 ) -> Result<Layer, String> {
     let filters = inputs.first().and_then(Option::as_ref).ok_or("W is missing")?;
-    let bias = inputs.get(1).and_then(Option::as_ref).map(|tensor| tensor.values);
-    let operands = inputs.iter().skip(2).flatten().map(|tensor| tensor.values.to_vec()).collect();
-    let weights = Weights { filters: filters.values, shape: &filters.shape, bias, operands };
+    let bias = inputs.get(1).and_then(Option::as_ref).map(Tensor::floats).transpose()?;
+    let operands =
+        inputs.iter().skip(2).flatten().map(|tensor| tensor.floats().map(<[f32]>::to_vec));
+    let operands = operands.collect::<Result<_, _>>()?;
+    let weights = Weights { filters: filters.floats()?, shape: &filters.shape, bias, operands };
     Layer::new(recipe.clone(), weights, pixels, Isa::detect()).map_err(|error| error.to_string())
 }

@@ -9,6 +9,7 @@ mod attributes;
 mod conv_pool;
 mod errors;
 mod operator;
+mod qlinear_conv_pool;
 mod runtime;
 mod shape_inference;
 mod tensor;
@@ -90,7 +91,9 @@ fn make_domain(api: Api) -> Result<Domain, String> {
     let mut domain = std::ptr::null_mut();
     // SAFETY: the name is a C string, and the domain is written.
     api.check(unsafe { (api.table().CreateCustomOpDomain)(DOMAIN.as_ptr(), &raw mut domain) })?;
-    // SAFETY: the operator is static.
-    api.check(unsafe { (api.table().CustomOpDomain_Add)(domain, conv_pool::operator()) })?;
+    for operator in [conv_pool::operator(), qlinear_conv_pool::operator()] {
+        // SAFETY: the operator is static.
+        api.check(unsafe { (api.table().CustomOpDomain_Add)(domain, operator) })?;
+    }
     Ok(Domain(domain))
 }

@@ -4,21 +4,32 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 
 use ort_sys::{
     ONNXTensorElementDataType, OrtApi, OrtCustomOp, OrtCustomOpInputOutputCharacteristic,
-    OrtKernelContext, OrtKernelInfo, OrtMemType, OrtStatusPtr,
+    OrtKernelContext, OrtKernelInfo, OrtMemType, OrtStatusPtr, OrtValue,
 };
 
 use crate::api::Api;
 use crate::errors::guarded;
+use crate::tensor::Tensor;
 use crate::{API_VERSION, shape_inference};
 
-/// X, W, B, and all operands as one variadic input.
-const INPUTS: usize = 4;
 const LAST_VERSION: c_int = c_int::MAX;
 
-/// An operator on singles whose inputs are X, W, B (optional) and operands.
+/// An operator with one output.
 pub trait Operator: Send + Sync + Sized + 'static {
     /// Name in the domain.
     const NAME: &'static CStr;
+
+    /// Whether each input is required, optional or variadic.
+    const INPUTS: &'static [OrtCustomOpInputOutputCharacteristic];
+
+    /// Element type of all inputs and of the output; undefined where they differ.
+    const ELEMENT: ONNXTensorElementDataType;
+
+    /// Index of the input whose element type is the output's, if types differ.
+    const TYPED_LIKE: usize;
+
+    /// Index of the filters among the inputs.
+    const FILTERS: usize;
 
     /// Makes the kernel of a node.
     ///
@@ -34,6 +45,43 @@ pub trait Operator: Send + Sync + Sized + 'static {
     /// # Safety
     /// `context` is the one that ONNX Runtime passes.
     unsafe fn compute(&self, context: *mut OrtKernelContext) -> Result<(), String>;
+}
+
+/// Returns a node's inputs from `first` to before `end`, absent ones as none; nothing if one of
+/// them is computed at run time.
+///
+/// # Safety
+/// `info` comes from ONNX Runtime.
+pub unsafe fn constant_inputs<'i>(
+    info: *const OrtKernelInfo,
+    first: usize,
+    end: usize,
+    name: impl Fn(usize) -> String,
+) -> Result<Option<Vec<Option<Tensor<'i>>>>, String> {
+    let api = Api::get();
+    let mut count = 0;
+    // SAFETY: `info` comes from ONNX Runtime.
+    unsafe { api.check((api.table().KernelInfo_GetInputCount)(info, &raw mut count))? };
+    let mut inputs = Vec::new();
+    for index in first..end {
+        let mut constant = 0;
+        let mut value: *const OrtValue = std::ptr::null();
+        if index < count {
+            let read = api.table().KernelInfoGetConstantInput_tensor;
+            // SAFETY: the index is that of an input.
+            let status = unsafe { read(info, index, &raw mut constant, &raw mut value) };
+            api.check(status)?;
+        }
+        if constant != 0 && !value.is_null() {
+            // SAFETY: constants live as long as the session.
+            inputs.push(Some(unsafe { Tensor::new(value, &name(index))? }));
+        } else if index >= count || !has_input(info, index) {
+            inputs.push(None);
+        } else {
+            return Ok(None);
+        }
+    }
+    Ok(Some(inputs))
 }
 
 /// Returns the name of a node; empty if it has none.
@@ -56,7 +104,7 @@ pub unsafe fn node_name(info: *const OrtKernelInfo) -> String {
 }
 
 /// Tells whether a node has an input at a position, which may be left out.
-pub fn has_input(info: *const OrtKernelInfo, index: usize) -> bool {
+fn has_input(info: *const OrtKernelInfo, index: usize) -> bool {
     let api = Api::get();
     let mut size = 0;
     let read = api.table().KernelInfo_GetInputName;
@@ -73,13 +121,13 @@ pub fn description<O: Operator>() -> *const OrtCustomOp {
             CreateKernel: None,
             GetName: Some(name::<O>),
             GetExecutionProviderType: Some(provider),
-            GetInputType: Some(element_type),
-            GetInputTypeCount: Some(input_count),
-            GetOutputType: Some(element_type),
+            GetInputType: Some(element_type::<O>),
+            GetInputTypeCount: Some(input_count::<O>),
+            GetOutputType: Some(element_type::<O>),
             GetOutputTypeCount: Some(output_count),
             KernelCompute: None,
             KernelDestroy: Some(destroy::<O>),
-            GetInputCharacteristic: Some(input_characteristic),
+            GetInputCharacteristic: Some(input_characteristic::<O>),
             GetOutputCharacteristic: Some(output_characteristic),
             GetInputMemoryType: Some(memory_type),
             GetVariadicInputMinArity: Some(no_operand),
@@ -88,7 +136,7 @@ pub fn description<O: Operator>() -> *const OrtCustomOp {
             GetVariadicOutputHomogeneity: Some(homogeneous),
             CreateKernelV2: Some(create::<O>),
             KernelComputeV2: Some(compute::<O>),
-            InferOutputShapeFn: Some(shape_inference::infer),
+            InferOutputShapeFn: Some(shape_inference::infer::<O>),
             GetStartVersion: Some(first_version),
             GetEndVersion: Some(last_version),
             GetMayInplace: None,
@@ -107,30 +155,26 @@ unsafe extern "system" fn provider(_: *const OrtCustomOp) -> *const c_char {
     std::ptr::null()
 }
 
-unsafe extern "system" fn element_type(
+unsafe extern "system" fn element_type<O: Operator>(
     _: *const OrtCustomOp,
     _: usize,
 ) -> ONNXTensorElementDataType {
-    ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT
+    O::ELEMENT
 }
 
-unsafe extern "system" fn input_count(_: *const OrtCustomOp) -> usize {
-    INPUTS
+unsafe extern "system" fn input_count<O: Operator>(_: *const OrtCustomOp) -> usize {
+    O::INPUTS.len()
 }
 
 unsafe extern "system" fn output_count(_: *const OrtCustomOp) -> usize {
     1
 }
 
-unsafe extern "system" fn input_characteristic(
+unsafe extern "system" fn input_characteristic<O: Operator>(
     _: *const OrtCustomOp,
     index: usize,
 ) -> OrtCustomOpInputOutputCharacteristic {
-    match index {
-        0 | 1 => OrtCustomOpInputOutputCharacteristic::INPUT_OUTPUT_REQUIRED,
-        2 => OrtCustomOpInputOutputCharacteristic::INPUT_OUTPUT_OPTIONAL,
-        _ => OrtCustomOpInputOutputCharacteristic::INPUT_OUTPUT_VARIADIC,
-    }
+    O::INPUTS[index]
 }
 
 unsafe extern "system" fn output_characteristic(

@@ -1,25 +1,28 @@
 //! Tells ONNX Runtime the shape of the output before anything runs, so that it can plan memory.
 
 use condense_kernels::Window;
-use ort_sys::{OrtCustomOp, OrtShapeInferContext, OrtStatusPtr};
+use ort_sys::{ONNXTensorElementDataType, OrtCustomOp, OrtShapeInferContext, OrtStatusPtr};
 
 use crate::api::Api;
 use crate::attributes::{self, Attributes, InferenceAttributes};
 use crate::errors::guarded;
+use crate::operator::Operator;
 use crate::tensor::describe;
 
 /// What ONNX Runtime calls; a shape that is not known yet is left open.
-pub unsafe extern "system" fn infer(
+pub unsafe extern "system" fn infer<O: Operator>(
     _: *const OrtCustomOp,
     context: *mut OrtShapeInferContext,
 ) -> OrtStatusPtr {
-    guarded("condense::ConvPool, shape inference", || {
+    let title = format!("condense::{}, shape inference", O::NAME.to_string_lossy());
+    guarded(&title, || {
         // SAFETY: the context is ONNX Runtime's, and is used during this call alone.
         unsafe {
-            let inputs = (dimensions(context, 0), dimensions(context, 1));
-            let (Some(input), Some(filters)) = inputs else { return Ok(()) };
-            match output(&InferenceAttributes::new(context), &input, &filters)? {
-                Some(shape) => set_output(context, &shape),
+            let inputs = (input(context, 0), input(context, O::FILTERS));
+            let (Some((_, data)), Some((_, filters))) = inputs else { return Ok(()) };
+            let Some((element, _)) = input(context, O::TYPED_LIKE) else { return Ok(()) };
+            match output(&InferenceAttributes::new(context), &data, &filters)? {
+                Some(shape) => set_output(context, element, &shape),
                 None => Ok(()),
             }
         }
@@ -34,6 +37,9 @@ fn output(
 ) -> Result<Option<Vec<i64>>, String> {
     let recipe = attributes::recipe(attributes)?;
     let rank = recipe.convolution.kernel_shape.len();
+    if input.is_empty() || filters.is_empty() {
+        return Ok(None); // not known yet
+    }
     if input.len() != rank + 2 || filters.len() != rank + 2 {
         return Err(format!(
             "X has {} and W has {} dimensions, the kernel asks for {}",
@@ -58,21 +64,28 @@ fn positions(window: &Window, axis: usize, size: i64) -> i64 {
     count.and_then(|count| i64::try_from(count).ok()).unwrap_or(-1)
 }
 
-unsafe fn dimensions(context: *mut OrtShapeInferContext, index: usize) -> Option<Vec<i64>> {
+/// Returns element type and dimensions of an input.
+unsafe fn input(
+    context: *mut OrtShapeInferContext,
+    index: usize,
+) -> Option<(ONNXTensorElementDataType, Vec<i64>)> {
     let api = Api::get();
     let mut info = std::ptr::null_mut();
     let read = api.table().ShapeInferContext_GetInputTypeShape;
     // SAFETY: the context is ONNX Runtime's, which keeps the description.
     unsafe {
         api.check(read(context, index, &raw mut info)).ok()?;
-        describe(info).ok().map(|(_, dimensions)| dimensions).filter(|sizes| !sizes.is_empty())
+        describe(info).ok()
     }
 }
 
-unsafe fn set_output(context: *mut OrtShapeInferContext, shape: &[i64]) -> Result<(), String> {
+unsafe fn set_output(
+    context: *mut OrtShapeInferContext,
+    element: ONNXTensorElementDataType,
+    shape: &[i64],
+) -> Result<(), String> {
     let api = Api::get();
     let table = api.table();
-    let element = ort_sys::ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
     let mut info = std::ptr::null_mut();
     // SAFETY: the description is made here, read by ONNX Runtime, and released.
     unsafe {

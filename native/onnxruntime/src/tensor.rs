@@ -1,24 +1,48 @@
 //! Tensors of ONNX Runtime, seen as slices.
 
+use std::ffi::c_void;
+use std::marker::PhantomData;
+
 use ort_sys::{
     ONNXTensorElementDataType, OrtKernelContext, OrtKernelInfo, OrtTensorTypeAndShapeInfo, OrtValue,
 };
 
 use crate::api::Api;
 
-const FLOAT: ONNXTensorElementDataType =
-    ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
-
-/// A tensor of singles that is borrowed from ONNX Runtime.
+/// A tensor that is borrowed from ONNX Runtime.
 #[derive(Clone, Debug)]
 pub struct Tensor<'a> {
+    /// What errors call it.
+    name: String,
     /// Dimensions.
     pub shape: Vec<usize>,
-    /// Values in row-major order.
-    pub values: &'a [f32],
+    element: ONNXTensorElementDataType,
+    data: *const c_void,
+    lifetime: PhantomData<&'a c_void>,
 }
 
-impl Tensor<'_> {
+/// A number that tensors hold.
+///
+/// # Safety
+/// The type has the same bits as the elements of the tensor.
+pub unsafe trait Element {
+    /// What ONNX Runtime calls it.
+    const KIND: ONNXTensorElementDataType;
+}
+
+// SAFETY: the types are the same.
+unsafe impl Element for f32 {
+    const KIND: ONNXTensorElementDataType =
+        ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+}
+
+// SAFETY: the types are the same.
+unsafe impl Element for i32 {
+    const KIND: ONNXTensorElementDataType =
+        ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32;
+}
+
+impl<'a> Tensor<'a> {
     /// Reads a tensor.
     ///
     /// # Safety
@@ -27,21 +51,54 @@ impl Tensor<'_> {
         let api = Api::get();
         // SAFETY: as the caller promises; the tensor's memory is not written while it is an input.
         unsafe {
-            let shape = shape_of(value, name)?;
+            let (element, shape) = shape_of(value, name)?;
             let mut data = std::ptr::null_mut();
             api.check((api.table().GetTensorMutableData)(value.cast_mut(), &raw mut data))?;
-            let count = shape.iter().product();
-            let values = if count == 0 {
-                &[]
-            } else {
-                std::slice::from_raw_parts(data.cast::<f32>().cast_const(), count)
-            };
-            Ok(Self { shape, values })
+            let (name, data) = (name.to_owned(), data.cast_const());
+            Ok(Self { name, shape, element, data, lifetime: PhantomData })
         }
+    }
+
+    /// Returns the values of a tensor of singles.
+    pub fn floats(&self) -> Result<&'a [f32], String> {
+        self.values()
+    }
+
+    /// Returns the values as numbers of one type.
+    pub fn values<T: Element>(&self) -> Result<&'a [T], String> {
+        if self.element != T::KIND {
+            let (name, element) = (&self.name, self.element);
+            return Err(format!("{name} has element type {element:?}, expected {:?}", T::KIND));
+        }
+        // SAFETY: the elements have this type.
+        Ok(unsafe { self.slice() })
+    }
+
+    /// Returns the bits of a tensor of bytes, and whether they are signed.
+    pub fn bytes(&self) -> Result<(&'a [u8], bool), String> {
+        let signed = match self.element {
+            ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8 => true,
+            ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8 => false,
+            element => return Err(format!("{} has element type {element:?}", self.name)),
+        };
+        // SAFETY: the elements are bytes.
+        Ok((unsafe { self.slice() }, signed))
+    }
+
+    unsafe fn slice<T>(&self) -> &'a [T] {
+        let count = self.shape.iter().product();
+        if count == 0 {
+            return &[];
+        }
+        // SAFETY: the caller knows the type of the elements, and the tensor outlives the result.
+        unsafe { std::slice::from_raw_parts(self.data.cast(), count) }
     }
 }
 
-unsafe fn shape_of(value: *const OrtValue, name: &str) -> Result<Vec<usize>, String> {
+unsafe fn shape_of(
+    value: *const OrtValue,
+    name: &str,
+) -> Result<(ONNXTensorElementDataType, Vec<usize>), String> {
     let api = Api::get();
     let mut info = std::ptr::null_mut();
     // SAFETY: the value is a tensor of ONNX Runtime; the description is released below.
@@ -51,13 +108,8 @@ unsafe fn shape_of(value: *const OrtValue, name: &str) -> Result<Vec<usize>, Str
     // SAFETY: it is released once.
     unsafe { (api.table().ReleaseTensorTypeAndShapeInfo)(info) };
     let (element, dimensions) = described?;
-    if element != FLOAT {
-        return Err(format!("{name} has element type {element:?}, expected float32"));
-    }
-    dimensions
-        .into_iter()
-        .map(|size| usize::try_from(size).map_err(|_| format!("{name} has an unknown size")))
-        .collect()
+    let known = |size| usize::try_from(size).map_err(|_| format!("{name} has an unknown size"));
+    Ok((element, dimensions.into_iter().map(known).collect::<Result<_, _>>()?))
 }
 
 /// Returns element type and dimensions.
@@ -123,16 +175,17 @@ pub unsafe fn input<'c>(
 /// Returns the memory of a kernel's output.
 ///
 /// # Safety
-/// The context is the one that the kernel was called with, and the output is asked for once.
-pub unsafe fn output<'c>(
+/// The context is the one that the kernel was called with, the output is asked for once, and its
+/// elements have the type's size.
+pub unsafe fn output<'c, T>(
     context: *mut OrtKernelContext,
     shape: &[usize],
-) -> Result<&'c mut [f32], String> {
+) -> Result<&'c mut [T], String> {
     let api = Api::get();
     let dimensions: Vec<i64> = shape.iter().map(|&size| size.cast_signed() as i64).collect();
     let mut value = std::ptr::null_mut();
     let mut data = std::ptr::null_mut();
-    // SAFETY: as the caller promises; the memory holds a float for each element of the shape.
+    // SAFETY: as the caller promises; the memory holds each element of the shape.
     unsafe {
         api.check((api.table().KernelContext_GetOutput)(
             context,
@@ -146,6 +199,6 @@ pub unsafe fn output<'c>(
         if count == 0 {
             return Ok(&mut []);
         }
-        Ok(std::slice::from_raw_parts_mut(data.cast::<f32>(), count))
+        Ok(std::slice::from_raw_parts_mut(data.cast::<T>(), count))
     }
 }

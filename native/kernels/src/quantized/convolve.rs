@@ -3,7 +3,10 @@
 use crate::Error;
 use crate::geometry::{Sizes, Window3};
 use crate::quantized::filters::{Block, Filters};
-use crate::quantized::kernel::{CHANNELS_IN_WORD, LANES, PIXELS, Products, VECTORS};
+use crate::quantized::kernel::{
+    CHANNELS_IN_WORD, LANES, PIXELS, Products, VECTORS, pixels_in_call,
+};
+use crate::quantized::rounding::{self, Pixel};
 use crate::quantized::{Quantization, maxpool};
 use crate::runtime::{Runtime, run_jobs};
 
@@ -40,6 +43,8 @@ pub struct Call<'a> {
     pub output_flip: u8,
     /// What each unsigned byte becomes.
     pub table: &'a [u8],
+    /// Whether the table changes anything.
+    pub looks_up: bool,
 }
 
 /// The output, which many threads write, each its own rows.
@@ -159,23 +164,28 @@ impl Call<'_> {
         let words = self.filters.words;
         packed[..depth * height * width * words].fill([padding; CHANNELS_IN_WORD]);
         let plane = self.sizes.iter().product::<usize>();
-        for channel in 0..in_group {
-            let map = stripe.sample * self.channels + group * in_group + channel;
-            let input = &self.input[map * plane..(map + 1) * plane];
-            let (word, byte) = (channel / CHANNELS_IN_WORD, channel % CHANNELS_IN_WORD);
+        for word in 0..words {
+            let first = group * in_group + word * CHANNELS_IN_WORD;
+            let channels = CHANNELS_IN_WORD.min(in_group - word * CHANNELS_IN_WORD);
+            let maps = &self.input[(stripe.sample * self.channels + first) * plane..];
             for z in 0..depth {
                 let from_z = self.inside(0, stripe.convolved.0 * self.window.strides[0] + z);
                 for y in 0..height {
                     let (Some(from_z), Some(from_y)) = (from_z, self.inside(1, y)) else {
                         continue;
                     };
-                    let first = self.window.before[2].min(width);
-                    let count = self.sizes[2].min(width - first);
+                    let left = self.window.before[2].min(width);
+                    let count = self.sizes[2].min(width - left);
                     let start = (from_z * self.sizes[1] + from_y) * self.sizes[2];
-                    let to = ((z * height + y) * width + first) * words + word;
-                    let pixels = packed[to..].iter_mut().step_by(words);
-                    for (pixel, &value) in pixels.zip(&input[start..start + count]) {
-                        pixel[byte] = value ^ flip;
+                    let row = |channel: usize| {
+                        // Behind the last channel the weights are zero, so that any row will do.
+                        &maps[channel.min(channels - 1) * plane + start..][..count]
+                    };
+                    let rows: [&[u8]; CHANNELS_IN_WORD] = [row(0), row(1), row(2), row(3)];
+                    let to = ((z * height + y) * width + left) * words + word;
+                    for (x, pixel) in packed[to..].iter_mut().step_by(words).take(count).enumerate()
+                    {
+                        *pixel = [rows[0][x], rows[1][x], rows[2][x], rows[3][x]].map(|v| v ^ flip);
                     }
                 }
             }
@@ -193,8 +203,9 @@ impl Call<'_> {
         let [_, lines, columns] = self.convolved;
         let words = self.filters.words;
         let taps = self.taps(height, width);
-        let calls = columns.div_ceil(PIXELS);
+        let calls = columns.div_ceil(pixels_in_call(VECTORS.min(self.filters.window)));
         let mut pooled = [[0.0; LANES]; PIXELS];
+        let mut bytes: Vec<Pixel> = vec![[0; LANES]; columns];
         for line in 0..rows * lines {
             let (z, y) =
                 (line / lines * self.window.strides[0], line % lines * self.window.strides[1]);
@@ -225,10 +236,14 @@ impl Call<'_> {
                     // weights, biases and scales for each vector.
                     unsafe { self.filters.kernel.multiply(&products) };
                 }
-                let at = line * columns + column;
-                self.round(&pooled[..pixels], rows * lines * columns, &mut staged[at..]);
+                let rounded = &mut bytes[column..column + pixels];
+                self.filters.rounding.round(&pooled[..pixels], self.filters.zero_point, rounded);
                 column += pixels;
             }
+            if self.looks_up {
+                bytes.iter_mut().flatten().for_each(|byte| *byte = self.table[usize::from(*byte)]);
+            }
+            rounding::transpose(&bytes, rows * lines * columns, &mut staged[line * columns..]);
         }
     }
 
@@ -245,20 +260,6 @@ impl Call<'_> {
             }
         }
         taps
-    }
-
-    /// Rounds to bytes, looks them up and stores them, channel by channel.
-    fn round(&self, pooled: &[[f32; LANES]], plane: usize, staged: &mut [u8]) {
-        let zero_point = f32::from(self.filters.zero_point);
-        for (pixel, values) in pooled.iter().enumerate() {
-            for (lane, value) in values.iter().enumerate() {
-                let rounded = value.round_ties_even() + zero_point;
-                #[expect(clippy::cast_possible_truncation, reason = "to the nearest byte")]
-                #[expect(clippy::cast_sign_loss, reason = "to the nearest byte")]
-                let byte = rounded as u8;
-                staged[lane * plane + pixel] = self.table[usize::from(byte)];
-            }
-        }
     }
 
     /// Pools a block's rows if that is asked for, and writes them to the output.

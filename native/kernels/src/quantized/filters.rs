@@ -4,6 +4,7 @@ use crate::Error;
 use crate::direct::canonical_order;
 use crate::isa::Isa;
 use crate::quantized::kernel::{CHANNELS_IN_WORD, Kernel, LANES, VECTORS};
+use crate::quantized::rounding::Rounding;
 use crate::quantized::{Quantization, QuantizedWeights};
 use crate::recipe::{Recipe, Reduction};
 
@@ -45,8 +46,10 @@ pub struct Filters {
     pub outputs: usize,
     /// Groups of the convolution.
     pub groups: usize,
-    /// The functions that read this order.
+    /// The function that reads this order.
     pub kernel: Kernel,
+    /// The function that rounds sums.
+    pub rounding: Rounding,
 }
 
 impl Filters {
@@ -75,6 +78,7 @@ impl Filters {
             outputs: wide / recipe.window,
             groups: recipe.group,
             kernel: Kernel::new(isa),
+            rounding: Rounding::new(isa),
         };
         let in_group = filters.outputs / recipe.group;
         for group in 0..recipe.group {

@@ -9,7 +9,17 @@ pub const CHANNELS_IN_WORD: usize = 4;
 /// Vectors of filters that one call computes at most.
 pub const VECTORS: usize = 4;
 /// Pixels that one call computes at most.
-pub const PIXELS: usize = 6;
+pub const PIXELS: usize = 13;
+
+/// Returns how many pixels one call computes at most, for a number of vectors: all sums stay in
+/// registers.
+pub fn pixels_in_call(vectors: usize) -> usize {
+    match vectors {
+        1 | 2 => PIXELS,
+        3 => 8,
+        _ => 6,
+    }
+}
 
 /// A few pixels of a row times a few vectors of filters.
 pub struct Products<'a> {
@@ -27,7 +37,7 @@ pub struct Products<'a> {
     pub bias: *const i32,
     /// From sums to steps of the output.
     pub scales: *const f32,
-    /// Pixels, at most [`PIXELS`].
+    /// Pixels, at most [`pixels_in_call`].
     pub pixels: usize,
     /// Vectors, at most [`VECTORS`].
     pub vectors: usize,
@@ -165,6 +175,13 @@ mod vnni {
                 3 => accumulate::<3, N>(products),
                 4 => accumulate::<4, N>(products),
                 5 => accumulate::<5, N>(products),
+                6 => accumulate::<6, N>(products),
+                7 => accumulate::<7, N>(products),
+                8 => accumulate::<8, N>(products),
+                9 => accumulate::<9, N>(products),
+                10 => accumulate::<10, N>(products),
+                11 => accumulate::<11, N>(products),
+                12 => accumulate::<12, N>(products),
                 _ => accumulate::<PIXELS, N>(products),
             }
         }

@@ -128,6 +128,7 @@ impl QuantizedLayer {
             input_bytes: self.input,
             output_flip: self.output.flip(),
             table: &self.table,
+            looks_up: self.table.iter().zip(0..).any(|(&byte, index)| byte != index),
         };
         convolve::run(&call, runtime, output)
     }

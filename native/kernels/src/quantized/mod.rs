@@ -8,5 +8,6 @@ mod filters;
 pub mod kernel;
 mod layer;
 mod maxpool;
+mod rounding;
 
 pub use layer::{Quantization, QuantizedLayer, QuantizedWeights};

@@ -125,10 +125,13 @@ def _relayout(region: Region, node: gs.Node) -> list[gs.Node]:
         nodes.append(step)
 
     def reshape(shape: Sequence[int]) -> None:
+        if tuple(shape) == tuple(result.shape):
+            return
         target = np.asarray(shape, dtype=np.int64)
         append("Reshape", shape, gs.Constant(f"{node.name}/shape{len(nodes)}", target))
 
-    if order != sorted(order):
+    moved = [axis for axis in order if sizes[axis] > 1]
+    if moved != sorted(moved):
         reshape(sizes)
         append("Transpose", [sizes[axis] for axis in order], perm=order)
     reshape(region.output.shape)

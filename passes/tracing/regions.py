@@ -109,7 +109,7 @@ def layout_of(view: View) -> tuple[list[int], list[int]] | None:
     idle = [number for number, size in enumerate(sizes) if size == 1]
     if missing or len(set(order)) != len(order):
         return None
-    return sizes, [*order, *idle]
+    return sizes, [*idle, *order]
 
 
 def _place(axis: Axis, channel: int, first_pixel: int) -> int:

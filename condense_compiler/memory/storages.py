@@ -1,5 +1,6 @@
 """Memory that tensors share: parts come and go, their positions to each other are fixed."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -112,6 +113,15 @@ def _plan_shapes(storages: Sequence[Storage], capacity: int | None, seconds: flo
     names = [storage.id for storage in storages]
     placed = dict(zip(names, offsets, strict=True))
     return Plan(placed, arena_bytes, bound, arena_bytes == bound, Ending(ending))
+
+
+def largest_load(storages: Iterable[Storage]) -> int:
+    """Return the most bytes alive at one step: no arena can be smaller."""
+    changes: dict[int, int] = {}
+    for part in (part for storage in storages for part in storage.parts):
+        changes[part.lower] = changes.get(part.lower, 0) + part.top - part.bottom
+        changes[part.upper] = changes.get(part.upper, 0) - (part.top - part.bottom)
+    return max(itertools.accumulate(changes[step] for step in sorted(changes)), default=0)
 
 
 def part_buffers(storages: Iterable[Storage]) -> list[Buffer]:

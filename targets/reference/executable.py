@@ -147,9 +147,9 @@ def prepare(program: ScheduledProgram, poison: bool) -> ReferenceExecutable:
         UnsupportedError: An operator is unknown.
     """
     graph = program.network.graph
-    tensors = _tensors(graph, program.steps)
+    tensors = _tensors(graph, [step.node for step in program.steps])
     return ReferenceExecutable(
-        steps=tuple(_step(node, program.network.opset) for node in program.steps),
+        steps=tuple(_step(step.node, program.network.opset) for step in program.steps),
         places={
             name: _place(program, tensor)
             for name, tensor in tensors.items()

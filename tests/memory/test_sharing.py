@@ -161,3 +161,17 @@ def test_parts_in_another_order_are_copied() -> None:
     sharing = resolve(nodes, {"y": SHAPE})
     assert sharing.copies
     assert 2 not in sharing.idle
+
+
+def test_half_of_a_tensor_cannot_lie_where_its_other_half_is_in_the_way() -> None:
+    """Found in ShuffleNet v2: the copy of one part was written over what the other belongs to."""
+    nodes = [
+        node("Relu", "x", "a"),
+        node("Split", "a", "b c", axis=1),
+        node("Concat", "k c", "d", axis=1),
+        node("Add", "a d", "y"),
+    ]
+    constants = {"k": np.ones((1, 2, 3, 3), np.float32)}
+    sharing = resolve(nodes, {"y": SHAPE}, constants=constants)
+    assert position(sharing, "c", "d") is None
+    assert [copied.tensor for copied in sharing.copies] == ["c"]

@@ -34,14 +34,24 @@ def refuse_parts(positions: Positions, slots: Sequence[Slot]) -> list[str | None
     """
     reasons: list[str | None] = [None] * len(slots)
     moved: dict[int, tuple[Group, int]] = {}
-    for index, slot in enumerate(slots):
-        reasons[index] = _settle(positions, slot, moved)
+    # Parts that bring nothing along come first: they are never in the way.
+    for index in sorted(range(len(slots)), key=lambda i: _brings_along(positions, slots[i])):
+        reasons[index] = _settle(positions, slots[index], moved)
     while (group := _in_the_way(slots, reasons, moved)) is not None:
         del moved[id(group)]
         for index, slot in enumerate(slots):
             if slot.part is not None and positions.group_of(slot.part) is group:
                 reasons[index] = reasons[index] or NO_ROOM
     return reasons
+
+
+def _brings_along(positions: Positions, slot: Slot) -> bool:
+    """Tell whether the part belongs to something that reaches beyond it."""
+    if slot.part is None:
+        return False
+    group = positions.group_of(slot.part)
+    bottom = group.tensors[slot.part]
+    return any(s.bottom < bottom or s.top > bottom + slot.size for s in group.stretches)
 
 
 def _settle(positions: Positions, slot: Slot, moved: dict[int, tuple[Group, int]]) -> str | None:

@@ -18,7 +18,7 @@ pub mod search;
 pub mod skyline;
 mod start;
 
-pub use monitor::Monitor;
+pub use monitor::{Limits, Monitor};
 pub use plan::{Ending, Plan, Request};
 pub use planner::plan;
 pub use problem::{Buffer, Lifetime, MAX_TOTAL_BYTES, ProblemError};

@@ -1,6 +1,8 @@
 //! The Python module `condense_compiler._native`: thin bindings, no logic of its own.
 
 mod planning;
+mod scheduling;
+mod watching;
 
 use pyo3::prelude::*;
 
@@ -9,4 +11,6 @@ use pyo3::prelude::*;
 mod _native {
     #[pymodule_export]
     use crate::planning::plan;
+    #[pymodule_export]
+    use crate::scheduling::find_order;
 }

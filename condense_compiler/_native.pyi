@@ -14,7 +14,6 @@ def plan(
     seconds: float | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> tuple[list[int], int, int, str]: ...
-
 def find_order(
     predecessors: list[list[int]],
     maps: list[tuple[int, int | None, list[int], bool]],
@@ -25,3 +24,10 @@ def find_order(
     seconds: float | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> tuple[list[list[int]], int, int, int, str]: ...
+def plan_shapes(
+    parts: list[list[tuple[int, int, int, int]]],
+    alignments: list[int],
+    *,
+    capacity: int | None = None,
+    seconds: float | None = None,
+) -> tuple[list[int], int, int, str]: ...

@@ -37,11 +37,12 @@ def _not_negative(name: str, default: float) -> Callable[[Attributes], bool]:
     return lambda attributes: attributes.get(name, default) >= 0
 
 
-# Operators of one tensor, and whether they never decrease, given their attributes.
+# Operators of one tensor, and whether they never decrease, given their attributes. Log and Sqrt
+# are not among those: a negative member, which has neither, must not be passed over.
 UNARY: Mapping[str, Callable[[Attributes], bool]] = {
     "Abs": _never,
     "Ceil": _always,
-    "Celu": _not_negative("alpha", 1.0),
+    "Celu": lambda attributes: attributes.get("alpha", 1.0) > 0,
     "Elu": _not_negative("alpha", 1.0),
     "Erf": _always,
     "Exp": _always,
@@ -50,7 +51,7 @@ UNARY: Mapping[str, Callable[[Attributes], bool]] = {
     "HardSigmoid": _not_negative("alpha", 0.2),
     "HardSwish": _never,
     "LeakyRelu": _not_negative("alpha", 0.01),
-    "Log": _always,
+    "Log": _never,
     "Mish": _never,
     "Neg": _never,
     "Reciprocal": _never,
@@ -61,7 +62,7 @@ UNARY: Mapping[str, Callable[[Attributes], bool]] = {
     "Sign": _always,
     "Softplus": _always,
     "Softsign": _always,
-    "Sqrt": _always,
+    "Sqrt": _never,
     "Swish": _never,
     "Tanh": _always,
     "ThresholdedRelu": _not_negative("alpha", 1.0),
@@ -180,7 +181,7 @@ def constant(argument: str, operands: Sequence[Array]) -> Array:
     return np.float64(argument)  # type: ignore[return-value]  # a scalar serves as an array
 
 
-_ARGUMENT = re.compile(r"x|%\d+|\$\d+|[-+]?(\d+\.?\d*([eE][-+]?\d+)?|inf)")
+_ARGUMENT = re.compile(r"x|%\d+|\$\d+|[-+]?(\d+\.?\d*([eE][-+]?\d+)?|inf|nan)")
 
 
 def parse(lines: Iterable[str]) -> Program:

@@ -6,8 +6,27 @@ from functools import reduce
 
 import numpy as np
 
-from condense_compiler.passes.tracing.expressions import Expression, unify
-from condense_compiler.passes.tracing.views import TILE_FAULT, View, is_channel_only
+from condense_compiler.passes.tracing.expressions import IDENTITY, Expression, unify
+from condense_compiler.passes.tracing.views import (
+    TILE_FAULT,
+    ChannelArray,
+    View,
+    is_channel_only,
+)
+
+# The reduction of such reductions is the reduction of all members.
+_NESTED = ("max", "min", "mean", "sum", "l2")
+
+
+def may_reduce(view: View, reduction: str) -> bool:
+    """Tell whether the values of a view may be reduced: as they are, or in the same way once more.
+
+    A max-pooling of pixels that comes first only changes places with a maximum.
+    """
+    if view.is_ranked or (view.spatial is not None and reduction != "max"):
+        return False
+    again = view.reduction == reduction and reduction in _NESTED
+    return view.is_wide or (again and view.after == IDENTITY)
 
 
 def combine(views: Sequence[View]) -> list[View] | None:
@@ -20,8 +39,8 @@ def combine(views: Sequence[View]) -> list[View] | None:
     kind = (first.geometry, first.reduction, first.spatial, first.rank_weights)
     if any((v.geometry, v.reduction, v.spatial, v.rank_weights) != kind for v in views):
         return None
-    before = _unify_all([view.before for view in views])
-    after = _unify_all([view.after for view in views])
+    before = _unify_all([(view.before, view.channels.reshape(-1)) for view in views])
+    after = _unify_all([(view.after, view.channels[..., 0].reshape(-1)) for view in views])
     if before is None or after is None:
         return None
     nodes = reduce(frozenset.union, (view.nodes for view in views))
@@ -38,12 +57,15 @@ def _broadcast(views: Sequence[View], reduction: str) -> View | None:
     return replace(largest, reduction=reduction, fault=TILE_FAULT)
 
 
-def _unify_all(expressions: Sequence[Expression]) -> Expression | None:
-    result: Expression | None = expressions[0]
-    for expression in expressions[1:]:
+def _unify_all(parts: Sequence[tuple[Expression, ChannelArray]]) -> Expression | None:
+    """Return the one expression that all are, each for its own channels."""
+    result: Expression | None
+    result, known = parts[0]
+    for expression, keys in parts[1:]:
         if result is None:
             return None
-        result = unify(result, expression)
+        result = unify(result, expression, known, keys)
+        known = np.concatenate([known, keys])
     return result
 
 
@@ -52,14 +74,12 @@ def join_members(views: Sequence[View], reduction: str) -> View | None:
 
     `Max(Max(a, b), c)` has the members of a, b and c.
     """
-    if any(view.reduction not in (None, reduction) for view in views):
-        return None
-    if any(view.spatial is not None or view.is_ranked for view in views):
+    if not all(may_reduce(view, reduction) for view in views):
         return None
     if reduction == "mean" and len({view.window for view in views}) > 1:
         return None
     wide = combine([replace(view, reduction=None) for view in views])
-    if wide is None or any(view.after != wide[0].after for view in views):
+    if wide is None:
         return None
     first = wide[0]
     if any(view.dims != first.dims for view in wide):

@@ -1,5 +1,6 @@
 """Operators that compute each element on its own, and n-ary reductions of several tensors."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -9,10 +10,12 @@ import numpy.typing as npt
 from condense_compiler.operators.elementwise import UNARY
 from condense_compiler.passes.tracing.combining import join_members
 from condense_compiler.passes.tracing.expressions import (
+    IDENTITY,
     Apply,
     Expression,
     Literal,
     Operand,
+    lower,
     normalise,
 )
 from condense_compiler.passes.tracing.ranks import is_rank, summed_ranks, weigh_ranks
@@ -33,8 +36,18 @@ Constant = npt.NDArray[np.generic]
 
 def _applied(view: View, op: str, *arguments: Expression, **attributes: float) -> View | None:
     settings = tuple(sorted((name, float(value)) for name, value in attributes.items()))
-    result = view.apply(normalise(Apply(op, arguments, settings)))
+    step = Apply(op, arguments, settings)
+    if view.spatial is not None and not _keeps_order(step, view):
+        return None
+    result = view.apply(normalise(step))
     return simplified(result) if result is not None else None
+
+
+def _keeps_order(step: Apply, view: View) -> bool:
+    """Tell whether a step behind a spatial max-pooling may as well stand in front of it."""
+    arguments = tuple(IDENTITY if part == view.value else part for part in step.arguments)
+    program, operands = lower(normalise(replace(step, arguments=arguments)), view.keys())
+    return program.is_non_decreasing(operands)
 
 
 def _unary(context: Context) -> Sequence[View | None]:
@@ -115,13 +128,23 @@ def _join(views: Sequence[View], op: str) -> View | None:
 def _with_constant(view: View, op: str, value: Constant, position: int) -> View | None:
     """Apply an operator to a view and a constant; `position` is that of the view."""
     if view.is_ranked:
-        weights = _weights_of_ranks(view, value) if op == "Mul" else None
+        factors = _factors(op, value, position)
+        weights = _weights_of_ranks(view, factors) if factors is not None else None
         return weigh_ranks(view, weights) if weights is not None else None
     known = _channel_values(view, value)
     if known is None:
         return None
     arguments = (view.value, known) if position == 0 else (known, view.value)
     return _applied(view, op, *arguments)
+
+
+def _factors(op: str, value: Constant, position: int) -> Constant | None:
+    """Return what an operator with a constant multiplies by, if that is all it does."""
+    if op == "Mul":
+        return value
+    if op == "Div" and position == 0 and bool(np.all(value != 0)):
+        return np.asarray(1.0 / np.asarray(value, dtype=np.float64))
+    return None
 
 
 def _aligned(view: View, value: Constant) -> Constant | None:
@@ -179,11 +202,25 @@ def _mat_mul(context: Context) -> Sequence[View | None]:
     return [summed_ranks(weighted, len(view.dims) - 1, keep=column.ndim == 2)]
 
 
+def _einsum(context: Context) -> Sequence[View | None]:
+    """Weigh and sum the ranks of sorted groups: one letter of the view is that of the weights."""
+    view, weights = context.view(), context.constant(1)
+    equation = str(context.node.attrs["equation"]).replace(" ", "")
+    match = re.fullmatch(r"(\w*)(\w)(\w*),\2->\1\3", equation)
+    if view is None or weights is None or match is None or not view.is_ranked:
+        return [None]
+    dim = match.end(1)
+    if not is_rank(view.dims[dim]):
+        return [None]
+    return [summed_ranks(weigh_ranks(view, weights), dim, keep=False)]
+
+
 RULES: Mapping[str, Rule] = {
     **dict.fromkeys(UNARY, _unary),
     **dict.fromkeys(("Add", "Div", "Max", "Mean", "Min", "Mul", "Pow", "Sub", "Sum"), _binary),
     "BatchNormalization": _batch_norm,
     "Clip": _clip,
+    "Einsum": _einsum,
     "MatMul": _mat_mul,
     "PRelu": _prelu,
 }

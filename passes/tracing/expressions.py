@@ -10,6 +10,10 @@ from condense_compiler.operators.elementwise import INPUT, Instruction, Program
 
 # Identifies a channel of a convolution across the whole network.
 ChannelKey = int
+ChannelKeys = npt.NDArray[np.int64]
+
+# Operators whose constants are single numbers; others may have one for each channel.
+_SCALAR_CONSTANTS = ("Clip",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +56,29 @@ Expression = Input | Literal | Operand | Apply
 IDENTITY = Input()
 
 
-def unify(one: Expression, other: Expression) -> Expression | None:
-    """Return the expression that both are, operands known for the channels of either; or None."""
-    if isinstance(one, Operand) and isinstance(other, Operand):
-        return _merge(one, other)
-    if not isinstance(one, Apply) or not isinstance(other, Apply):
-        return one if one == other else None
-    same = (one.op, one.attributes) == (other.op, other.attributes)
-    if not same or len(one.arguments) != len(other.arguments):
-        return None
-    arguments = [unify(a, b) for a, b in zip(one.arguments, other.arguments, strict=True)]
-    known = tuple(argument for argument in arguments if argument is not None)
-    return Apply(one.op, known, one.attributes) if len(known) == len(arguments) else None
+def unify(
+    one: Expression, other: Expression, keys: ChannelKeys, other_keys: ChannelKeys
+) -> Expression | None:
+    """Return the expression that both are, each for its own channels; None if there is none."""
+    match one, other:
+        case Apply(op, arguments, attributes), Apply(other_op, others, other_attributes):
+            if (op, attributes, len(arguments)) != (other_op, other_attributes, len(others)):
+                return None
+            if op in _SCALAR_CONSTANTS and arguments[1:] != others[1:]:
+                return None
+            pairs = zip(arguments, others, strict=True)
+            parts = [unify(a, b, keys, other_keys) for a, b in pairs]
+            known = tuple(part for part in parts if part is not None)
+            return Apply(op, known, attributes) if len(known) == len(parts) else None
+        case (Literal() | Operand(), Literal() | Operand()) if one != other:
+            return _merge(_spread(one, keys), _spread(other, other_keys))
+    return one if one == other else None
+
+
+def _spread(known: Literal | Operand, keys: ChannelKeys) -> Operand:
+    return (
+        known if isinstance(known, Operand) else Operand(dict.fromkeys(keys.tolist(), known.value))
+    )
 
 
 def _merge(one: Operand, other: Operand) -> Operand | None:

@@ -57,11 +57,14 @@ def _slice(context: Context) -> Sequence[View | None]:
 
 def _gather(context: Context) -> Sequence[View | None]:
     view, indices = context.view(), context.constant(1)
-    if view is None or indices is None or indices.ndim > 1:
+    if view is None or indices is None:
         return [None]
     dim = context.node.attrs.get("axis", 0) % len(view.dims)
     positions = np.asarray(indices, dtype=np.int64) % view.shape[dim]
-    return [take(view, dim, int(positions) if positions.ndim == 0 else positions.tolist())]
+    if positions.ndim == 0:
+        return [take(view, dim, int(positions))]
+    taken = take(view, dim, positions.reshape(-1).tolist())
+    return [reshape(taken, context.shape()) if taken is not None else None]
 
 
 def _concat(context: Context) -> Sequence[View | None]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from condense_compiler.operators.attributes import pooling_window
 from condense_compiler.operators.fused import Window
+from condense_compiler.passes.tracing.combining import may_reduce
 from condense_compiler.passes.tracing.expressions import IDENTITY, Apply, Expression, compose
 from condense_compiler.passes.tracing.layout import channel_window, reduce_dims
 from condense_compiler.passes.tracing.ranks import summed_ranks
@@ -40,9 +41,6 @@ GLOBAL_POOLINGS: Mapping[str, str] = {
     "GlobalMaxPool": "max",
 }
 
-# These may be applied twice: the reduction of reductions is the reduction of all members.
-_NESTED = ("max", "min", "sum")
-
 
 def _reduce(context: Context) -> Sequence[View | None]:
     view = context.view()
@@ -60,11 +58,10 @@ def _reduced(
 ) -> View | None:
     if view.is_ranked:
         return _sum_ranks(view, dims, keep, reduction)
-    if not _is_group(view, dims):
+    if not _is_group(view, dims) or not may_reduce(view, reduction):
         return None
     if not view.is_wide:
-        nested = view.reduction == reduction and reduction in _NESTED
-        return reduce_dims(view, dims, keep) if nested and view.after == IDENTITY else None
+        return reduce_dims(view, dims, keep) if first == IDENTITY else None
     reduced = reduce_dims(view, dims, keep)
     if reduced is None:
         return None
@@ -105,8 +102,9 @@ def _pool(context: Context) -> Sequence[View | None]:
     dims = [axis + 2 for axis in moving]
     if len(dims) == 1 and view.dims[dims[0]] and is_channel_only(view.dims[dims[0]]):
         return [_pool_channels(context, view, window, moving[0])]
+    reduction = POOLINGS[context.node.op]
     if not dims and view.is_wide and not is_canonical(view):
-        return [replace(view, reduction=POOLINGS[context.node.op])]
+        return [replace(view, reduction=reduction) if may_reduce(view, reduction) else None]
     return [_pool_pixels(context, view, window)]
 
 
@@ -122,22 +120,20 @@ def _stands_still(window: Window, axis: int) -> bool:
 
 
 def _pool_channels(context: Context, view: View, window: Window, axis: int) -> View | None:
-    if not view.is_wide:
+    reduction = POOLINGS[context.node.op]
+    if not view.is_wide or not may_reduce(view, reduction):
         return None
     dim, size = axis + 2, view.shape[axis + 2]
     starts = np.arange(context.shape()[dim])[:, None] * window.strides[axis] - window.pads[axis]
     rows = starts + np.arange(window.kernel_shape[axis]) * window.dilations[axis]
     inside = bool(np.all((rows >= 0) & (rows < size)))
     pooled = channel_window(view, dim, np.clip(rows, 0, size - 1))
-    reduction = POOLINGS[context.node.op]
     return replace(pooled, reduction=reduction, fault=None if inside else TILE_FAULT)
 
 
 def _pool_pixels(context: Context, view: View, window: Window) -> View | None:
-    """Spatial max-pooling behind the reduction."""
-    if context.node.op != "MaxPool" or view.is_wide or view.spatial is not None:
-        return None
-    if not is_canonical(view):
+    """Spatial max-pooling, behind the reduction or in front of a maximum."""
+    if context.node.op != "MaxPool" or view.spatial is not None or not is_canonical(view):
         return None
     pixels = context.shape()[2:]
     dims = list(view.dims)
@@ -166,6 +162,8 @@ def _top_k(context: Context) -> Sequence[View | None]:
     if size == 1:
         return [_reduced(view, [dim], True, "max" if largest else "min")]
     if not context.node.attrs.get("sorted", 1) or not is_channel_only(view.dims[dim]):
+        return [None]
+    if not may_reduce(view, "ordinal"):
         return [None]
     reduced = reduce_dims(view, [dim], keep=True)
     return [_ranked(reduced, dim, size, largest) if reduced is not None else None]

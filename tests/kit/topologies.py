@@ -20,6 +20,7 @@ from kit.topology_writer import (
     WINDOW,
     TopologyWriter,
     Write,
+    build,
 )
 
 
@@ -177,9 +178,4 @@ def topologies() -> Iterator[Case]:
     tables = {"topology": POSITIVES, "negative": NEGATIVES, "lookalike": LOOKALIKES}
     for prefix, table in tables.items():
         for name, (write, expected) in table.items():
-            yield Case(f"{prefix}-{name}", partial(_build, write), expected)
-
-
-def _build(write: Write) -> onnx.ModelProto:
-    graph = TopologyWriter()
-    return graph.finished(write(graph))
+            yield Case(f"{prefix}-{name}", partial(build, write), expected)

@@ -55,3 +55,14 @@ class TopologyWriter(LayerWriter):
 
 
 Write = Callable[[TopologyWriter], Sequence[str]]
+
+
+def build(write: Write) -> onnx.ModelProto:
+    """Return the network that a function writes."""
+    graph = TopologyWriter()
+    return graph.finished(write(graph))
+
+
+def reduced(graph: TopologyWriter, tensor: str, axis: int = 2, op: str = "ReduceMax") -> str:
+    """Write a reduction that drops its axis."""
+    return graph.along(op, tensor, [axis], keepdims=0)

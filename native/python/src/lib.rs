@@ -2,6 +2,7 @@
 
 mod planning;
 mod scheduling;
+mod shapes;
 mod watching;
 
 use pyo3::prelude::*;
@@ -13,4 +14,6 @@ mod _native {
     use crate::planning::plan;
     #[pymodule_export]
     use crate::scheduling::find_order;
+    #[pymodule_export]
+    use crate::shapes::plan_shapes;
 }

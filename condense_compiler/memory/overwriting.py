@@ -8,7 +8,7 @@ import onnx_graphsurgeon as gs
 from condense_compiler.memory.positions import Stretch
 from condense_compiler.memory.sharing import Sharing
 from condense_compiler.network.tensors import tensor_bytes
-from condense_compiler.operators.aliasing import accumulates, overwritable_inputs
+from condense_compiler.operators.aliasing import accumulates, is_addition, overwritable_inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def find_accumulatings(sharing: Sharing) -> list[Accumulating]:
     }
     found: list[Accumulating] = []
     for number, node in enumerate(sharing.order):
-        if node.op != "Add" or number in sharing.idle:
+        if number in sharing.idle or not is_addition(node):
             continue
         for index, tensor in enumerate(node.inputs):
             producer = producers.get(tensor.name)

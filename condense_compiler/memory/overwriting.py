@@ -1,6 +1,6 @@
 """Which results may take the place of what their operator reads for the last time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx_graphsurgeon as gs
@@ -41,6 +41,38 @@ class Accumulating:
 
     producer: int
     overwriting: Overwriting
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Everything that may take the place of something else.
+
+    Attributes:
+        overwritings: For each operator, by its position.
+        accumulatings: For each pair of producer and addition.
+    """
+
+    overwritings: Mapping[int, Sequence[Overwriting]]
+    accumulatings: Mapping[tuple[int, ...], Overwriting]
+
+    def at(self, operators: tuple[int, ...]) -> Sequence[Overwriting]:
+        """Return the options of a step."""
+        if len(operators) == 1:
+            return self.overwritings.get(operators[0], ())
+        accumulating = self.accumulatings.get(operators)
+        return (accumulating,) if accumulating is not None else ()
+
+
+def find_options(sharing: Sharing) -> Options:
+    """Return all options of a network."""
+    overwritings: dict[int, list[Overwriting]] = {}
+    for option in find_overwritings(sharing):
+        overwritings.setdefault(option.operator, []).append(option)
+    pairs = {
+        (pair.producer, pair.overwriting.operator): pair.overwriting
+        for pair in find_accumulatings(sharing)
+    }
+    return Options(overwritings, pairs)
 
 
 def find_overwritings(sharing: Sharing) -> list[Overwriting]:

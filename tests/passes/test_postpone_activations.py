@@ -24,10 +24,11 @@ def postponed(model_of: Network) -> ConvPool:
 
 
 # Stages that vanish: they do nothing, or become part of the filters.
-INTO_FILTERS = frozenset(
-    "identity dropout add_scalar mul_scalar mul_negative_scalar div_scalar add add_4d add_first sub "
-    "mul mul_4d mul_mixed div batch_norm batch_norm_mixed".split()
-)
+INTO_FILTERS = {
+    *("identity", "dropout", "add_scalar", "mul_scalar", "mul_negative_scalar", "div_scalar"),
+    *("add", "add_4d", "add_first", "sub", "mul", "mul_4d", "mul_mixed", "div"),
+    *("batch_norm", "batch_norm_mixed"),
+}
 
 
 @pytest.mark.parametrize("spelling", ["reduce_max", "reduce_min"])

@@ -14,3 +14,10 @@ def plan(
     seconds: float | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> tuple[list[int], int, int, str]: ...
+def plan_shapes(
+    parts: list[list[tuple[int, int, int, int]]],
+    alignments: list[int],
+    *,
+    capacity: int | None = None,
+    seconds: float | None = None,
+) -> tuple[list[int], int, int, str]: ...

@@ -9,6 +9,7 @@ from typing import cast
 from condense_compiler.passes.clean_up import CleanUp
 from condense_compiler.passes.cross_channel_pooling import CrossChannelPooling
 from condense_compiler.passes.fold_batch_norm import FoldBatchNorm
+from condense_compiler.passes.fold_channel_shuffle import FoldChannelShuffle
 from condense_compiler.passes.fold_constants import FoldConstants
 from condense_compiler.passes.fold_linear_pooling import FoldLinearPooling
 from condense_compiler.passes.postpone_activations import PostponeActivations
@@ -24,6 +25,7 @@ DEFAULT_PASSES: tuple[Pass, ...] = (
     FoldBatchNorm(),
     CrossChannelPooling(),
     PostponeActivations(),
+    FoldChannelShuffle(),
     FoldLinearPooling(),
 )
 

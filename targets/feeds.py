@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import InputError
+from condense_compiler.targets.element_types import numpy_dtype
 
 
 def check_feeds(inputs: Sequence[gs.Tensor], feeds: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -24,10 +24,10 @@ def check_feeds(inputs: Sequence[gs.Tensor], feeds: Mapping[str, npt.NDArray[Any
         if tensor.name not in feeds:
             raise InputError(f"input {tensor.name!r} is missing; it is {_describe(tensor)}")
         value = feeds[tensor.name]
-        if tuple(value.shape) != tuple(tensor.shape) or value.dtype != np.dtype(tensor.dtype):
+        if tuple(value.shape) != tuple(tensor.shape) or value.dtype != numpy_dtype(tensor):
             given = f"{value.dtype} {list(value.shape)}"
             raise InputError(f"input {tensor.name!r} is {_describe(tensor)}, but {given} was given")
 
 
 def _describe(tensor: gs.Tensor) -> str:
-    return f"{np.dtype(tensor.dtype)} {list(tensor.shape)}"
+    return f"{numpy_dtype(tensor)} {list(tensor.shape)}"

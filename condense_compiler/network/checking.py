@@ -1,4 +1,4 @@
-"""What the ONNX package itself says about a model, in one line."""
+"""Whether a model is whole, and valid ONNX of versions that are known."""
 
 import math
 import re
@@ -111,6 +111,15 @@ def check_fields(skeleton: onnx.ModelProto) -> None:
                 raise InputError(NOT_TEXT)
         if isinstance(message, onnx.TypeProto.Tensor) and message.elem_type not in _TYPES:
             raise InputError(f"element type {message.elem_type} does not exist; {_DAMAGED}")
+        if isinstance(message, onnx.ValueInfoProto):
+            _check_kind(message)
+
+
+def _check_kind(value: onnx.ValueInfoProto) -> None:
+    kind = value.type.WhichOneof("value") or "tensor_type"
+    if kind != "tensor_type":
+        shown = kind.removesuffix("_type").replace("_", " ")
+        raise UnsupportedError(f"'{value.name}' is of type {shown}; only tensors are supported")
 
 
 def _messages(message: Message) -> Iterator[Message]:

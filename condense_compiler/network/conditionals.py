@@ -21,7 +21,9 @@ def inline_conditionals(graph: gs.Graph) -> bool:
 
 
 def _has_known_condition(node: gs.Node) -> bool:
-    return node.op == "If" and not node.domain and isinstance(node.inputs[0], gs.Constant)
+    if node.op != "If" or node.domain or not isinstance(node.inputs[0], gs.Constant):
+        return False
+    return bool(node.inputs[0].values.size == 1)
 
 
 def _inline(graph: gs.Graph, node: gs.Node) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 import onnx
 
-from condense_compiler.errors import InputError, UnsupportedError
+from condense_compiler.errors import InputError
 
 Dimension = onnx.TensorShapeProto.Dimension
 
@@ -51,12 +51,6 @@ def _symbolic(
 
 
 def _require_shape(value: onnx.ValueInfoProto) -> None:
-    kind = value.type.WhichOneof("value")
-    if kind != "tensor_type":
-        shown = (kind or "untyped").removesuffix("_type").replace("_", " ")
-        raise UnsupportedError(
-            f"input '{value.name}' is of type {shown}; only tensors are supported"
-        )
     if not value.type.tensor_type.HasField("shape"):
         raise InputError(
             f"input '{value.name}' has no shape, not even a number of axes; "

@@ -48,7 +48,7 @@ def _move_in(tensor: onnx.TensorProto, extent: Extent) -> None:
 def _extent(name: str, tensor: onnx.TensorProto, folder: Path | None) -> Extent:
     """Return where the bytes of an external tensor lie, checked."""
     fields = {entry.key: entry.value for entry in tensor.external_data}
-    location = fields.get("location", "")
+    location = str(fields.get("location", ""))  # protobuf gives bytes where it is not text
     if folder is None:
         raise InputError(
             f"tensor '{name}' lies in the external file '{location}', but the model was given "

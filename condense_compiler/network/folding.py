@@ -21,9 +21,43 @@ from condense_compiler.network.weights import is_large
 # Folding a random draw would freeze it; folding control flow needs more than its inputs.
 _NOT_FOLDED = rules.RANDOM | rules.CONTROL_FLOW.keys()
 
+# Results may be far larger than operands: computed only once their size is known to be small.
+_GROWING = frozenset(
+    {
+        "CenterCropPad",
+        "Col2Im",
+        "ConstantOfShape",
+        "Expand",
+        "OneHot",
+        "Pad",
+        "Range",
+        "Resize",
+        "Tile",
+        "Upsample",
+    }
+)
 
-def fold(graph: gs.Graph) -> bool:
+_INTEGERS = frozenset(
+    {
+        onnx.TensorProto.BOOL,
+        onnx.TensorProto.INT8,
+        onnx.TensorProto.INT16,
+        onnx.TensorProto.INT32,
+        onnx.TensorProto.INT64,
+        onnx.TensorProto.UINT8,
+        onnx.TensorProto.UINT16,
+        onnx.TensorProto.UINT32,
+        onnx.TensorProto.UINT64,
+    }
+)
+
+
+def fold(graph: gs.Graph, *, integers_only: bool) -> bool:
     """Replace, in place, every small tensor whose value is known by a constant.
+
+    Args:
+        graph: The graph, whose tensors have types and shapes as far as they are known.
+        integers_only: Compute integers and booleans alone, which is what most shapes need.
 
     Returns:
         Whether anything was replaced.
@@ -31,7 +65,7 @@ def fold(graph: gs.Graph) -> bool:
     opsets = [onnx.helper.make_opsetid(o.domain, o.version) for o in graph.import_domains]
     changed = False
     for node in list(graph.nodes):
-        values = _values_of(node, opsets)
+        values = _values_of(node, opsets, integers_only)
         if values is None:
             continue
         for tensor, value in zip(list(node.outputs), values, strict=True):
@@ -45,23 +79,33 @@ def fold(graph: gs.Graph) -> bool:
     return changed
 
 
-def _values_of(node: gs.Node, opsets: list[onnx.OperatorSetIdProto]) -> list[Any] | None:
-    """Return the values of a node's outputs, or None if they are not known or not small."""
+def _values_of(
+    node: gs.Node, opsets: list[onnx.OperatorSetIdProto], integers_only: bool
+) -> list[Any] | None:
+    """Return the values of a node's outputs, or None if they are not known or not wanted."""
     if node.domain or node.op in _NOT_FOLDED or not node.outputs:
         return None
     special = _SPECIAL.get(node.op)
     if special is not None:
         value = special(node)
         return None if value is None else [value]
-    if not all(isinstance(tensor, gs.Constant) for tensor in node.inputs if tensor.name):
-        return None
-    if any(_is_big(tensor) for tensor in (*node.inputs, *node.outputs)):
-        return None
-    return _evaluate(node, opsets)
+    return _evaluate(node, opsets) if _is_foldable(node, integers_only) else None
+
+
+def _is_foldable(node: gs.Node, integers_only: bool) -> bool:
+    """Tell whether the operands of a node are known, and its results wanted and small."""
+    inputs, outputs = ([t for t in tensors if t.name] for tensors in (node.inputs, node.outputs))
+    if not all(isinstance(tensor, gs.Constant) for tensor in inputs):
+        return False
+    if integers_only and not all(element_type(tensor) in _INTEGERS for tensor in outputs):
+        return False
+    if node.op in _GROWING and not all(is_static(tensor.shape) for tensor in outputs):
+        return False
+    return not any(_is_big(tensor) for tensor in (*inputs, *outputs))
 
 
 def _is_big(tensor: gs.Tensor) -> bool:
-    if not tensor.name or tensor.dtype is None or not is_static(tensor.shape):
+    if tensor.dtype is None or not is_static(tensor.shape):
         return False
     return is_large(element_type(tensor), tuple(tensor.shape))
 

@@ -116,17 +116,36 @@ def _forget_shapes(graph: onnx.GraphProto) -> None:
 
 
 def _make_static(graph: gs.Graph, model: onnx.ModelProto) -> None:
-    """Infer shapes and fold what they depend on, in turns, until neither finds anything more."""
-    while True:
-        failure = _infer(graph, model)
-        folded, inlined = fold(graph), inline_conditionals(graph)
-        done = failure is None and not inlined and all_static(graph)
-        if done or not (folded or inlined):
-            break
+    """Infer every shape, folding what shapes depend on.
+
+    Raises:
+        InputError: A shape contradicts another, or is only known at run time.
+    """
+    for integers_only in (True, False):  # few shapes depend on other numbers
+        failure = _infer_and_fold(graph, model, integers_only)
+        if failure is None and _is_done(graph):
+            return
+    name_nodes(graph)
     if failure:
         raise failure
-    if not all_static(graph):
-        rules.refuse_first_unknown(graph)
+    rules.refuse_first_unknown(graph)
+
+
+def _infer_and_fold(
+    graph: gs.Graph, model: onnx.ModelProto, integers_only: bool
+) -> InputError | None:
+    """Infer and fold in turns until neither finds more; return what still contradicts itself."""
+    while True:
+        failure = _infer(graph, model)
+        folded = fold(graph, integers_only=integers_only)
+        inlined = inline_conditionals(graph)
+        done = failure is None and not inlined and _is_done(graph)
+        if done or not (folded or inlined):
+            return failure
+
+
+def _is_done(graph: gs.Graph) -> bool:
+    return all_static(graph) and all(node.op != "If" for node in graph.nodes)
 
 
 def _infer(graph: gs.Graph, model: onnx.ModelProto) -> InputError | None:

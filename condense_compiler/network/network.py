@@ -15,6 +15,7 @@ from condense_compiler.network.export import (
     full_tensor,
     skeleton_tensor,
 )
+from condense_compiler.network.tensors import variables
 
 MINIMUM_IR_VERSION = 10  # the first that tells overloads of a function apart
 
@@ -45,7 +46,8 @@ class Network:
         """Return the network as a complete model, weights included.
 
         Args:
-            attach_functions: Gives the nodes of the `condense` domain their functions.
+            attach_functions: Gives the nodes of the `condense` domain their functions, unless
+                `functions.attach_functions` is to do that.
         """
         return self._model(full_tensor, attach_functions)
 
@@ -62,6 +64,11 @@ class Network:
         Weights are shared.
         """
         graph = self.graph.copy()
+        for tensor in variables(graph):  # graphsurgeon shares these lists
+            tensor.shape = None if tensor.shape is None else list(tensor.shape)
+        for node in graph.nodes:
+            for name, value in node.attrs.items():
+                node.attrs[name] = list(value) if isinstance(value, list) else value
         graph.import_domains = list(self.graph.import_domains)
         graph.producer_name = self.graph.producer_name
         graph.producer_version = self.graph.producer_version
@@ -84,8 +91,5 @@ class Network:
         model.opset_import.extend(
             onnx.helper.make_opsetid(domain, 1) for domain in sorted(used - imported)
         )
-        (attach_functions_default if attach is None else attach)(model, self.graph)
+        (attach or functions.attach_functions)(model, self.graph)
         return model
-
-
-attach_functions_default: AttachFunctions = functions.attach_functions

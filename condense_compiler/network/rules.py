@@ -76,7 +76,7 @@ def refuse_first_unknown(graph: gs.Graph) -> NoReturn:
     _check_nodes(graph)
     for tensor in variables(graph):
         _check_tensor(tensor)
-    raise InputError("some shapes are not known")
+    raise UnsupportedError("some shapes are not known before the network runs")
 
 
 def check_network(graph: gs.Graph) -> None:

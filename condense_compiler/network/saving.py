@@ -11,7 +11,8 @@ import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import InputError
 from condense_compiler.network.export import Encoding, constants, full_tensor, skeleton_tensor
-from condense_compiler.network.tensors import tensor_bytes
+from condense_compiler.network.stored import StoredValues
+from condense_compiler.network.tensors import element_type, tensor_bytes
 
 SINGLE_FILE_BYTES = 1_900_000_000  # protobuf ends at 2 GiB; the graph itself needs room
 _ALIGNMENT = 4096  # of external tensors, so that readers can map them
@@ -53,14 +54,13 @@ def _write_two_files(build: Build, path: Path) -> None:
             return small if isinstance(small, onnx.TensorProto) else _append(constant, weights)
 
         def _append(constant: gs.Constant, weights: BinaryIO) -> onnx.TensorProto:
-            tensor = full_tensor(constant)
-            content = _content(tensor)
+            content = _content(constant)
             weights.seek(-(-weights.tell() // _ALIGNMENT) * _ALIGNMENT)
             place = {"location": data.name, "offset": weights.tell(), "length": len(content)}
             weights.write(content)
             return onnx.TensorProto(
-                data_type=tensor.data_type,
-                dims=tensor.dims,
+                data_type=element_type(constant),
+                dims=constant.shape,
                 data_location=onnx.TensorProto.EXTERNAL,
                 external_data=[
                     onnx.StringStringEntryProto(key=key, value=str(value))
@@ -71,8 +71,12 @@ def _write_two_files(build: Build, path: Path) -> None:
         file.write(build(encode).SerializeToString())
 
 
-def _content(tensor: onnx.TensorProto) -> bytes:
-    """Return the bytes of a tensor the way external files hold them: like `raw_data`."""
+def _content(constant: gs.Constant) -> bytes | memoryview:
+    """Return the bytes of a constant the way external files hold them: like `raw_data`."""
+    values = constant._values
+    if isinstance(values, StoredValues) and values.extent is not None:
+        return values.extent.map().data  # from file to file, without a copy in memory
+    tensor = full_tensor(constant)
     if not tensor.HasField("raw_data"):
         tensor = onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor))
     return tensor.raw_data

@@ -42,12 +42,12 @@ def set_weights_aside(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Weights]
             weights[tensor.name] = tensor
     for node in model.graph.node:
         value = _large_constant(node)
-        if value is None:
+        if value is None or node.output[0] in weights:  # the checker refuses the second of a name
             graph.node.append(node)
         else:
             weights[node.output[0]] = value
-    known = weights.keys() | {tensor.name for tensor in graph.initializer}
-    graph.input.extend(value for value in model.graph.input if value.name not in known)
+    initialized = {tensor.name for tensor in model.graph.initializer}
+    graph.input.extend(value for value in model.graph.input if value.name not in initialized)
     graph.input.extend(
         onnx.helper.make_tensor_value_info(name, tensor.data_type, tensor.dims)
         for name, tensor in weights.items()
@@ -79,7 +79,9 @@ def _large_constant(node: onnx.NodeProto) -> onnx.TensorProto | None:
     if node.op_type != "Constant" or node.domain or len(node.attribute) != 1:
         return None
     attribute = node.attribute[0]
-    if attribute.name != "value" or len(node.output) != 1 or _stays(attribute.t):
+    if attribute.name != "value" or not attribute.HasField("t") or len(node.output) != 1:
+        return None
+    if _stays(attribute.t):
         return None
     value: onnx.TensorProto = attribute.t
     return value

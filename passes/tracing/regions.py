@@ -1,6 +1,6 @@
 """Which part of a network computes a pooled map, and whether it may become one operator."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +17,10 @@ from condense_compiler.passes.tracing.views import (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Region:
-    """The nodes between convolutions and one pooled map.
+    """The nodes between convolutions and one map.
 
     Attributes:
-        output: The pooled map.
+        output: The map.
         view: What it holds.
         nodes: Everything that computes it, in order.
         convolutions: Those of `nodes` that are convolutions, by their number in channel keys.
@@ -37,8 +37,10 @@ class Region:
         return next(iter(self.convolutions.values()))
 
 
-def find_regions(network: Network, views: Mapping[str, View]) -> list[Region]:
-    """Return the regions that end in a pooled map, the best choices first; they may overlap.
+def find_regions(
+    network: Network, views: Mapping[str, View], wanted: Callable[[View], bool]
+) -> list[Region]:
+    """Return the regions that end in a wanted map, the best choices first; they may overlap.
 
     Best is a map laid out as the convolution's result, and as many operators as possible.
     """
@@ -46,7 +48,7 @@ def find_regions(network: Network, views: Mapping[str, View]) -> list[Region]:
     tensors = network.graph.tensors()
     regions: list[Region] = []
     for name, view in views.items():
-        if view.is_wide or view.is_ranked or layout_of(view) is None:
+        if not wanted(view) or view.is_ranked or layout_of(view) is None:
             continue
         numbers = sorted(positions[node] for node in view.nodes)
         nodes = tuple(network.graph.nodes[number] for number in numbers)

@@ -10,9 +10,19 @@ from typing import Any
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from condense_compiler.errors import ContractError, InputError
+from condense_compiler.errors import ContractError, UnsupportedError
+from condense_compiler.network import tensor_bytes
 from condense_compiler.program import ScheduledProgram
-from condense_compiler.targets.reference.kernel import ABSENT, Array, Kernel, NodeContext, Shape
+from condense_compiler.targets.element_types import numpy_dtype
+from condense_compiler.targets.feeds import check_feeds
+from condense_compiler.targets.reference.kernel import (
+    ABSENT,
+    Array,
+    Kernel,
+    NodeContext,
+    Shape,
+    constant_value,
+)
 from condense_compiler.targets.reference.operators import kernel_for
 
 _POISON = 0xFF
@@ -70,7 +80,7 @@ class ReferenceExecutable:
         steps: Operators in the order in which they run.
         places: Every feature map, by name.
         constants: Every weight that an operator or output reads, by name.
-        inputs: Names of the graph inputs.
+        inputs: The graph inputs.
         outputs: Names of the graph outputs.
         arena_bytes: Size of the arena.
         poison: Fill the arena before a run.
@@ -79,7 +89,7 @@ class ReferenceExecutable:
     steps: tuple[Step, ...]
     places: Mapping[str, Place]
     constants: Mapping[str, Array]
-    inputs: tuple[str, ...]
+    inputs: tuple[gs.Tensor, ...]
     outputs: tuple[str, ...]
     arena_bytes: int
     poison: bool
@@ -95,15 +105,15 @@ class ReferenceExecutable:
         Raises:
             InputError: The feeds do not match the graph inputs.
         """
-        self._check(feeds)
+        check_feeds(self.inputs, feeds)
         arena = np.empty(self.arena_bytes, np.uint8)
         if self.poison:
             arena.fill(_POISON)
         scratch = np.empty(max((s.kernel.buffer_bytes for s in self.steps), default=0), np.uint8)
         tensors = {name: place.view(arena) for name, place in self.places.items()}
         tensors |= self.constants
-        for name in self.inputs:
-            np.copyto(tensors[name], feeds[name])
+        for name, value in feeds.items():
+            np.copyto(tensors[name], value)
         # What overflows or is undefined gives infinity or NaN, as in every other runtime.
         with np.errstate(all="ignore"):
             for step in self.steps:
@@ -128,22 +138,6 @@ class ReferenceExecutable:
             "computed_by_onnx": dict(sorted(others.items())),
         }
 
-    def _check(self, feeds: Mapping[str, Array]) -> None:
-        wanted = ", ".join(self.inputs)
-        for name in feeds:
-            if name not in self.inputs:
-                raise InputError(f"unknown input {name!r} (inputs: {wanted})")
-        for name in self.inputs:
-            if name not in feeds:
-                raise InputError(f"input {name!r} is missing (inputs: {wanted})")
-            place, fed = self.places[name], feeds[name]
-            if tuple(fed.shape) != place.shape:
-                raise InputError(
-                    f"input {name!r}: shape is {list(fed.shape)}, expected {list(place.shape)}"
-                )
-            if fed.dtype != place.dtype:
-                raise InputError(f"input {name!r}: type is {fed.dtype}, expected {place.dtype}")
-
 
 def prepare(program: ScheduledProgram, poison: bool) -> ReferenceExecutable:
     """Prepare every operator of a program.
@@ -162,11 +156,11 @@ def prepare(program: ScheduledProgram, poison: bool) -> ReferenceExecutable:
             if not isinstance(tensor, gs.Constant)
         },
         constants={
-            name: np.asarray(tensor.values)
+            name: constant_value(tensor)
             for name, tensor in tensors.items()
             if isinstance(tensor, gs.Constant)
         },
-        inputs=tuple(tensor.name for tensor in graph.inputs),
+        inputs=tuple(graph.inputs),
         outputs=tuple(tensor.name for tensor in graph.outputs),
         arena_bytes=program.arena_bytes,
         poison=poison,
@@ -180,9 +174,14 @@ def _tensors(graph: gs.Graph, steps: Sequence[gs.Node]) -> dict[str, gs.Tensor]:
 
 
 def _place(program: ScheduledProgram, tensor: gs.Tensor) -> Place:
-    place = Place(0, tuple(tensor.shape), np.dtype(tensor.dtype))
+    place = Place(0, tuple(tensor.shape), numpy_dtype(tensor))
     if place.size_bytes == 0:
         return place
+    if place.size_bytes != tensor_bytes(tensor):
+        raise UnsupportedError(
+            f"feature map {tensor.name!r}: type {place.dtype} takes a part of a byte, "
+            "which the reference target does not do"
+        )
     if tensor.name not in program.offsets:
         raise ContractError(f"the plan has no place for feature map {tensor.name!r}")
     place = Place(program.offsets[tensor.name], place.shape, place.dtype)

@@ -9,7 +9,11 @@ from onnx.reference import ReferenceEvaluator
 from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter
 
 from condense_compiler.errors import UnsupportedError
+from condense_compiler.network.tensors import element_type
 from condense_compiler.targets.reference.kernel import Array, Kernel, NodeContext
+
+# What `onnx.reference` raises where it has no or no complete implementation.
+_FAILURES = (LookupError, NotImplementedError, RuntimeError, TypeError, ValueError)
 
 
 def evaluate_with_onnx(context: NodeContext) -> Kernel:
@@ -27,8 +31,14 @@ def evaluate_with_onnx(context: NodeContext) -> Kernel:
         feeds = {name: value for name, value in zip(inputs, values, strict=True) if name}
         wanted = [name for name in outputs if name]
         targets = [target for name, target in zip(outputs, results, strict=True) if name]
-        for target, value in zip(targets, evaluator.run(wanted, feeds), strict=True):
-            np.copyto(target, np.asarray(value).reshape(target.shape), casting="unsafe")
+        try:
+            computed = evaluator.run(wanted, feeds)
+            for target, value in zip(targets, computed, strict=True):
+                np.copyto(target, np.asarray(value).reshape(target.shape), casting="unsafe")
+        except _FAILURES as error:
+            reason = str(error).partition("\n")[0]
+            message = f"node {node.name!r}: onnx.reference cannot compute {node.op}: {reason}"
+            raise UnsupportedError(message) from error
 
     return Kernel(compute, bounded=False)
 
@@ -41,12 +51,12 @@ def _evaluator(context: NodeContext) -> ReferenceEvaluator:
         [_value_info(tensor) for tensor in _unique(node.inputs)],
         [_value_info(tensor) for tensor in _unique(node.outputs)],
     )
-    domain = node.domain or ""
-    imports = [onnx.helper.make_opsetid(domain, context.opset if not domain else 1)]
+    versions = {node.domain or "": 1} | {"": context.opset}
+    imports = [onnx.helper.make_opsetid(domain, version) for domain, version in versions.items()]
     model = onnx.helper.make_model(graph, opset_imports=imports)
     try:
         return ReferenceEvaluator(model)
-    except NotImplementedError as error:
+    except _FAILURES as error:
         raise UnsupportedError(f"node {node.name!r}: cannot compute {node.op}") from error
 
 
@@ -55,5 +65,5 @@ def _unique(tensors: Sequence[gs.Tensor]) -> list[gs.Tensor]:
 
 
 def _value_info(tensor: gs.Tensor) -> onnx.ValueInfoProto:
-    element = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype))
+    element = element_type(tensor)
     return onnx.helper.make_tensor_value_info(tensor.name, element, tensor.shape)

@@ -119,13 +119,12 @@ def crossing_block(members: Array, group: int, inputs: int, wide_channels: int) 
 def pack(weights: Array, product: Product, inputs: int) -> list[Array]:
     """Return the filters of a product, cut into slices of input channels.
 
-    Each slice is (wide channels, taps x input channels), in the order of the patches.
+    Each slice is (wide channels, input channels x taps), in the order of the patches: a view of
+    the weights where the wide channels follow each other.
     """
     rows = product.rows
-    consecutive = len(rows) == rows[-1] - rows[0] + 1 and bool(np.all(np.diff(rows) == 1))
+    consecutive = bool(np.all(np.diff(rows) == 1))
     chosen = weights[rows[0] : rows[-1] + 1] if consecutive else weights[rows]
-    flat = chosen.reshape(*chosen.shape[:2], -1)
-    return [
-        np.ascontiguousarray(flat[:, low : low + inputs].swapaxes(1, 2)).reshape(len(rows), -1)
-        for low in range(0, flat.shape[1], inputs)
-    ]
+    flat = chosen.reshape(len(rows), -1)
+    width = inputs * (flat.shape[1] // weights.shape[1])
+    return [flat[:, low : low + width] for low in range(0, flat.shape[1], width)]

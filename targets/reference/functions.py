@@ -1,8 +1,7 @@
 """Element-wise ONNX operators as numpy functions.
 
-Each writes `out`, which may be one of its inputs: inputs are read before `out` is written, by the
-last call of the function alone. Temporaries are as large as the input, so callers hand over small
-blocks (`blocks.py`).
+Each writes `out`, which may be one of its inputs: no input is read once `out` has been written.
+Temporaries are as large as the input, so callers hand over small blocks (`blocks.py`).
 """
 
 import math
@@ -61,12 +60,10 @@ def _celu(out: Array, x: Array, alpha: float = 1.0) -> None:
 
 
 def _clip(out: Array, x: Array, low: Any = None, high: Any = None) -> None:
-    if low is not None:
-        x = np.maximum(x, low, out=out)
-    if high is not None:
-        x = np.minimum(x, high, out=out)
-    if x is not out:
+    if low is None and high is None:
         np.copyto(out, x)
+    else:
+        np.clip(x, low, high, out=out)
 
 
 def _elu(out: Array, x: Array, alpha: float = 1.0) -> None:

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx_graphsurgeon as gs
 
+from condense_compiler.targets.element_types import numpy_dtype
+
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
 Compute = Callable[[Sequence[Array], Sequence[Array], Array], None]
@@ -69,7 +71,7 @@ class NodeContext:
     def constant(self, index: int) -> Array | None:
         """Return the value of an input that is known ahead."""
         if self.has_input(index) and isinstance(self.node.inputs[index], gs.Constant):
-            return np.asarray(self.node.inputs[index].values)
+            return constant_value(self.node.inputs[index])
         return None
 
     def shape(self, index: int = 0) -> Shape:
@@ -82,8 +84,12 @@ class NodeContext:
 
     def dtype(self, index: int = 0) -> np.dtype[Any]:
         """Return the element type of an input."""
-        dtype: np.dtype[Any] = np.dtype(self.node.inputs[index].dtype)
-        return dtype
+        return numpy_dtype(self.node.inputs[index])
+
+
+def constant_value(tensor: gs.Constant) -> Array:
+    """Return the value of a constant in its own element type."""
+    return np.asarray(tensor.values).astype(numpy_dtype(tensor), copy=False)
 
 
 Builder = Callable[[NodeContext], Kernel | None]

@@ -52,13 +52,9 @@ def slice_(context: NodeContext) -> Kernel | None:
         return None
     axes = list(range(len(starts))) if axes is None else axes
     steps = [1] * len(starts) if steps is None else steps
-    shape = context.shape()
-    index = [slice(None)] * len(shape)
+    index = [slice(None)] * len(context.shape())
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        size = shape[axis]
-        # Going backwards, an end before the first element has no non-negative form in Python.
-        stop = None if step < 0 and end < -size else end
-        index[axis] = slice(start, stop, step)
+        index[axis] = slice(start, end, step)
     return _moving(lambda x: x[tuple(index)])
 
 

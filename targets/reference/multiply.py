@@ -15,13 +15,13 @@ def unfold(source: Array, taps: Sequence[Tap], shape: Shape, patches: Array) -> 
         source: Input channels, (channels, pixels...).
         taps: Taps of the convolution.
         shape: Pixels of the convolution along each axis.
-        patches: Result, (taps x channels, pixels).
+        patches: Result, (channels x taps, pixels).
     """
-    by_tap = patches.reshape(len(taps), len(source), *shape)
+    by_tap = patches.reshape(len(source), len(taps), *shape).swapaxes(0, 1)
     for tap in taps:
         patch = by_tap[tap.index]
-        if not tap.full:
-            patch.fill(0)
+        for margin in tap.margins:
+            patch[(slice(None), *margin)] = 0
         seen = source[(slice(None), *tap.source)]
         np.copyto(patch[(slice(None), *tap.positions)], seen, casting="unsafe")
 

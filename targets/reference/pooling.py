@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,11 +24,38 @@ _TEMPORARY_BYTES = 1 << 18
 
 
 def max_pool(context: NodeContext) -> Kernel | None:
-    """Prepare MaxPool; positions of the maxima are left to `onnx.reference`."""
-    if len(context.node.outputs) > 1:
-        return None
+    """Prepare MaxPool."""
     window = read_window(context, tuple(context.attribute("kernel_shape")))
+    if len(context.node.outputs) > 1 and context.node.outputs[1].name:
+        return _max_pool_with_positions(context, window)
     return _pooling(context, window, context.dtype(), np.maximum)
+
+
+def _max_pool_with_positions(context: NodeContext, window: Window) -> Kernel:
+    """Prepare MaxPool that also tells where in the input, flattened, each maximum was."""
+    pixels = context.shape()[2:]
+    order: Literal["C", "F"] = "F" if context.attribute("storage_order", 0) else "C"
+    numbers = np.arange(prod(pixels)).reshape(pixels, order=order)
+    positions = tuple(Stretch(0, size) for size in context.output_shape()[2:])
+    found = taps(window, positions, tuple(Stretch(0, size) for size in pixels))
+    identity = lowest(context.dtype())
+
+    def pool(image: Array, output: Array, places: Array) -> None:
+        output.fill(identity)
+        for tap in found:
+            seen, best, place = image[tap.source], output[tap.positions], places[tap.positions]
+            better = seen > best
+            np.copyto(best, seen, where=better)
+            np.copyto(place, numbers[tap.source], where=better)
+
+    def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
+        outputs[1].fill(0)
+        for batch, channel in np.ndindex(*context.shape()[:2]):
+            places = outputs[1][batch, channel]
+            pool(inputs[0][batch, channel], outputs[0][batch, channel], places)
+            places += (batch * context.shape()[1] + channel) * numbers.size
+
+    return Kernel(compute, temporary_bytes=prod(context.output_shape()[2:]))
 
 
 def average_pool(context: NodeContext) -> Kernel | None:

@@ -35,13 +35,18 @@ class Tap:
         index: Number of the tap, last axis fastest.
         positions: Positions that see the map; the others see padding.
         source: What they see of the map, one element for each position.
-        full: No position sees padding.
+        margins: The positions that see padding.
     """
 
     index: int
     positions: Slices
     source: Slices
-    full: bool
+    margins: tuple[Slices, ...]
+
+    @property
+    def full(self) -> bool:
+        """Whether no position sees padding."""
+        return not self.margins
 
 
 def needed(window: Window, axis: int, positions: Stretch, size: int) -> Stretch:
@@ -66,9 +71,18 @@ def taps(window: Window, positions: tuple[Stretch, ...], source: tuple[Stretch, 
     found = []
     for index, parts in enumerate(product(*axes)):
         seen = tuple(part[0] for part in parts)
-        full = all(s.start == 0 and s.stop == p.count for s, p in zip(seen, positions, strict=True))
-        found.append(Tap(index, seen, tuple(part[1] for part in parts), full))
+        margins = tuple(_margins(seen, positions))
+        found.append(Tap(index, seen, tuple(part[1] for part in parts), margins))
     return found
+
+
+def _margins(seen: Slices, positions: tuple[Stretch, ...]) -> Iterator[Slices]:
+    """Yield what lies beside `seen` along each axis; corners come up twice."""
+    whole = [slice(0, part.count) for part in positions]
+    for axis, (part, stretch) in enumerate(zip(seen, positions, strict=True)):
+        for beside in (slice(0, part.start), slice(part.stop, stretch.count)):
+            if beside.stop > beside.start:
+                yield (*whole[:axis], beside, *whole[axis + 1 :])
 
 
 def _axis_taps(

@@ -148,11 +148,11 @@ class ConvolutionShape:
 def choose_tiling(shape: ConvolutionShape) -> Tiling:
     """Return the tiling that is likely the fastest within the scratch limit."""
     stripe = Tiling(1, shape.group_outputs, shape.group_inputs)
-    limit_bytes = _CACHE_BYTES if shape.adds_taps else SCRATCH_LIMIT_BYTES
-    candidates = list(_candidates(shape, limit_bytes)) or list(
-        _candidates(shape, shape.scratch_bytes(stripe))
-    )
-    return min(candidates, key=shape.seconds)
+    limits = [SCRATCH_LIMIT_BYTES, shape.scratch_bytes(stripe)]
+    if shape.adds_taps:
+        limits.insert(0, _CACHE_BYTES)
+    within = (list(_candidates(shape, limit_bytes)) for limit_bytes in limits)
+    return min(next(filter(None, within)), key=shape.seconds)
 
 
 def _candidates(shape: ConvolutionShape, limit_bytes: int) -> Iterator[Tiling]:
@@ -174,8 +174,9 @@ def _fit_inputs(
         return whole
     if not (shape.unfolds and shape.blocks_channels) or shape.group_inputs == 1:
         return None
-    one, two = Tiling(rows, outputs, 1), shape.taps * shape.pixels(rows) * shape.itemsize
-    inputs = 1 + (limit_bytes - shape.scratch_bytes(one)) // two
+    one = Tiling(rows, outputs, 1)
+    input_bytes = shape.taps * shape.pixels(rows) * shape.itemsize
+    inputs = 1 + (limit_bytes - shape.scratch_bytes(one)) // input_bytes
     return Tiling(rows, outputs, min(inputs, shape.group_inputs - 1)) if inputs >= 1 else None
 
 

@@ -7,11 +7,10 @@ import onnx
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from kit.small_models import RICH_DIMS, relu_model, rich_model
 
 from condense_compiler.errors import InputError
 from condense_compiler.network import load_network
-
-from .models import RICH_DIMS, relu_model, rich_model
 
 MODELS = {"relu": (relu_model(), {}), "rich": (rich_model(), RICH_DIMS)}
 CONTENTS = {name: model.SerializeToString() for name, (model, _) in MODELS.items()}

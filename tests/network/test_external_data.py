@@ -5,12 +5,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from kit.small_models import constant, graph, model, node, value
 
 from condense_compiler.errors import InputError
 from condense_compiler.network import load_network, saving
 from condense_compiler.network.stored import StoredValues
-
-from .models import constant, graph, model, node, value
 
 WEIGHTS = np.random.default_rng(2).normal(size=(50, 60)).astype(np.float32)
 
@@ -118,7 +117,7 @@ def test_damaged_entries_are_refused(tmp_path: Path, key: str) -> None:
         load_network(external_model(tmp_path, set_entry(key, text)))
 
 
-@pytest.mark.parametrize("location", ["/etc/passwd", "", "a\0b", "n" * 5000])
+@pytest.mark.parametrize("location", ["/etc/passwd", "", "a\0b", "n" * 5000, "."])
 def test_strange_locations_are_refused(tmp_path: Path, location: str) -> None:
     with pytest.raises(InputError, match="tensor 'w'"):
         load_network(external_model(tmp_path, set_entry("location", location)))

@@ -4,13 +4,7 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 import pytest
-from onnx import helper
-from onnx.reference import ReferenceEvaluator
-
-from condense_compiler.network import Network, load_network, tensor_bytes
-from condense_compiler.network.tensors import is_static, variables
-
-from .models import (
+from kit.small_models import (
     FLOAT,
     RICH_DIMS,
     constant,
@@ -21,6 +15,11 @@ from .models import (
     rich_model,
     value,
 )
+from onnx import helper
+from onnx.reference import ReferenceEvaluator
+
+from condense_compiler.network import Network, load_network, tensor_bytes
+from condense_compiler.network.tensors import is_static, variables
 
 LIGHT = sorted((Path(onnx.__file__).parent / "backend/test/data/light").glob("*.onnx"))
 
@@ -327,3 +326,21 @@ def test_loading_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
             _ = tensor.values
     network.to_model()
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_would_be_large_is_not_computed() -> None:
+    # Inference cannot follow this chain, so the size is known only after some folding.
+    nodes = [
+        node("Shape", ["x"], ["shape"]),
+        node("Cast", ["shape"], ["float"], to=FLOAT),
+        node("Pow", ["float", "nine"], ["power"]),
+        node("Cast", ["power"], ["large"], to=onnx.TensorProto.INT64),
+        node("ConstantOfShape", ["large"], ["zeros"]),
+        node("ReduceSum", ["zeros"], ["sum"], keepdims=0),
+        node("Add", ["x", "sum"], ["y"]),
+    ]
+    source = model(nodes, [value("x", [20])], [value("y", None)], [constant("nine", 9.0)])
+    network = load_network(source)
+    assert network.graph.outputs[0].shape == [20]
+    assert [n.op for n in network.graph.nodes] == ["ConstantOfShape", "ReduceSum", "Add"]
+    assert tensor_bytes(network.graph.nodes[0].outputs[0]) == 4 * 20**9

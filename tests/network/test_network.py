@@ -4,13 +4,12 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 import pytest
+from kit.small_models import RICH_DIMS, constant, model, node, relu_model, rich_model, value
 from onnx import helper
 from onnx_graphsurgeon.logger import G_LOGGER
 
 from condense_compiler.network import Network, load_network
 from condense_compiler.network.silence import quiet_libraries
-
-from .models import RICH_DIMS, constant, model, node, relu_model, rich_model, value
 
 
 def large_model() -> onnx.ModelProto:
@@ -59,11 +58,14 @@ def test_a_skeleton_has_large_constants_as_inputs() -> None:
 
 def test_a_copy_is_independent_and_shares_weights() -> None:
     network = load_network(large_model())
+    network.graph.nodes[1].attrs["axes"] = [1]
     before = network.to_model().SerializeToString(deterministic=True)
     copy = network.copy()
     assert copy.to_model().SerializeToString(deterministic=True) == before
     copy.graph.nodes[0].name = "other"
     copy.graph.nodes[0].inputs[1].name = "renamed"
+    copy.graph.outputs[0].shape[0] = 9
+    copy.graph.nodes[1].attrs["axes"][0] = 9
     copy.graph.nodes.pop()
     copy.graph.import_domains.append(helper.make_opsetid("more", 1))
     copy.header.doc_string = "changed"

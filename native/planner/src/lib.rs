@@ -16,6 +16,7 @@ mod planner;
 mod problem;
 pub mod search;
 pub mod skyline;
+pub mod shapes;
 mod start;
 
 pub use monitor::Monitor;

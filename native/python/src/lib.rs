@@ -1,6 +1,7 @@
 //! The Python module `condense_compiler._native`: thin bindings, no logic of its own.
 
 mod planning;
+mod shapes;
 
 use pyo3::prelude::*;
 
@@ -9,4 +10,6 @@ use pyo3::prelude::*;
 mod _native {
     #[pymodule_export]
     use crate::planning::plan;
+    #[pymodule_export]
+    use crate::shapes::plan_shapes;
 }

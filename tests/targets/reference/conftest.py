@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from math import prod
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +13,7 @@ import onnxruntime as ort
 import pytest
 from onnx import helper, numpy_helper
 
-from condense_compiler.network import Network
+from condense_compiler.network import Network, tensor_bytes
 from condense_compiler.program import ScheduledProgram
 from condense_compiler.targets.reference import ReferenceExecutable, ReferenceTarget
 
@@ -65,7 +64,7 @@ def place_apart(graph: gs.Graph) -> tuple[dict[str, int], int]:
     for name, tensor in graph.tensors().items():
         if name and isinstance(tensor, gs.Variable):
             offsets[name] = end
-            size = prod(tensor.shape) * np.dtype(tensor.dtype).itemsize
+            size = tensor_bytes(tensor)
             end += -(-size // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
     return offsets, end
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from onnx import helper
 
-
 UNARY = [
     ("Abs", {}), ("Ceil", {}), ("Celu", {"alpha": 0.7}), ("Elu", {"alpha": 0.3}), ("Erf", {}),
     ("Exp", {}), ("Floor", {}), ("Gelu", {}), ("Gelu", {"approximate": "tanh"}),
@@ -96,6 +95,10 @@ def test_batch_normalization(compare, floats):
     compare(node, {"x": floats(2, 5, 3), "scale": constants.pop("scale")}, constants)
 
 
+# Starts, ends, axes, steps: forwards over the end, and backwards over the beginning.
+SLICE = [[1, -2], [99, -99], [0, 1], [2, -1]]
+
+
 @pytest.mark.parametrize(
     ("op", "attributes", "shape", "constants"),
     [
@@ -108,7 +111,7 @@ def test_batch_normalization(compare, floats):
         ("Expand", {}, (3, 1), {"s": np.array([2, 3, 4])}),
         ("Gather", {"axis": 1}, (3, 5, 2), {"i": np.array([[0, -1], [2, 2]])}),
         ("Gather", {"axis": 0}, (3, 5, 2), {"i": np.array(1)}),
-        ("Slice", {}, (6, 7), {"s": np.array([1, -2]), "e": np.array([99, -99]), "a": np.array([0, 1]), "t": np.array([2, -1])}),
+        ("Slice", {}, (6, 7), dict(zip("seat", np.array(SLICE), strict=True))),
         ("Slice", {}, (6, 7), {"s": np.array([-4]), "e": np.array([-1])}),
         ("Pad", {}, (2, 3), {"p": np.array([1, 0, 2, 1])}),
         ("Tile", {}, (2, 3), {"r": np.array([2, 2])}),
@@ -172,7 +175,10 @@ def test_concat_and_split(compare, axis, floats):
 
 @pytest.mark.parametrize(
     ("left", "right"),
-    [((3, 4), (4, 5)), ((2, 3, 4), (4, 5)), ((2, 1, 3, 4), (6, 4, 5)), ((4,), (4, 5)), ((3, 4), (4,)), ((4,), (4,))],
+    [
+        ((3, 4), (4, 5)), ((2, 3, 4), (4, 5)), ((2, 1, 3, 4), (6, 4, 5)),
+        ((4,), (4, 5)), ((3, 4), (4,)), ((4,), (4,)),
+    ],
     ids=str,
 )  # fmt: skip
 def test_matmul(compare, left, right, floats):
@@ -193,6 +199,9 @@ def test_gemm(compare, transposed, bias, floats):
     compare(node, {"a": floats(4, 3) if transposed else floats(3, 4)}, constants)
 
 
+POOLING = {"kernel_shape": [3, 2], "pads": [1, 0, 1, 0]}
+
+
 @pytest.mark.parametrize(
     ("op", "attributes", "types"),
     [
@@ -201,8 +210,8 @@ def test_gemm(compare, transposed, bias, floats):
         ("Softmax", {}, [np.float64, np.float16]),
         ("ReduceMean", {}, [np.float64, np.float16]),
         ("GlobalAveragePool", {}, [np.float16]),
-        ("MaxPool", {"kernel_shape": [3, 2], "pads": [1, 0, 1, 0]}, [np.float64, np.float16, np.int8, np.uint8]),
-        ("AveragePool", {"kernel_shape": [3, 2], "pads": [1, 0, 1, 0]}, [np.float16]),
+        ("MaxPool", POOLING, [np.float64, np.float16, np.int8, np.uint8]),
+        ("AveragePool", POOLING, [np.float16]),
         ("Transpose", {}, [np.float64, np.float16, np.int8, np.int64, np.bool_]),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -238,8 +247,10 @@ def test_operators_off_the_main_path(compare, floats):
 
 
 def test_positions_of_maxima(compare, floats):
-    node = helper.make_node("MaxPool", ["x"], ["y", "positions"], kernel_shape=[2, 3])
-    compare(node, {"x": floats(1, 1, 5, 6)})
+    outputs, settings = ["y", "positions"], {"kernel_shape": [2, 3], "pads": [1, 0, 0, 2]}
+    compare(helper.make_node("MaxPool", ["x"], outputs, **settings), {"x": floats(2, 3, 5, 6)})
+    node = helper.make_node("MaxPool", ["x"], outputs, storage_order=1, **settings)
+    compare(node, {"x": floats(2, 3, 5, 6)})
 
 
 def test_dropout_with_mask(compare, floats):

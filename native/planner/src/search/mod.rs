@@ -139,10 +139,13 @@ impl Search<'_> {
         if self.table.contains(key) {
             return Subtree::Exhausted;
         }
-        let section = self.choose(part);
+        let Some(question) = self.choose(part) else {
+            self.table.insert(key);
+            return Subtree::Exhausted;
+        };
         let start = self.choices.len();
-        self.push_choices(part, section);
-        let found = self.branch(part, section, start);
+        self.push_choices(question.section);
+        let found = self.branch(part, question, start);
         self.choices.truncate(start);
         if found == Subtree::Exhausted {
             self.table.insert(key);
@@ -150,8 +153,8 @@ impl Search<'_> {
         found
     }
 
-    /// Tries every answer to what lies on the floor of `section`.
-    fn branch(&mut self, part: Part, section: usize, start: usize) -> Subtree {
+    /// Tries every answer to the question.
+    fn branch(&mut self, part: Part, question: choose::Question, start: usize) -> Subtree {
         let mark = self.state.mark();
         for index in start..self.choices.len() {
             let item = self.choices[index];
@@ -168,10 +171,13 @@ impl Search<'_> {
             }
             self.state.undo(mark);
         }
-        let Some(level) = self.state.level_without(part, section) else {
+        if !question.raisable {
+            return Subtree::Exhausted;
+        }
+        let Some(level) = self.state.level_without(part, question.section) else {
             return Subtree::Exhausted;
         };
-        self.state.raise(section, level);
+        self.state.raise(question.section, level);
         let found = self.descend(part, false, false);
         if found == Subtree::Exhausted {
             self.state.undo(mark);

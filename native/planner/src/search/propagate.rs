@@ -2,6 +2,7 @@
 
 use super::NEVER;
 use super::state::{State, View, Window};
+use crate::instance::Span;
 
 impl State<'_> {
     /// Draws all conclusions from the changes so far; false where there is no plan any more.
@@ -36,12 +37,12 @@ impl State<'_> {
                 continue;
             }
             let old = self.views[number as usize];
-            let view = self.view(number, old, touched);
+            let mut view = self.view(number, old, touched);
+            if !self.has_place(number, &mut view) {
+                return None;
+            }
             if view == old {
                 continue;
-            }
-            if !self.has_place(number, view) {
-                return None;
             }
             if view.rest != old.rest {
                 doubtful.add(hull.first, hull.end);
@@ -62,28 +63,46 @@ impl State<'_> {
                 top = self.top[range].iter().fold(top, |a, &b| a.max(b));
             }
         }
-        let mut lowest = NEVER;
-        for span in item.spans() {
-            for &height in &self.height[span.indices()] {
-                lowest = lowest.min(height);
-                if lowest == old.lowest {
-                    break;
-                }
+        let mut view =
+            View { highest, top, rest: item.pinned.unwrap_or(item.align(highest)), ..old };
+        view.flat = false;
+        if self.height[old.lower_at as usize] >= highest {
+            match self.find_below(item.spans(), highest) {
+                Some(section) => view.lower_at = section,
+                None => view.flat = true,
             }
         }
-        let rest = item.pinned.unwrap_or_else(|| item.align(highest));
-        View { highest, lowest, top, rest }
+        view
+    }
+
+    /// Returns a section of the spans that is lower than `height`.
+    fn find_below(&self, spans: &[Span], height: i64) -> Option<u32> {
+        spans
+            .iter()
+            .find_map(|span| {
+                (span.first..).zip(&self.height[span.indices()]).find(|&(_, &h)| h < height)
+            })
+            .map(|(section, _)| section)
     }
 
     /// Tells whether an item can still be placed in a plan that is not dominated.
-    fn has_place(&self, number: u32, view: View) -> bool {
+    fn has_place(&self, number: u32, view: &mut View) -> bool {
         let item = &self.instance.items[number as usize];
         if let Some(offset) = item.pinned {
             return view.highest <= offset;
         }
+        if view.rest + item.size > self.capacity {
+            return false;
+        }
         // A hole that takes the item whole: it could be moved down there in any plan from here.
-        let drops = item.align(view.top) + item.extent <= view.lowest;
-        !drops && view.rest + item.size <= self.capacity
+        let needed = item.align(view.top) + item.extent;
+        if self.height[view.narrow_at as usize] >= needed {
+            match self.find_below(item.spans(), needed) {
+                Some(section) => view.narrow_at = section,
+                None => return false,
+            }
+        }
+        true
     }
 
     /// Raises each floor at which no item can start any more; false where that costs too much.

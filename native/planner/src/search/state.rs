@@ -9,8 +9,12 @@ use crate::instance::Instance;
 pub struct View {
     /// Greatest section height.
     pub highest: i64,
-    /// Least section height.
-    pub lowest: i64,
+    /// All section heights are the same.
+    pub flat: bool,
+    /// A section lower than the highest, unless flat.
+    pub lower_at: u32,
+    /// A section too low for the item to end there, were it moved down as far as it goes.
+    pub narrow_at: u32,
     /// Greatest top of a placed item.
     pub top: i64,
     /// Least offset that the item can have.
@@ -91,7 +95,14 @@ impl<'a> State<'a> {
             remaining: instance.load.clone(),
             views: items
                 .iter()
-                .map(|item| View { highest: 0, lowest: 0, top: 0, rest: item.pinned.unwrap_or(0) })
+                .map(|item| View {
+                    highest: 0,
+                    flat: true,
+                    lower_at: item.hull.first,
+                    narrow_at: item.hull.first,
+                    top: 0,
+                    rest: item.pinned.unwrap_or(0),
+                })
                 .collect(),
             witness: vec![0; sections],
             alive: vec![Vec::new(); sections],

@@ -1,0 +1,128 @@
+"""Which results may take the place of what their operator reads for the last time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import onnx_graphsurgeon as gs
+
+from condense_compiler.memory.positions import Stretch
+from condense_compiler.memory.sharing import Sharing
+from condense_compiler.network.tensors import tensor_bytes
+from condense_compiler.operators.aliasing import accumulates, overwritable_inputs
+
+
+@dataclass(frozen=True, slots=True)
+class Overwriting:
+    """A result that may start where an input starts, if the input is not needed afterwards.
+
+    Attributes:
+        operator: Position of the operator in the order of the file.
+        source: Name of the input.
+        result: Name of the output.
+        stretches: Numbers of the writings that make up the input; all must end here.
+        saved_bytes: Bytes that the result and the input have in common.
+    """
+
+    operator: int
+    source: str
+    result: str
+    stretches: tuple[int, ...]
+    saved_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulating:
+    """A convolution whose result is added straight to the other operand of an addition.
+
+    Attributes:
+        producer: Position of the convolution.
+        overwriting: How the addition's result takes the place of the other operand.
+    """
+
+    producer: int
+    overwriting: Overwriting
+
+
+def find_overwritings(sharing: Sharing) -> list[Overwriting]:
+    """Return every way in which an operator's result may take an input's place."""
+    return [
+        option
+        for number, node in enumerate(sharing.order)
+        if number not in sharing.idle
+        for option in _options(sharing, number, node, overwritable_inputs(node))
+    ]
+
+
+def find_accumulatings(sharing: Sharing) -> list[Accumulating]:
+    """Return every convolution that may be added straight into what it is added to."""
+    producers = {
+        tensor.name: number
+        for number, node in enumerate(sharing.order)
+        for tensor in node.outputs
+        if accumulates(node)
+    }
+    found: list[Accumulating] = []
+    for number, node in enumerate(sharing.order):
+        if node.op != "Add" or number in sharing.idle:
+            continue
+        for index, tensor in enumerate(node.inputs):
+            producer = producers.get(tensor.name)
+            if producer is None or not _is_private(sharing, tensor, number):
+                continue
+            others = [i for i in overwritable_inputs(node) if i != index]
+            for option in _options(sharing, number, node, others):
+                readers = (sharing.writings[s].readers for s in option.stretches)
+                if not any(producer in known for known in readers):
+                    found.append(Accumulating(producer, option))
+    return found
+
+
+def _options(
+    sharing: Sharing, number: int, node: gs.Node, indices: list[int]
+) -> Iterator[Overwriting]:
+    result = node.outputs[0]
+    written = _stretches(sharing, result)
+    if len(written) != 1 or sharing.writings[written[0].number].writer != number:
+        return
+    for index in indices:
+        source = node.inputs[index]
+        if not sharing.stores(source.name):
+            continue
+        stretches = _stretches(sharing, source)
+        if _is_free_to_take(sharing, node, index, stretches):
+            yield Overwriting(
+                number,
+                source.name,
+                result.name,
+                tuple(stretch.number for stretch in stretches),
+                min(tensor_bytes(source), tensor_bytes(result)),
+            )
+
+
+def _stretches(sharing: Sharing, tensor: gs.Tensor) -> list[Stretch]:
+    return sharing.positions.stretches_of(tensor.name, tensor_bytes(tensor))
+
+
+def _is_free_to_take(sharing: Sharing, node: gs.Node, index: int, stretches: list[Stretch]) -> bool:
+    """Tell whether only this operator's own reading stands against writing over an input."""
+    source = node.inputs[index]
+    bottom = sharing.positions.group_of(source.name).tensors[source.name]
+    top = bottom + tensor_bytes(source)
+    if any(s.bottom < bottom or s.top > top or sharing.writings[s.number].kept for s in stretches):
+        return False
+    numbers = {stretch.number for stretch in stretches}
+    for other in node.inputs:
+        if other.name == source.name or not sharing.stores(other.name):
+            continue
+        if numbers & {stretch.number for stretch in _stretches(sharing, other)}:
+            return False
+    return True
+
+
+def _is_private(sharing: Sharing, tensor: gs.Tensor, reader: int) -> bool:
+    """Tell whether a tensor has memory of its own that one operator alone reads."""
+    group = sharing.positions.group_of(tensor.name)
+    if len(group.tensors) != 1 or len(group.stretches) != 1:
+        return False
+    writing = sharing.writings[group.stretches[0].number]
+    return writing.readers == [reader] and not writing.kept

@@ -1,0 +1,91 @@
+"""Which tensors share memory, and where they lie relative to each other."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Bytes that one operator writes, relative to the origin of a group.
+
+    Attributes:
+        number: Identifies the stretch within the network.
+        bottom: First byte.
+        top: First byte behind.
+    """
+
+    number: int
+    bottom: int
+    top: int
+
+    def meets(self, other: "Stretch") -> bool:
+        """Tell whether both have a byte in common."""
+        return self.bottom < other.top and other.bottom < self.top
+
+    def shifted(self, distance: int) -> "Stretch":
+        """Return the same stretch, seen from another origin."""
+        return Stretch(self.number, self.bottom + distance, self.top + distance)
+
+
+@dataclass(slots=True)
+class Group:
+    """Tensors whose positions relative to each other are fixed.
+
+    Attributes:
+        tensors: Position of each tensor's first byte, by name.
+        stretches: The bytes that are written, each by one operator.
+    """
+
+    tensors: dict[str, int] = field(default_factory=dict)
+    stretches: list[Stretch] = field(default_factory=list)
+
+
+class Positions:
+    """All groups of a network; tensors join as more is known about where they lie."""
+
+    def __init__(self) -> None:
+        self._group_of: dict[str, Group] = {}
+
+    def add(self, name: str) -> None:
+        """Give a tensor a group of its own."""
+        self._group_of[name] = Group(tensors={name: 0})
+
+    def write(self, name: str, number: int, offset: int, size: int) -> Stretch:
+        """Note that an operator writes some bytes of a tensor."""
+        group = self._group_of[name]
+        bottom = group.tensors[name] + offset
+        stretch = Stretch(number, bottom, bottom + size)
+        group.stretches.append(stretch)
+        return stretch
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._group_of
+
+    def group_of(self, name: str) -> Group:
+        """Return the group of a tensor."""
+        return self._group_of[name]
+
+    def groups(self) -> list[Group]:
+        """Return every group once, in the order in which its first tensor was added."""
+        return list({id(group): group for group in self._group_of.values()}.values())
+
+    def stretches_of(self, name: str, size: int) -> list[Stretch]:
+        """Return the stretches that hold bytes of a tensor of the given size."""
+        group = self._group_of[name]
+        bottom = group.tensors[name]
+        whole = Stretch(-1, bottom, bottom + size)
+        return [stretch for stretch in group.stretches if stretch.meets(whole)]
+
+    def distance(self, name: str, other: str, shift: int) -> tuple[Group, Group, int]:
+        """Return the groups of two tensors, and how far the second group has to move.
+
+        `shift` is the position that `other` is to have, relative to `name`.
+        """
+        one, two = self._group_of[name], self._group_of[other]
+        return one, two, one.tensors[name] + shift - two.tensors[other]
+
+    def join(self, one: Group, two: Group, distance: int) -> None:
+        """Move all of the second group into the first."""
+        one.stretches += [stretch.shifted(distance) for stretch in two.stretches]
+        for name, position in two.tensors.items():
+            one.tensors[name] = position + distance
+            self._group_of[name] = one

@@ -146,6 +146,26 @@ impl Instance {
         Self { items, sources, load, lower_bound, has_gaps }
     }
 
+    /// Returns a number that divides the arena of every plan in which all items rest on others.
+    #[must_use]
+    pub fn grain(&self) -> i64 {
+        let grain = self.items.iter().fold(0, |grain, item| {
+            let step = match item.pinned {
+                Some(offset) => offset,
+                None if item.alignment == 1 => 0,
+                None => item.alignment,
+            };
+            gcd(gcd(grain, item.size), step)
+        });
+        grain.max(1)
+    }
+
+    /// Returns the number of pairs of an item and a section in which it is alive.
+    #[must_use]
+    pub fn sections_of_items(&self) -> u64 {
+        self.items.iter().flat_map(Item::spans).map(|span| u64::from(span.len())).sum()
+    }
+
     /// Checks that pinned items leave each other alone.
     ///
     /// # Errors

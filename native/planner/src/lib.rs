@@ -4,6 +4,7 @@
 //! sought: *dynamic storage allocation*, which is NP-hard. See `docs/planner.md` for the ideas.
 #![forbid(unsafe_code)]
 
+mod climb;
 mod first_fit;
 mod heights;
 mod improve;
@@ -14,9 +15,9 @@ mod parallel;
 mod plan;
 mod planner;
 mod problem;
+mod random;
 pub mod search;
 pub mod skyline;
-mod start;
 
 pub use monitor::Monitor;
 pub use plan::{Ending, Plan, Request};

@@ -7,7 +7,7 @@
 use crate::instance::Instance;
 use crate::monitor::Limits;
 use crate::random::Random;
-use crate::skyline::{VALUES, Value, fill_by_worth};
+use crate::skyline::{VALUES, Value, fill_valleys};
 
 /// After so many steps in vain, go back to the best state.
 const PATIENCE: u32 = 150;
@@ -41,7 +41,7 @@ impl Climb {
             arena: i64::MAX,
             best_worth: worth.clone(),
             worth,
-            blame: if number % 2 == 0 { 0.1 } else { 0.3 },
+            blame: if number.is_multiple_of(2) { 0.1 } else { 0.3 },
             random: Random::new(number),
             steps_in_vain: 0,
         }
@@ -50,10 +50,13 @@ impl Climb {
     /// Takes some steps, fewer where a limit or a plan within `goal` bytes is reached.
     pub fn advance(&mut self, instance: &Instance, steps: u32, goal: i64, limits: &Limits<'_>) {
         for _ in 0..steps {
-            if self.arena <= goal || limits.interrupted().is_some() {
+            if self.arena <= goal {
                 return;
             }
-            let offsets = fill_by_worth(instance, &self.worth);
+            let stop = || limits.interrupted().is_some();
+            let Some(offsets) = fill_valleys(instance, &self.worth, &stop) else {
+                return;
+            };
             let arena = instance.arena(&offsets);
             self.steps_in_vain += 1;
             let too_high = self.too_high(instance, arena);
@@ -62,9 +65,18 @@ impl Climb {
                 (self.arena, self.offsets) = (arena, offsets);
                 self.best_worth.clone_from(&self.worth);
                 self.steps_in_vain = 0;
-            } else if self.steps_in_vain % PATIENCE == 0 {
-                self.worth.clone_from(&self.best_worth);
+            } else if self.steps_in_vain.is_multiple_of(PATIENCE) {
+                self.turn_back(instance);
             }
+        }
+    }
+
+    /// Goes back to the best state, or off in a new direction.
+    fn turn_back(&mut self, instance: &Instance) {
+        if self.random.below(2) == 0 {
+            self.worth.clone_from(&self.best_worth);
+        } else {
+            self.worth = Value::numbered(self.random.below(u64::MAX)).of_all(instance);
         }
     }
 

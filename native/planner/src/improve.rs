@@ -4,17 +4,20 @@ use std::ops::ControlFlow;
 
 use crate::climb::Climb;
 use crate::first_fit::first_fit;
-use crate::instance::{Instance, align_up};
+use crate::instance::Instance;
 use crate::monitor::Limits;
 use crate::order::ORDERS;
 use crate::parallel::{first_success, map};
 use crate::search::{Outcome, Strategy, search};
-use crate::skyline::{VALUES, fill_valleys};
+use crate::skyline::{VALUES, Value, fill_valleys};
 
 /// Search strategies tried with each budget, climbs taken side by side: enough to keep cores
 /// busy, and the same on every machine.
 const STRATEGIES: usize = 40;
 const CLIMBS: u64 = 8;
+
+/// Random rules to fill valleys by, tried once each.
+const MORE_VALUES: u64 = 13;
 
 /// Work of placing one buffer on the skyline, of comparing 32 pairs of buffers, in looks at one.
 const FILL_COST: u64 = 50;
@@ -43,6 +46,7 @@ pub struct Improver<'a> {
 impl<'a> Improver<'a> {
     /// Starts with the fastest of all answers.
     pub fn new(instance: &'a Instance, capacity: Option<i64>, limits: Limits<'a>) -> Self {
+        let capacity = capacity.map(|bytes| bytes.div_euclid(instance.grain));
         let mut improver = Self {
             instance,
             limits,
@@ -54,14 +58,11 @@ impl<'a> Improver<'a> {
             climbs: Vec::new(),
             round: 0,
         };
-        improver.offer(fill_valleys(instance, VALUES[0]));
+        let never = || false;
+        let first = fill_valleys(instance, &VALUES[0].of_all(instance), &never);
+        improver.offer(first.unwrap_or_default());
         improver.spent += improver.fill_cost();
         improver
-    }
-
-    /// Returns the position of each item in the input.
-    pub fn sources(&self) -> &[u32] {
-        &self.instance.sources
     }
 
     /// Tells whether the question is answered, by a plan or by a proof that there is none.
@@ -78,22 +79,19 @@ impl<'a> Improver<'a> {
     pub fn start(&mut self) {
         let instance = self.instance;
         let limits = self.limits;
-        let rules = VALUES.len() as u64;
-        if limits.interrupted().is_some() || !self.affords(rules * self.fill_cost()) {
-            return;
-        }
-        for offsets in map(&VALUES[1..], |&value| fill_valleys(instance, value)) {
-            self.offer(offsets);
+        let values: Vec<Value> =
+            VALUES[1..].iter().copied().chain((0..MORE_VALUES).map(Value::numbered)).collect();
+        if self.affords(values.len() as u64 * self.fill_cost()) {
+            let stop = || limits.interrupted().is_some();
+            let plans =
+                map(&values, |value| fill_valleys(instance, &value.of_all(instance), &stop));
+            plans.into_iter().flatten().for_each(|offsets| self.offer(offsets));
         }
         let items = instance.items.len() as u64;
-        let pairs = ORDERS.len() as u64 * (items * items / 32);
-        if self.finished() || limits.interrupted().is_some() || !self.affords(pairs) {
-            return;
+        if !self.finished() && self.affords(ORDERS.len() as u64 * (items * items / 32)) {
+            let plans = map(&ORDERS, |order| first_fit(instance, &order.sorted(instance), &limits));
+            plans.into_iter().flatten().for_each(|offsets| self.offer(offsets));
         }
-        let plans = map(&ORDERS, |order| {
-            limits.interrupted().is_none().then(|| first_fit(instance, &order.sorted(instance)))
-        });
-        plans.into_iter().flatten().for_each(|offsets| self.offer(offsets));
     }
 
     /// Spends the work, if that leaves half of the effort for better ideas.
@@ -115,9 +113,14 @@ impl<'a> Improver<'a> {
         if !self.done() {
             self.climb();
         }
+        if searchable && self.capacity.is_none() && !self.done() {
+            // Small trees can be searched to the end: then this is the proof.
+            self.attempt(self.arena - 1);
+        }
         while searchable && self.capacity.is_none() && !self.done() {
             hopeless = hopeless.max(self.bound - 1);
-            if self.arena - hopeless <= self.arena / 1000 + 1 {
+            let proved = hopeless < self.bound;
+            if !proved && self.arena - hopeless <= self.arena / 1000 + 1 {
                 break;
             }
             let target = hopeless + (self.arena - hopeless) / 2;
@@ -135,7 +138,7 @@ impl<'a> Improver<'a> {
         if arena < self.arena {
             self.arena = arena;
             self.offsets = offsets;
-            self.limits.monitor.report(arena);
+            self.limits.monitor.report(arena * self.instance.grain);
         }
     }
 
@@ -173,9 +176,9 @@ impl<'a> Improver<'a> {
         self.spent += budget.saturating_mul(STRATEGIES as u64 * node_cost);
         let first = self.round as usize * STRATEGIES;
         let outcome = first_success(STRATEGIES, |job, wanted| {
-            let watch = || match wanted() && limits.interrupted().is_none() {
-                true => ControlFlow::Continue(()),
-                false => ControlFlow::Break(()),
+            let watch = || {
+                let go_on = wanted() && limits.interrupted().is_none();
+                if go_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             };
             let strategy = Strategy::numbered(first + job);
             let outcome = search(instance, target, &strategy, budget, &watch);
@@ -184,7 +187,7 @@ impl<'a> Improver<'a> {
         match outcome {
             Some(Outcome::Solved(offsets)) => self.offer(offsets),
             Some(Outcome::Exhausted) => {
-                self.bound = align_up(target + 1, instance.grain()).min(self.arena);
+                self.bound = target + 1;
             }
             _ => return Some(target),
         }

@@ -28,7 +28,7 @@ pub fn plan(
     let limits = Limits { monitor, deadline, effort };
     let mut improver = Improver::new(&instance, request.capacity, limits);
     let ending = improve(&mut improver, &limits);
-    Ok(answer(buffers, &improver, ending))
+    Ok(answer(buffers, &instance, &improver, ending))
 }
 
 /// Goes on until the question is answered or a limit is reached.
@@ -45,18 +45,23 @@ fn improve(improver: &mut Improver<'_>, limits: &Limits<'_>) -> Ending {
     Ending::Proved
 }
 
-fn answer(buffers: &[Buffer], improver: &Improver<'_>, ending: Ending) -> Plan {
+fn answer(
+    buffers: &[Buffer],
+    instance: &Instance,
+    improver: &Improver<'_>,
+    ending: Ending,
+) -> Plan {
     let mut offsets: Vec<i64> = buffers.iter().map(|buffer| buffer.pinned.unwrap_or(0)).collect();
     // Empty buffers take no place, but a pinned one has its offset inside the arena all the same.
     let empty = buffers.iter().filter(|b| b.size == 0).map(|b| b.pinned.unwrap_or(0)).max();
     let empty = empty.unwrap_or(0);
-    for (&source, &offset) in improver.sources().iter().zip(&improver.offsets) {
-        offsets[source as usize] = offset;
+    for (&source, &offset) in instance.sources.iter().zip(&improver.offsets) {
+        offsets[source as usize] = offset * instance.grain;
     }
     Plan {
         offsets,
-        arena_bytes: improver.arena.max(empty),
-        lower_bound_bytes: improver.bound.max(empty),
+        arena_bytes: (improver.arena * instance.grain).max(empty),
+        lower_bound_bytes: (improver.bound * instance.grain).max(empty),
         ending,
     }
 }

@@ -62,15 +62,14 @@ impl Value {
     }
 }
 
-/// Places all items; lifetimes count without their gaps, and nothing lies below a pinned item.
-#[must_use]
-pub fn fill_valleys(instance: &Instance, value: Value) -> Vec<i64> {
-    fill_by_worth(instance, &value.of_all(instance))
-}
-
-/// Places all items, those of great worth first; see [`fill_valleys`].
-#[must_use]
-pub fn fill_by_worth(instance: &Instance, worth: &[f64]) -> Vec<i64> {
+/// Places all items, those of great worth first, unless told to stop.
+///
+/// Lifetimes count without their gaps, and nothing lies below a pinned item.
+pub fn fill_valleys(
+    instance: &Instance,
+    worth: &[f64],
+    stop: &dyn Fn() -> bool,
+) -> Option<Vec<i64>> {
     let items = &instance.items;
     let mut offsets: Vec<i64> = items.iter().map(|item| item.pinned.unwrap_or(0)).collect();
     let free: Vec<u32> = (0..)
@@ -80,7 +79,12 @@ pub fn fill_by_worth(instance: &Instance, worth: &[f64]) -> Vec<i64> {
         .collect();
     let mut tree = Tree::new(items, free, worth);
     let mut ranges = Ranges::new(&floors(instance));
+    let mut steps = 0_u32;
     while let Some(valley) = ranges.lowest() {
+        steps = steps.wrapping_add(1);
+        if steps.is_multiple_of(1024) && stop() {
+            return None;
+        }
         match tree.take(valley.span) {
             Some(number) => {
                 let item = &items[number as usize];
@@ -92,7 +96,7 @@ pub fn fill_by_worth(instance: &Instance, worth: &[f64]) -> Vec<i64> {
             None => ranges.raise(valley),
         }
     }
-    offsets
+    Some(offsets)
 }
 
 /// Returns, for each section, where the pinned items end.

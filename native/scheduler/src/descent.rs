@@ -105,12 +105,13 @@ impl<'a> Descent<'a> {
         self.steps.extend(steps);
         let alive = self.walk.alive;
         let last = steps.iter().flat_map(|step| step.operators()).last();
-        let found = alive <= low || last.is_some_and(|last| {
-            let moves = self.moves;
-            let next: Vec<usize> =
-                moves.behind(self.walk.instance, last, &self.walk.done).collect();
-            next.into_iter().any(|operator| self.descend(operator, low))
-        });
+        let found = alive <= low
+            || last.is_some_and(|last| {
+                let moves = self.moves;
+                let next: Vec<usize> =
+                    moves.behind(self.walk.instance, last, &self.walk.done).collect();
+                next.into_iter().any(|operator| self.descend(operator, low))
+            });
         if !found {
             self.steps.truncate(self.steps.len() - steps.len());
             self.walk.undo(steps, before);

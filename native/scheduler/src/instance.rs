@@ -206,8 +206,7 @@ impl Instance {
         let Some(second) = step.second else {
             return Some(self.room(step.first, done));
         };
-        let possible =
-            |pair: &&Pair| pair.consumer == second && pair.needs.is_subset(done);
+        let possible = |pair: &&Pair| pair.consumer == second && pair.needs.is_subset(done);
         let pairs = self.pairs[step.first].iter().filter(possible);
         pairs.map(|pair| self.written[second] - pair.bytes).min()
     }

@@ -10,9 +10,9 @@ use condense_planner::Limits;
 
 use crate::bits::Bits;
 use crate::descent::Descent;
-use crate::walk::Walk;
 use crate::instance::{Instance, Step};
 use crate::moves::{Move, Moves};
+use crate::walk::Walk;
 
 /// Most sets that one search may keep track of.
 const MOST_SETS: usize = 1 << 25;

@@ -56,6 +56,7 @@ pub struct Limits<'a> {
 
 impl Limits<'_> {
     /// Returns why to break off whatever is being done, if there is a reason.
+    #[must_use]
     pub fn interrupted(&self) -> Option<Ending> {
         if self.monitor.stopped() {
             return Some(Ending::Interrupted);
@@ -64,6 +65,7 @@ impl Limits<'_> {
     }
 
     /// Returns why not to begin anything new after so much work, if there is a reason.
+    #[must_use]
     pub fn reached(&self, spent: u64) -> Option<Ending> {
         self.interrupted().or_else(|| (spent > self.effort).then_some(Ending::EffortSpent))
     }

@@ -99,7 +99,7 @@ impl<'a> Search<'a> {
                 states.sort_unstable_by_key(|state| state.trace);
             }
             for (number, state) in states.iter().enumerate() {
-                if number % PATIENCE == 0 && limits.reached().is_some() {
+                if number % PATIENCE == 0 && limits.interrupted().is_some() {
                     return Outcome::Stopped;
                 }
                 if self.trace.len() > MOST_SETS {

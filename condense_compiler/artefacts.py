@@ -30,7 +30,8 @@ def read_report(folder: Path) -> dict[str, Any]:
         ) from error
     except ValueError as error:
         raise InputError(f"{path}: not JSON: {error}; compile the model again") from error
-    if not isinstance(content, dict) or not {"target", "model", "feature_maps"} <= content.keys():
+    names = ("target", "model")
+    if not isinstance(content, dict) or not all(isinstance(content.get(n), str) for n in names):
         raise InputError(f"{path}: not a report; compile the model again")
     return content
 

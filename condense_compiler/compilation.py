@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -67,18 +66,26 @@ class Compilation:
         """
         destination = Path(folder)
         check_writable(destination)
-        with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".condense-") as name:
-            staging = Path(name)
-            self.program.network.save(staging / MODEL_FILE)
-            storages = self.placement.storages
-            parts = part_buffers(storages)
-            write_plan(staging / PLAN_FILE, parts, part_plan(storages, self.plan))
-            write_steps(staging / STEPS_FILE, self.sharing, self.placement)
-            write_tensors(staging / TENSORS_FILE, self.sharing, self.placement)
-            text = json.dumps(self.report.to_dict(), indent=2) + "\n"
-            (staging / REPORT_FILE).write_text(text, encoding="utf-8")
-            self.lowered.save(staging)
-            _move_all(staging, destination)
+        try:
+            with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".condense-") as name:
+                staging = Path(name) / "new"
+                staging.mkdir()
+                self._write(staging)
+                _move_all(staging, destination, Path(name))
+        except OSError as error:
+            reason = error.strerror or error
+            raise InputError(f"{destination}: cannot be written: {reason}") from error
+
+    def _write(self, folder: Path) -> None:
+        self.program.network.save(folder / MODEL_FILE)
+        storages = self.placement.storages
+        parts = part_buffers(storages)
+        write_plan(folder / PLAN_FILE, parts, part_plan(storages, self.plan))
+        write_steps(folder / STEPS_FILE, self.sharing, self.placement)
+        write_tensors(folder / TENSORS_FILE, self.sharing, self.placement)
+        text = json.dumps(self.report.to_dict(), indent=2) + "\n"
+        (folder / REPORT_FILE).write_text(text, encoding="utf-8")
+        self.lowered.save(folder)
 
 
 def check_writable(folder: Path) -> None:
@@ -97,13 +104,24 @@ def check_writable(folder: Path) -> None:
             raise InputError(f"{folder}: no right to write in {str(place)!r}")
 
 
-def _move_all(staging: Path, destination: Path) -> None:
+def _move_all(staging: Path, destination: Path, spare: Path) -> None:
+    """Put files in their place, those that stood there aside; put everything back on failure."""
+    if not destination.exists():
+        staging.rename(destination)
+        return
+    aside = spare / "old"
+    aside.mkdir()
+    placed: list[Path] = []
     try:
-        destination.mkdir(exist_ok=True)
         for path in sorted(staging.iterdir()):
-            target = destination / path.name
-            if target.is_dir():
-                shutil.rmtree(target)
-            path.replace(target)
-    except OSError as error:
-        raise InputError(f"{destination}: cannot be written: {error.strerror or error}") from error
+            place = destination / path.name
+            if place.exists():
+                place.rename(aside / path.name)
+            path.rename(place)
+            placed.append(place)
+    except BaseException:
+        for place in placed:
+            place.rename(staging / place.name)
+        for path in aside.iterdir():
+            path.rename(destination / path.name)
+        raise

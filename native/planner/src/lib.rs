@@ -19,7 +19,7 @@ pub mod skyline;
 pub mod shapes;
 mod start;
 
-pub use monitor::Monitor;
+pub use monitor::{Limits, Monitor};
 pub use plan::{Ending, Plan, Request};
 pub use planner::plan;
 pub use problem::{Buffer, Lifetime, MAX_TOTAL_BYTES, ProblemError};

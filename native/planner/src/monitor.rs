@@ -37,7 +37,8 @@ impl Monitor {
         (best != i64::MAX).then_some(best)
     }
 
-    pub(crate) fn report(&self, arena: i64) {
+    /// Tells who waits of an answer that needs this many bytes.
+    pub fn report(&self, arena: i64) {
         self.best.fetch_min(arena, Ordering::Relaxed);
     }
 }

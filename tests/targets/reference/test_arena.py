@@ -159,7 +159,7 @@ def test_unknown_operator():
     node = gs.Node("Frobnicate", "odd", {}, [x], [y])
     graph = gs.Graph([node], [x], [y], opset=18, import_domains=[helper.make_opsetid("", 18)])
     with pytest.raises(UnsupportedError, match=r"'odd'.*Frobnicate"):
-        lower(graph, {"x": 0, "y": 0}, MAP_BYTES)
+        lower(graph, {"x": 0, "y": MAP_BYTES}, 2 * MAP_BYTES)
 
 
 def test_target_and_executable_keep_the_protocols(tmp_path):

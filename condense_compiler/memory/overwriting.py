@@ -68,7 +68,7 @@ def find_options(sharing: Sharing) -> Options:
     overwritings: dict[int, list[Overwriting]] = {}
     for option in find_overwritings(sharing):
         overwritings.setdefault(option.operator, []).append(option)
-    pairs = {
+    pairs: dict[tuple[int, ...], Overwriting] = {
         (pair.producer, pair.overwriting.operator): pair.overwriting
         for pair in find_accumulatings(sharing)
     }

@@ -15,7 +15,7 @@ pub fn lower_bound(instance: &Instance, known: i64, limits: &Limits<'_>) -> i64 
     let mut bound = known;
     let consumers = producers_by_consumer(instance);
     for operator in 0..instance.count() {
-        if limits.reached().is_some() {
+        if limits.interrupted().is_some() {
             break;
         }
         let mut ways = ways(instance, operator);

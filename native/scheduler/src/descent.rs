@@ -11,108 +11,111 @@
 //! consumer, unless what it saves as part of the pair it can save alone.
 
 use crate::bits::Bits;
-use crate::instance::{Instance, Pair, Step};
-use crate::search::State;
+use crate::instance::Step;
+use crate::moves::{Move, Moves};
+use crate::walk::Walk;
 
-/// Most operators looked at for one start of a chain.
+/// Most moves looked at for one start of a chain.
 const LONGEST: usize = 48;
 
-/// Looks for a chain of operators that lead downhill.
+/// Steps taken, and those that may follow at once.
 pub struct Descent<'a> {
-    instance: &'a Instance,
-    target: i64,
-    refused: &'a mut i64,
-    done: Bits,
-    chain: Vec<Step>,
+    pub walk: Walk<'a>,
+    /// Operators with which a move that is possible ends.
+    pub ready: Bits,
+    /// Steps taken from the start on.
+    pub steps: Vec<Step>,
+    moves: &'a Moves,
     looks: usize,
 }
 
 impl<'a> Descent<'a> {
-    /// Prepares to look; `refused` becomes the least load above the target that was met.
-    pub fn new(instance: &'a Instance, target: i64, refused: &'a mut i64) -> Self {
-        let done = instance.none_done();
-        Self { instance, target, refused, done, chain: Vec::new(), looks: 0 }
+    /// Starts behind a walk; `ready` are the moves that were possible before it.
+    pub fn new(moves: &'a Moves, walk: Walk<'a>, ready: Bits) -> Self {
+        Self { walk, ready, steps: Vec::new(), moves, looks: 0 }
     }
 
-    /// Returns the steps of a chain that may run at once, if one is found.
-    pub fn find(mut self, state: &State) -> Option<Vec<Step>> {
-        self.done = state.done.clone();
-        for operator in state.ready.iter() {
+    /// Takes over steps that the walk has made.
+    pub fn follow(&mut self, steps: &[Step]) {
+        self.steps.extend(steps);
+        self.update_ready(steps);
+    }
+
+    /// Runs chains as long as there are any that may run at once.
+    pub fn run(&mut self) {
+        while let Some(start) = self.find() {
+            let steps = self.steps.split_off(start);
+            self.follow(&steps);
+        }
+    }
+
+    /// Runs one chain; returns where its steps start.
+    fn find(&mut self) -> Option<usize> {
+        let start = self.steps.len();
+        let ready: Vec<usize> = self.ready.iter().collect();
+        ready.into_iter().find_map(|operator| {
             self.looks = LONGEST;
-            if self.descend(operator, state.alive, state.alive) {
-                return Some(self.chain);
+            self.descend(operator, self.walk.alive).then_some(start)
+        })
+    }
+
+    fn update_ready(&mut self, steps: &[Step]) {
+        let instance = self.walk.instance;
+        for operator in steps.iter().flat_map(|step| step.operators()) {
+            self.ready.remove(operator);
+            for head in self.moves.behind(instance, operator, &self.walk.done) {
+                self.ready.insert(head);
             }
         }
-        None
     }
 
-    /// Tells whether a chain that goes on with `operator` comes down to `low` bytes.
-    fn descend(&mut self, operator: usize, alive: i64, low: i64) -> bool {
-        if self.looks == 0 {
+    /// Tells whether a chain that goes on with `operator` comes down to `low` bytes; takes it.
+    fn descend(&mut self, operator: usize, low: i64) -> bool {
+        let moves = self.moves;
+        let Some(single) = moves.single[operator].as_ref().filter(|_| self.looks > 0) else {
             return false;
-        }
-        self.looks -= 1;
-        let fits = self.fits(alive + self.instance.room(operator, &self.done));
-        if fits && !self.instance.clings[operator] {
-            return self.go_on(&[Step::single(operator)], operator, alive, low);
-        }
-        let instance = self.instance;
-        instance.pairs[operator]
-            .iter()
-            .any(|pair| self.descend_together(operator, pair, fits, alive, low))
-    }
-
-    /// Does the same for a producer that its consumer follows at once.
-    fn descend_together(
-        &mut self,
-        operator: usize,
-        pair: &Pair,
-        first_fits: bool,
-        alive: i64,
-        low: i64,
-    ) -> bool {
-        let room = self.instance.pair_room(pair, &self.done);
-        let together = room.is_some_and(|room| self.fits(alive + room));
-        self.done.insert(operator);
-        let between = alive + self.instance.change(operator, &self.done);
-        let ready = self.instance.graph.predecessors[pair.consumer].is_subset(&self.done);
-        let second = between + self.instance.room(pair.consumer, &self.done);
-        let found = if !ready {
-            false
-        } else if together {
-            let step = Step { first: operator, second: Some(pair.consumer) };
-            self.go_on(&[step], pair.consumer, between, low.min(between))
-        } else if first_fits && self.fits(second) {
-            let steps = [Step::single(operator), Step::single(pair.consumer)];
-            self.go_on(&steps, pair.consumer, between, low.min(between))
-        } else {
-            false
         };
-        self.done.remove(operator);
-        found
+        self.looks -= 1;
+        let alive = self.walk.alive;
+        let fits = self.walk.take(&single.steps);
+        if fits {
+            if !self.walk.instance.clings[operator] {
+                return self.go_on(&single.steps, alive, low);
+            }
+            self.walk.undo(&single.steps, alive);
+        }
+        let low = low.min(alive + self.walk.change(&single.steps));
+        let possible = |pair: &&Move| pair.needs.is_subset(&self.walk.done);
+        let Some(pair) = moves.pairs[operator].iter().find(possible) else {
+            return false;
+        };
+        if self.walk.take(&pair.steps) {
+            return self.go_on(&pair.steps, alive, low);
+        }
+        let consumer = pair.steps.last().and_then(|step| step.second);
+        let Some(second) = consumer.and_then(|c| moves.single[c].as_ref()).filter(|_| fits) else {
+            return false;
+        };
+        let apart = [&single.steps[..], &second.steps].concat();
+        self.walk.take(&apart) && self.go_on(&apart, alive, low)
     }
 
-    /// Takes steps that end with `operator`, and follows the chain unless it is down already.
-    fn go_on(&mut self, steps: &[Step], operator: usize, before: i64, low: i64) -> bool {
-        let graph = &self.instance.graph;
-        self.done.insert(operator);
-        self.chain.extend(steps);
-        let alive = before + self.instance.change(operator, &self.done);
+    /// Follows the chain behind steps just taken, unless it is down already; or takes them back.
+    fn go_on(&mut self, steps: &[Step], before: i64, low: i64) -> bool {
+        self.steps.extend(steps);
+        let alive = self.walk.alive;
+        let last = steps.iter().flat_map(|step| step.operators()).last();
         let found = alive <= low
-            || graph.successors[operator].iter().any(|&next| {
-                graph.predecessors[next].is_subset(&self.done) && self.descend(next, alive, low)
+            || last.is_some_and(|last| {
+                let moves = self.moves;
+                let next: Vec<usize> =
+                    moves.behind(self.walk.instance, last, &self.walk.done).collect();
+                next.into_iter().any(|operator| self.descend(operator, low))
             });
         if !found {
-            self.chain.truncate(self.chain.len() - steps.len());
+            self.steps.truncate(self.steps.len() - steps.len());
+            self.walk.undo(steps, before);
         }
-        self.done.remove(operator);
         found
-    }
-
-    fn fits(&mut self, load: i64) -> bool {
-        if load > self.target {
-            *self.refused = load.min(*self.refused);
-        }
-        load <= self.target
     }
 }

@@ -39,7 +39,9 @@ pub struct Saving {
 pub struct Pair {
     /// The operator that adds.
     pub consumer: usize,
-    /// Whatever must have run before the pair.
+    /// Other readers of the maps that are added to.
+    pub readers: Bits,
+    /// Whatever must have run before the pair, these readers included.
     pub needs: Bits,
     /// Bytes of the consumer's results that need no new room.
     pub bytes: i64,
@@ -141,19 +143,21 @@ impl Instance {
     fn add_accumulations(&mut self, problem: &OrderProblem) {
         for pair in &problem.accumulations {
             let consumer = pair.consumer;
-            let Some(mut needs) = self.other_readers(problem, &pair.maps, consumer) else {
+            let Some(readers) = self.other_readers(problem, &pair.maps, consumer) else {
                 continue;
             };
             let as_good = |saving: &Saving| {
-                saving.bytes >= pair.saved_bytes && saving.needs.is_subset(&needs)
+                saving.bytes >= pair.saved_bytes && saving.needs.is_subset(&readers)
             };
             let covered = self.savings[consumer].iter().any(as_good);
+            let mut needs = readers.clone();
             needs.unite(&self.graph.predecessors[consumer]);
             needs.remove(pair.producer);
             needs.unite(&self.graph.predecessors[pair.producer]);
             if !needs.intersects(&self.graph.descendants[pair.producer]) {
                 self.clings[pair.producer] |= !covered;
-                self.pairs[pair.producer].push(Pair { consumer, needs, bytes: pair.saved_bytes });
+                let bytes = pair.saved_bytes;
+                self.pairs[pair.producer].push(Pair { consumer, readers, needs, bytes });
             }
         }
     }
@@ -181,15 +185,6 @@ impl Instance {
         Bits::new(self.count())
     }
 
-    /// Returns bytes stored when `done` has run and at least one step has.
-    pub fn alive(&self, done: &Bits) -> i64 {
-        let alive = |map: &&Map| {
-            map.writer.is_none_or(|writer| done.contains(writer))
-                && (map.kept || !map.readers.is_subset(done))
-        };
-        self.maps.iter().filter(alive).map(|map| map.size).sum()
-    }
-
     /// Returns by how much the stored bytes change when `operator` runs; `done` must hold it.
     pub fn change(&self, operator: usize, done: &Bits) -> i64 {
         let dead = |map: &&usize| self.maps[**map].readers.is_subset(done);
@@ -205,8 +200,14 @@ impl Instance {
         self.written[operator] - saved
     }
 
-    /// Returns bytes that a pair needs on top of what is stored; none where it cannot run.
-    pub fn pair_room(&self, pair: &Pair, done: &Bits) -> Option<i64> {
-        pair.needs.is_subset(done).then(|| self.written[pair.consumer] - pair.bytes)
+    /// Returns bytes that a step needs on top of what is stored when it runs after `done`; none for
+    /// a pair that cannot run as one.
+    pub fn step_room(&self, step: Step, done: &Bits) -> Option<i64> {
+        let Some(second) = step.second else {
+            return Some(self.room(step.first, done));
+        };
+        let possible = |pair: &&Pair| pair.consumer == second && pair.needs.is_subset(done);
+        let pairs = self.pairs[step.first].iter().filter(possible);
+        pairs.map(|pair| self.written[second] - pair.bytes).min()
     }
 }

@@ -9,12 +9,14 @@ mod descent;
 mod flow;
 mod graph;
 mod instance;
+mod moves;
 mod narrowing;
 mod problem;
 mod replay;
 mod scheduler;
 mod search;
 mod segment;
+mod walk;
 
 pub use instance::Step;
 pub use problem::{

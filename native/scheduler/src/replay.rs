@@ -20,14 +20,7 @@ impl<'a> Replay<'a> {
 
     /// Returns the load of a step; none where a pair cannot run as one.
     fn load(&self, step: Step) -> Option<i64> {
-        let room = match step.second {
-            None => Some(self.instance.room(step.first, &self.done)),
-            Some(second) => {
-                let pairs = self.instance.pairs[step.first].iter();
-                let pairs = pairs.filter(|pair| pair.consumer == second);
-                pairs.filter_map(|pair| self.instance.pair_room(pair, &self.done)).min()
-            }
-        };
+        let room = self.instance.step_room(step, &self.done);
         room.map(|room| self.alive + self.extra + room)
     }
 

@@ -11,6 +11,8 @@ use condense_planner::Limits;
 use crate::bits::Bits;
 use crate::descent::Descent;
 use crate::instance::{Instance, Step};
+use crate::moves::{Move, Moves};
+use crate::walk::Walk;
 
 /// Most sets that one search may keep track of.
 const MOST_SETS: usize = 1 << 25;
@@ -33,7 +35,7 @@ pub enum Outcome {
 #[derive(Clone, Debug)]
 pub struct State {
     pub done: Bits,
-    /// Operators that can run next.
+    /// Operators with which a move that is possible ends.
     pub ready: Bits,
     /// Bytes stored.
     pub alive: i64,
@@ -42,29 +44,18 @@ pub struct State {
 }
 
 impl State {
-    fn start(instance: &Instance) -> Self {
+    fn start(instance: &Instance, moves: &Moves) -> Self {
         let done = instance.none_done();
-        let free = |operator: &usize| instance.graph.predecessors[*operator].len() == 0;
-        let ready = Bits::of(instance.count(), (0..instance.count()).filter(free));
+        let free = (0..instance.count()).filter(|&operator| moves.is_ready(operator, &done));
+        let ready = Bits::of(instance.count(), free);
         Self { done, ready, alive: instance.stored, trace: 0 }
-    }
-
-    /// Runs one operator.
-    pub fn run(&mut self, instance: &Instance, operator: usize) {
-        self.done.insert(operator);
-        self.ready.remove(operator);
-        self.alive += instance.change(operator, &self.done);
-        for &next in &instance.graph.successors[operator] {
-            if instance.graph.predecessors[next].is_subset(&self.done) {
-                self.ready.insert(next);
-            }
-        }
     }
 }
 
 /// One search.
 pub struct Search<'a> {
     instance: &'a Instance,
+    moves: &'a Moves,
     target: i64,
     /// Least load that was refused.
     refused: i64,
@@ -77,9 +68,10 @@ pub struct Search<'a> {
 
 impl<'a> Search<'a> {
     /// Prepares a search for an order whose loads are at most `target`.
-    pub fn new(instance: &'a Instance, target: i64) -> Self {
+    pub fn new(instance: &'a Instance, moves: &'a Moves, target: i64) -> Self {
         Self {
             instance,
+            moves,
             target,
             refused: i64::MAX,
             trace: vec![(0, Step::single(0))],
@@ -90,7 +82,7 @@ impl<'a> Search<'a> {
 
     /// Searches with at most `width` sets in each layer.
     pub fn run(&mut self, width: usize, limits: &Limits<'_>) -> Outcome {
-        let start = State::start(self.instance);
+        let start = State::start(self.instance, self.moves);
         if start.alive + self.instance.unread > self.target {
             return Outcome::Exhausted(start.alive + self.instance.unread);
         }
@@ -107,7 +99,7 @@ impl<'a> Search<'a> {
                 states.sort_unstable_by_key(|state| state.trace);
             }
             for (number, state) in states.iter().enumerate() {
-                if number % PATIENCE == 0 && limits.reached().is_some() {
+                if number % PATIENCE == 0 && limits.interrupted().is_some() {
                     return Outcome::Stopped;
                 }
                 if self.trace.len() > MOST_SETS {
@@ -123,51 +115,45 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Runs each operator that is ready, and each pair.
+    /// Makes each move that is possible.
     fn expand(&mut self, state: &State) {
-        let instance = self.instance;
-        let first = state.trace == 0;
-        let stored = state.alive + if first { instance.unread } else { 0 };
+        let moves = self.moves;
         for operator in state.ready.iter() {
-            if self.fits(stored + instance.room(operator, &state.done)) {
-                self.enter(state, Step::single(operator));
+            let single = moves.single[operator].iter();
+            for next in single.chain(&moves.pairs[operator]) {
+                self.enter(state, next);
             }
-            for pair in &instance.pairs[operator] {
-                let room = instance.pair_room(pair, &state.done);
-                if room.is_some_and(|room| self.fits(stored + room)) {
-                    self.enter(state, Step { first: operator, second: Some(pair.consumer) });
+        }
+    }
+
+    /// Puts the set behind a move into its layer, and runs what had better run at once.
+    fn enter(&mut self, state: &State, next: &Move) {
+        let instance = self.instance;
+        if !next.needs.is_subset(&state.done) {
+            return;
+        }
+        let mut walk = Walk::new(instance, self.target, state.done.clone(), state.alive);
+        walk.extra = if state.trace == 0 { instance.unread } else { 0 };
+        if walk.take(&next.steps) {
+            self.met += 1;
+            let mut descent = Descent::new(self.moves, walk, state.ready.clone());
+            descent.follow(&next.steps);
+            descent.run();
+            let Descent { walk, ready, steps, .. } = descent;
+            self.refused = self.refused.min(walk.refused);
+            let layer = &mut self.layers[walk.done.len()];
+            if !layer.contains_key(&walk.done) {
+                let mut trace = state.trace;
+                for step in steps {
+                    self.trace.push((trace, step));
+                    trace = self.trace.len() - 1;
                 }
+                let done = walk.done.clone();
+                layer.insert(walk.done, State { done, ready, alive: walk.alive, trace });
             }
+        } else {
+            self.refused = self.refused.min(walk.refused);
         }
-    }
-
-    fn fits(&mut self, load: i64) -> bool {
-        if load > self.target {
-            self.refused = self.refused.min(load);
-        }
-        load <= self.target
-    }
-
-    /// Puts the set behind a step into its layer, and runs what had better run at once.
-    fn enter(&mut self, state: &State, step: Step) {
-        let mut next = state.clone();
-        self.met += 1;
-        self.take(&mut next, step);
-        while let Some(steps) =
-            Descent::new(self.instance, self.target, &mut self.refused).find(&next)
-        {
-            steps.into_iter().for_each(|step| self.take(&mut next, step));
-        }
-        let layer = &mut self.layers[next.done.len()];
-        if !layer.contains_key(&next.done) {
-            layer.insert(next.done.clone(), next);
-        }
-    }
-
-    fn take(&mut self, state: &mut State, step: Step) {
-        step.operators().for_each(|operator| state.run(self.instance, operator));
-        self.trace.push((state.trace, step));
-        state.trace = self.trace.len() - 1;
     }
 
     fn steps(&self, end: usize) -> Vec<Step> {

@@ -4,6 +4,7 @@ use condense_planner::Limits;
 
 use crate::bound::lower_bound;
 use crate::instance::{Instance, Step};
+use crate::moves::Moves;
 use crate::problem::{Accumulation, OrderProblem, Overwrite, ProblemError, StoredMap};
 use crate::replay::{numbered_order, peak};
 use crate::search::{Outcome, Search};
@@ -18,6 +19,7 @@ const LAYER_BYTES: usize = 64 << 20;
 pub struct Segment {
     /// The part alone, operators numbered in their given order.
     pub instance: Instance,
+    moves: Moves,
     /// Where its first operator stands in the given order of the whole.
     pub first: usize,
     /// The best order so far.
@@ -37,7 +39,8 @@ impl Segment {
         let steps = numbered_order(&instance);
         let upper = peak(&instance, &steps);
         let lower = instance.stored + instance.unread;
-        Ok(Self { instance, first, steps, upper, lower, bounded: false, width: FIRST_WIDTH })
+        let moves = Moves::new(&instance);
+        Ok(Self { instance, moves, first, steps, upper, lower, bounded: false, width: FIRST_WIDTH })
     }
 
     /// Tells whether no wider search is possible.
@@ -62,8 +65,8 @@ impl Segment {
         let mut met = 0;
         let mut hopeless = self.lower.max(enough) - 1;
         let mut target = hopeless + 1;
-        while target < self.upper && limits.reached().is_none() {
-            let mut search = Search::new(&self.instance, target);
+        while target < self.upper && limits.interrupted().is_none() {
+            let mut search = Search::new(&self.instance, &self.moves, target);
             let outcome = search.run(self.width, limits);
             met += search.met;
             match outcome {

@@ -65,7 +65,8 @@ def lay_out(sharing: Sharing, options: Options, steps: Steps, limit_bytes: int =
     times = _times(sharing, steps)
     positions = sharing.positions.copy()
     overwritten: dict[str, str] = {}
-    loads = _loads(sharing, times, len(steps))
+    # Where nothing has to run, what is given still lies there.
+    loads = _loads(sharing, times, max(len(steps), 1))
     for step, operators in enumerate(steps):
         is_pair = len(operators) > 1
         if not is_pair and loads[step] <= limit_bytes:

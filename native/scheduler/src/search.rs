@@ -14,7 +14,7 @@ use crate::instance::{Instance, Step};
 use crate::moves::{Move, Moves};
 use crate::walk::Walk;
 
-/// Most sets that one search may keep track of.
+/// Most sets that one search may meet: it keeps track of how each was reached.
 const MOST_SETS: usize = 1 << 25;
 
 /// Sets between two looks at the clock.
@@ -80,8 +80,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Searches with at most `width` sets in each layer.
-    pub fn run(&mut self, width: usize, limits: &Limits<'_>) -> Outcome {
+    /// Searches with at most `width` sets in each layer and about `most` sets altogether.
+    pub fn run(&mut self, width: usize, most: usize, limits: &Limits<'_>) -> Outcome {
         let start = State::start(self.instance, self.moves);
         if start.alive + self.instance.unread > self.target {
             return Outcome::Exhausted(start.alive + self.instance.unread);
@@ -102,7 +102,7 @@ impl<'a> Search<'a> {
                 if number % PATIENCE == 0 && limits.interrupted().is_some() {
                     return Outcome::Stopped;
                 }
-                if self.trace.len() > MOST_SETS {
+                if self.met > most.min(MOST_SETS) {
                     return Outcome::Stopped;
                 }
                 self.expand(state);
@@ -119,8 +119,7 @@ impl<'a> Search<'a> {
     fn expand(&mut self, state: &State) {
         let moves = self.moves;
         for operator in state.ready.iter() {
-            let single = moves.single[operator].iter();
-            for next in single.chain(&moves.pairs[operator]) {
+            for next in moves.single[operator].iter().chain(&moves.pair[operator]) {
                 self.enter(state, next);
             }
         }

@@ -52,10 +52,10 @@ impl Segment {
         LAYER_BYTES / (self.instance.count() / 2 + 128)
     }
 
-    /// Brings the two bounds closer; returns the number of sets that this took.
+    /// Brings the two bounds closer; returns the number of sets that this took, `most` or a few more.
     ///
     /// An order with a peak of `enough` bytes is as good as a better one.
-    pub fn improve(&mut self, enough: i64, limits: &Limits<'_>) -> usize {
+    pub fn improve(&mut self, enough: i64, most: usize, limits: &Limits<'_>) -> usize {
         if !self.bounded {
             self.bounded = true;
             self.lower =
@@ -65,9 +65,9 @@ impl Segment {
         let mut met = 0;
         let mut hopeless = self.lower.max(enough) - 1;
         let mut target = hopeless + 1;
-        while target < self.upper && limits.interrupted().is_none() {
+        while target < self.upper && met <= most && limits.reached().is_none() {
             let mut search = Search::new(&self.instance, &self.moves, target);
-            let outcome = search.run(self.width, limits);
+            let outcome = search.run(self.width, most - met, limits);
             met += search.met;
             match outcome {
                 Outcome::Found(steps) => {

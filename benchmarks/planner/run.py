@@ -171,6 +171,7 @@ def growth() -> None:
             here, there = spawn.Pipe()
             process = spawn.Process(target=_from_file_to_file, args=(source, target, there))
             process.start()
+            there.close()
             over, planning, total, peak = here.recv()
             process.join()
             print(

@@ -9,6 +9,7 @@ import onnx_graphsurgeon as gs
 from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.operators.attributes import constant_input, int_list
 from condense_compiler.operators.elementwise import UNARY
+from condense_compiler.operators.fused import is_conv_pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,11 @@ def accumulates(node: gs.Node) -> bool:
     return is_plain(node) and node.op == "Conv"
 
 
+def is_addition(node: gs.Node) -> bool:
+    """Tell whether an operator adds two tensors."""
+    return is_plain(node) and node.op in ("Add", "Sum") and len(node.inputs) == 2
+
+
 def is_plain(node: gs.Node) -> bool:
     """Tell whether an operator is one of ONNX's own."""
     return node.domain in (None, "", "ai.onnx")
@@ -176,10 +182,29 @@ def _plane_by_plane(node: gs.Node) -> list[int]:
     return [0] if same_planes and fits and len(node.outputs) == 1 else []
 
 
-def _depthwise(node: gs.Node) -> list[int]:
-    channels = node.inputs[0].shape[1]
-    is_depthwise = node.attrs.get("group", 1) == channels == node.outputs[0].shape[1]
-    return _plane_by_plane(node) if is_depthwise and channels > 1 else []
+def _pixel_by_pixel(node: gs.Node) -> list[int]:
+    """The data of an operator that looks along the channels of one pixel at a time."""
+    data, result = node.inputs[0], node.outputs[0]
+    is_map = len(data.shape) > 2 and tuple(data.shape[2:]) == tuple(result.shape[2:])
+    return [0] if is_map and _keeps_batches(node) and data.dtype == result.dtype else []
+
+
+def _row_by_row(node: gs.Node) -> list[int]:
+    """The data of a convolution whose result has as many pixels as its data.
+
+    Rows are computed in rising order. The rows that are still to be read are set aside before
+    a result is written over them, so memory for a few rows is enough.
+    """
+    depthwise = node.attrs.get("group", 1) == node.inputs[0].shape[1] == node.outputs[0].shape[1]
+    if depthwise and len(node.inputs[0].shape) > 2:
+        return _plane_by_plane(node)
+    return _pixel_by_pixel(node)
+
+
+def _keeps_batches(node: gs.Node) -> bool:
+    """Tell whether each item of a batch starts where it started."""
+    data, result = node.inputs[0].shape, node.outputs[0].shape
+    return bool(data[0] == 1 or tuple(data[:2]) == tuple(result[:2]))
 
 
 OVERWRITABLE: Mapping[str, Overwritable] = {
@@ -189,12 +214,15 @@ OVERWRITABLE: Mapping[str, Overwritable] = {
     ),
     **dict.fromkeys(("BatchNormalization", "Clip", "Softmax"), _first_if_same),
     **dict.fromkeys(("AveragePool", "LpPool", "MaxPool"), _plane_by_plane),
-    "Conv": _depthwise,
+    "Conv": _row_by_row,
+    "LRN": _pixel_by_pixel,
 }
 
 
 def overwritable_inputs(node: gs.Node) -> list[int]:
     """Return the inputs whose place the first output may take, if they are not needed any more."""
+    if is_conv_pool(node):
+        return _pixel_by_pixel(node)
     if not is_plain(node) or node.op not in OVERWRITABLE:
         return []
     return OVERWRITABLE[node.op](node)

@@ -1,8 +1,7 @@
 """Element-wise ONNX operators as numpy functions.
 
-Each writes `out`, which may be one of its inputs: inputs are read before `out` is written, by the
-last call of the function alone. Temporaries are as large as the input, so callers hand over small
-blocks (`blocks.py`).
+Each writes `out`, which may be one of its inputs: no input is read once `out` has been written.
+Temporaries are as large as the input, so callers hand over small blocks (`blocks.py`).
 """
 
 import math

@@ -73,6 +73,11 @@ CASES = {
         (1, 8, 160, 160),
         128,
     ),
+    "depthwise with many temporaries": (
+        replace(FUSED, group=256, window=1, before=parse(["Gelu x", "Mul x %0"])),
+        (1, 256, 8, 500),
+        256,
+    ),
     "depthwise": (replace(FUSED, group=16), (1, 16, 200, 200), 128),
 }  # fmt: skip
 

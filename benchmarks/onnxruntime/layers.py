@@ -1,4 +1,4 @@
-"""Single layers: a convolution and a grouped maximum, as ONNX operators and as one fused operator."""
+"""Single layers: convolution and grouped maximum, as plain operators and as a fused one."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ IR_VERSION = 10
 
 @dataclass(frozen=True)
 class LayerSize:
-    """A 3×3 convolution whose maps are pooled by `window`.
+    """A convolution by 3 by 3 filters whose maps are pooled by `window`.
 
     Attributes:
         inputs: Input channels.

@@ -12,6 +12,7 @@ operator computes the same bytes as the plain ones.
 
 from collections import defaultdict
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -251,14 +252,15 @@ def _fuse(graph: _Graph, node: NodeProto) -> NodeProto:
     limits = np.iinfo(first.zero.dtype)
     steps = np.arange(limits.min, limits.max + 1).astype(first.zero.dtype)
     walk = _Walk(graph, quantize.output[0], first, first, steps)
-    while walk.next():
-        pass
+    walk = _follow(walk)
     if np.any(np.diff(walk.steps.astype(np.int32)) < 0):
         raise _NotFusableError("a larger number may become a smaller one before the maximum")
     wide = weights.shape[0]
     groups = wide // walk.window
     if walk.members:
-        walk.members = tuple(part * groups + g for g in range(groups) for part in range(walk.window))
+        walk.members = tuple(
+            part * groups + g for g in range(groups) for part in range(walk.window)
+        )
     attributes = _attributes(node)
     recipe = ConvPool(
         _window(attributes, weights.shape[2:]),
@@ -284,6 +286,20 @@ def _fuse(graph: _Graph, node: NodeProto) -> NodeProto:
         domain=DOMAIN,
         **recipe.to_attributes(),
     )
+
+
+def _follow(walk: _Walk) -> _Walk:
+    """Follow a layer to its end, or to the last bytes where it could end."""
+    last_end = None
+    try:
+        while walk.next():
+            if walk.is_bytes and walk.window:
+                last_end = copy(walk)
+    except _NotFusableError:
+        if last_end is None:
+            raise
+        return last_end
+    return walk
 
 
 def _bias(

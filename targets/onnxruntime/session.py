@@ -9,6 +9,7 @@ import onnxruntime as ort
 
 from condense_compiler.errors import InputError
 from condense_compiler.targets.onnxruntime.library import custom_ops_library, why_unsuitable
+from condense_compiler.targets.onnxruntime.quantized import fuse_quantized
 
 _MODEL_FILE = "model.onnx"
 
@@ -18,8 +19,8 @@ def onnxruntime_session(
 ) -> ort.InferenceSession:
     """Create a session of ONNX Runtime whose fused operators run in native kernels.
 
-    Where the kernels cannot be used, a warning says why, and the plain operators inside the fused
-    ones run instead.
+    Quantized layers (QDQ) that are pooled over channels are fused, too. Where the kernels cannot
+    be used, a warning says why, and the plain operators inside the fused ones run instead.
 
     Args:
         model: A folder that `condense compile` wrote, an ONNX file, or a model in memory.
@@ -29,20 +30,39 @@ def onnxruntime_session(
         InputError: There is no such session option, or no such model.
     """
     options = session_options_of(session_options)
-    source: str | bytes
-    if isinstance(model, onnx.ModelProto):
-        source = model.SerializeToString()
-    else:
-        path = Path(model)
-        path = path / _MODEL_FILE if path.is_dir() else path
-        if not path.is_file():
-            raise InputError(f"{path}: no such file")
-        source = str(path)
+    native = register_kernels(options)
+    return create_session(
+        model if isinstance(model, onnx.ModelProto) else _file(model), options, native
+    )
+
+
+def _file(model: str | Path) -> Path:
+    path = Path(model)
+    path = path / _MODEL_FILE if path.is_dir() else path
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    return path
+
+
+def create_session(
+    model: Path | onnx.ModelProto, options: ort.SessionOptions, native: bool
+) -> ort.InferenceSession:
+    """Create a session; quantized layers are fused where the native kernels are registered."""
+    if native:
+        model = _fused(model)
+    source = str(model) if isinstance(model, Path) else model.SerializeToString()
     return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
+def _fused(model: Path | onnx.ModelProto) -> Path | onnx.ModelProto:
+    """Return the model with its quantized layers fused; what was given if it has none."""
+    given = onnx.load(model) if isinstance(model, Path) else model
+    fused = fuse_quantized(given)
+    return model if fused is given else fused
+
+
 def session_options_of(values: dict[str, Any]) -> ort.SessionOptions:
-    """Return session options with the kernels registered, and some attributes set.
+    """Return session options with some attributes set.
 
     Raises:
         InputError: There is no such attribute.
@@ -52,7 +72,6 @@ def session_options_of(values: dict[str, Any]) -> ort.SessionOptions:
         if not hasattr(options, name):
             raise InputError(f"onnxruntime.SessionOptions has no attribute {name!r}")
         setattr(options, name, value)
-    register_kernels(options)
     return options
 
 

@@ -18,7 +18,7 @@ from condense_compiler.errors import UnsupportedError
 from condense_compiler.program import ScheduledProgram
 from condense_compiler.targets.feeds import check_feeds
 from condense_compiler.targets.onnxruntime.library import best_instruction_set, why_unsuitable
-from condense_compiler.targets.onnxruntime.session import register_kernels
+from condense_compiler.targets.onnxruntime.session import create_session, register_kernels
 
 _LOG_ERRORS_ONLY = 3
 
@@ -59,14 +59,13 @@ class OnnxRuntimeProgram:
         options = ort.SessionOptions()
         options.log_severity_level = _LOG_ERRORS_ONLY
         options.intra_op_num_threads = self.threads
-        if self.kernels:
-            register_kernels(options)
+        native = self.kernels and register_kernels(options)
         # Through a file, because a model in memory ends at 2 GiB.
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
             self.program.network.save(path)
             try:
-                return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+                return create_session(path, options, native)
             except Exception as error:  # noqa: BLE001 - its exceptions share no other base
                 reason = str(error).strip().splitlines()[0]
                 raise UnsupportedError(

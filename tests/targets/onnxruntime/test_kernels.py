@@ -95,5 +95,3 @@ def test_shapes_are_inferred() -> None:
     pool = Window((2, 2), (2, 2), (0, 0, 0, 0), (1, 1), ceil_mode=True)
     layer = FusedLayer(ConvPool(window, 1, "max", 2, spatial=pool), 1, 3, 8, (19, 14))
     assert onnxruntime_session(layer.model()).get_outputs()[0].shape == [1, 4, 5, 4]
-
-

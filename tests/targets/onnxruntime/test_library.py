@@ -155,7 +155,7 @@ def refusal(layer: FusedLayer, feeds: dict[str, np.ndarray] | None = None, **cha
         if attribute.name in change:
             value = onnx.helper.make_attribute(attribute.name, change[attribute.name])
             attribute.CopyFrom(value)
-    with pytest.raises(Exception, match="condense::ConvPool") as raised:  # noqa: PT011
+    with pytest.raises(Exception, match="condense::ConvPool") as raised:
         quiet_session(model).run(["Y"], feeds or layer.feeds())
     return str(raised.value)
 
@@ -179,7 +179,7 @@ def test_recipes_that_do_not_fit(attribute: str, value: object, reason: str) -> 
 def test_programs_that_cannot_be_read() -> None:
     recipe = ConvPool(WINDOW, 1, "max", 2, after=parse(["Relu x"]))
     layer = FusedLayer(recipe, 1, 8, 32, (14, 14))
-    assert "cannot read \"Relu y\"" in refusal(layer, after="Relu y")
+    assert 'cannot read "Relu y"' in refusal(layer, after="Relu y")
     assert "2 operands" not in refusal(layer, after="Mul x $0")
 
 
@@ -192,7 +192,7 @@ def test_inputs_that_do_not_fit() -> None:
         ((1, 7, 14, 14), "X has 7 channels, W reads 8"),
         ((1, 8, 14), "X has 3 dimensions, the kernel asks for 4"),
     ]:
-        with pytest.raises(Exception, match=reason) as raised:  # noqa: PT011
+        with pytest.raises(Exception, match=reason) as raised:
             session.run(["Y"], {"X": np.zeros(shape, np.float32)})
         assert "condense::ConvPool" in str(raised.value)
 
@@ -200,7 +200,7 @@ def test_inputs_that_do_not_fit() -> None:
 def test_element_types_that_do_not_fit() -> None:
     model = without_function(LAYER.model())
     model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
-    with pytest.raises(Exception, match="ConvPool"):  # noqa: PT011
+    with pytest.raises(Exception, match="ConvPool"):
         quiet_session(model)
 
 

@@ -45,5 +45,5 @@ def test_reductions_that_need_other_numbers_are_refused() -> None:
     layer = QuantizedLayer(FusedLayer(ConvPool(window, 1, "mean", 2), 1, 3, 4, (4, 4)))
     model = layer.model()
     del model.functions[:]
-    with pytest.raises(Exception, match="QLinearConvPool .*pooled by max or min"):  # noqa: PT011
+    with pytest.raises(Exception, match=r"QLinearConvPool .*pooled by max or min"):
         onnxruntime_session(model, log_severity_level=4)

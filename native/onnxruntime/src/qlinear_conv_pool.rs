@@ -121,7 +121,10 @@ fn layer(recipe: &Recipe, inputs: &[Option<Tensor<'_>>]) -> Result<QuantizedLaye
     let table = table.as_ref().map(Tensor::bytes).transpose()?.map(|(bytes, _)| bytes);
     let weights =
         QuantizedWeights { filters: &centred, shape: &filters.shape, scales, bias, table };
-    let (input, output) = (quantization(x_scale, x_zero)?, quantization(y_scale, y_zero)?);
+    let (input, output) = (
+        quantization(x_scale.as_ref(), x_zero.as_ref())?,
+        quantization(y_scale.as_ref(), y_zero.as_ref())?,
+    );
     QuantizedLayer::new(recipe.clone(), &weights, input, output, Isa::detect())
         .map_err(|error| error.to_string())
 }
@@ -131,11 +134,11 @@ fn number(byte: u8, signed: bool) -> i32 {
 }
 
 fn quantization(
-    scale: &Option<Tensor<'_>>,
-    zero_point: &Option<Tensor<'_>>,
+    scale: Option<&Tensor<'_>>,
+    zero_point: Option<&Tensor<'_>>,
 ) -> Result<Quantization, String> {
-    let scale = scale.as_ref().ok_or("a scale is missing")?.floats()?;
-    let (zero_point, signed) = zero_point.as_ref().ok_or("a zero point is missing")?.bytes()?;
+    let scale = scale.ok_or("a scale is missing")?.floats()?;
+    let (zero_point, signed) = zero_point.ok_or("a zero point is missing")?.bytes()?;
     match (scale, zero_point) {
         (&[scale], &[zero_point]) => Ok(Quantization { scale, zero_point, signed }),
         _ => Err("x and y have one scale and one zero point".to_owned()),

@@ -282,14 +282,21 @@ impl Call<'_> {
             let destination = unsafe { output.part(at, (end - start) * line) };
             let rows = &staged[lane * plane..(lane + 1) * plane];
             if let Some(window) = &self.spatial {
-                let first = stripe.convolved.0;
-                let (from, to) = (self.convolved, self.pooled);
-                maxpool::run(window, from, to, stripe.output, first, rows, row, destination);
+                let rows = maxpool::Rows {
+                    window,
+                    sizes: self.convolved,
+                    pooled: self.pooled,
+                    values: rows,
+                    first: stripe.convolved.0,
+                };
+                maxpool::run(&rows, stripe.output, row, destination);
             } else {
                 destination.copy_from_slice(rows);
             }
             if self.output_flip != 0 {
-                destination.iter_mut().for_each(|byte| *byte ^= self.output_flip);
+                for byte in destination {
+                    *byte ^= self.output_flip;
+                }
             }
         }
     }

@@ -73,7 +73,7 @@ impl Kernel {
     ///
     /// # Safety
     /// The pointers are valid as described.
-    pub unsafe fn multiply(&self, products: &Products<'_>) {
+    pub unsafe fn multiply(self, products: &Products<'_>) {
         // SAFETY: as the caller promises; the processor has the instructions.
         unsafe { (self.multiply)(products) }
     }
@@ -207,8 +207,8 @@ mod vnni {
                         *value = _mm512_loadu_si512(weights.add(vector * LANES).cast());
                     }
                     for (pixel, row) in sums.iter_mut().enumerate() {
-                        let word = words.add(pixel * products.pixel_stride).cast::<i32>();
-                        let inputs = _mm512_set1_epi32(word.read_unaligned());
+                        let word = *words.add(pixel * products.pixel_stride);
+                        let inputs = _mm512_set1_epi32(i32::from_le_bytes(word));
                         for vector in 0..N {
                             row[vector] = _mm512_dpbusd_epi32(row[vector], inputs, filters[vector]);
                         }

@@ -26,11 +26,13 @@ pub struct Quantization {
 
 impl Quantization {
     /// Returns what to combine bytes with by exclusive or to make them unsigned.
+    #[must_use]
     pub fn flip(&self) -> u8 {
         if self.signed { SIGN } else { 0 }
     }
 
     /// Returns the zero point of the unsigned bytes.
+    #[must_use]
     pub fn unsigned_zero_point(&self) -> u8 {
         self.zero_point ^ self.flip()
     }

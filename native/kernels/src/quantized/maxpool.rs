@@ -2,27 +2,33 @@
 
 use crate::geometry::{Sizes, Window3};
 
-/// Pools positions `start..end` of the first axis; `rows` starts at row `first` of the map.
-pub fn run(
-    window: &Window3,
-    convolved: Sizes,
-    pooled: Sizes,
-    (start, end): (usize, usize),
-    first: usize,
-    rows: &[u8],
-    row: &mut [u8],
-    destination: &mut [u8],
-) {
-    let width = convolved[2];
-    let mut outputs = destination.chunks_exact_mut(pooled[2]);
+/// A part of a map and how it is pooled.
+pub struct Rows<'a> {
+    /// Window of the max-pooling.
+    pub window: &'a Window3,
+    /// Sizes of the map.
+    pub sizes: Sizes,
+    /// Sizes of the pooled map.
+    pub pooled: Sizes,
+    /// The rows that are there.
+    pub values: &'a [u8],
+    /// The first of them.
+    pub first: usize,
+}
+
+/// Pools positions `start..end` of the first axis.
+pub fn run(rows: &Rows<'_>, (start, end): (usize, usize), row: &mut [u8], destination: &mut [u8]) {
+    let (window, sizes) = (rows.window, rows.sizes);
+    let width = sizes[2];
+    let mut outputs = destination.chunks_exact_mut(rows.pooled[2]);
     for depth in start..end {
-        for height in 0..pooled[1] {
+        for height in 0..rows.pooled[1] {
             let out = outputs.next().expect("the destination has all rows");
             row.fill(0);
-            for z in window.taps(0, depth, convolved[0]) {
-                for y in window.taps(1, height, convolved[1]) {
-                    let at = ((z - first) * convolved[1] + y) * width;
-                    for (value, &other) in row.iter_mut().zip(&rows[at..at + width]) {
+            for z in window.taps(0, depth, sizes[0]) {
+                for y in window.taps(1, height, sizes[1]) {
+                    let at = ((z - rows.first) * sizes[1] + y) * width;
+                    for (value, &other) in row.iter_mut().zip(&rows.values[at..at + width]) {
                         *value = (*value).max(other);
                     }
                 }

@@ -31,7 +31,7 @@ impl Rounding {
     }
 
     /// Rounds to the nearest byte; halves go to the even one, before the zero point is added.
-    pub fn round(&self, sums: &[[f32; LANES]], zero_point: u8, bytes: &mut [Pixel]) {
+    pub fn round(self, sums: &[[f32; LANES]], zero_point: u8, bytes: &mut [Pixel]) {
         // SAFETY: the processor has the instructions.
         unsafe { (self.round)(sums, f32::from(zero_point), bytes) }
     }

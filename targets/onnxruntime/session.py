@@ -8,10 +8,13 @@ import onnx
 import onnxruntime as ort
 
 from condense_compiler.errors import InputError
+from condense_compiler.operators.fused import OP
+from condense_compiler.targets.onnxruntime.element_types import keep_bodies
 from condense_compiler.targets.onnxruntime.library import custom_ops_library, why_unsuitable
 from condense_compiler.targets.onnxruntime.quantized import fuse_quantized
 
 _MODEL_FILE = "model.onnx"
+_QUANTIZE = "QuantizeLinear"
 
 
 def onnxruntime_session(
@@ -47,18 +50,24 @@ def _file(model: str | Path) -> Path:
 def create_session(
     model: Path | onnx.ModelProto, options: ort.SessionOptions, native: bool
 ) -> ort.InferenceSession:
-    """Create a session; quantized layers are fused where the native kernels are registered."""
+    """Create a session; where native kernels are registered, the model is prepared for them."""
     if native:
-        model = _fused(model)
+        model = _lowered(model)
     source = str(model) if isinstance(model, Path) else model.SerializeToString()
     return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
-def _fused(model: Path | onnx.ModelProto) -> Path | onnx.ModelProto:
-    """Return the model with its quantized layers fused; what was given if it has none."""
+def _lowered(model: Path | onnx.ModelProto) -> Path | onnx.ModelProto:
+    """Return the model for sessions with native kernels; what was given if nothing changes."""
+    given = onnx.load(model, load_external_data=False) if isinstance(model, Path) else model
+    operators = {node.op_type for node in given.graph.node}
+    if not operators & {OP, _QUANTIZE}:
+        return model
+    if _QUANTIZE not in operators and keep_bodies(given) is given:
+        return model
     given = onnx.load(model) if isinstance(model, Path) else model
-    fused = fuse_quantized(given)
-    return model if fused is given else fused
+    changed = keep_bodies(fuse_quantized(given))
+    return model if changed is given else changed
 
 
 def session_options_of(values: dict[str, Any]) -> ort.SessionOptions:

@@ -204,6 +204,23 @@ def test_element_types_that_do_not_fit() -> None:
         quiet_session(model)
 
 
+@pytest.mark.parametrize("dtype", [np.float16])
+def test_other_element_types_run_their_bodies(dtype: type[np.floating], tmp_path: Path) -> None:
+    model = LAYER.model()
+    kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    for tensor in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(tensor).astype(dtype)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.elem_type = kind
+    feeds = {"X": LAYER.input().astype(dtype)}
+    expected = run_onnxruntime(model, feeds)
+    path = tmp_path / "model.onnx"
+    onnx.save(model, path)
+    for source in (model, path):
+        assert_close({"Y": cc.onnxruntime_session(source).run(["Y"], feeds)[0]}, expected)
+
+
 def test_session_options_are_checked() -> None:
     with pytest.raises(InputError, match="no attribute 'colour'"):
         cc.onnxruntime_session(LAYER.model(), colour=1)

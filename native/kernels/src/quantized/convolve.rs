@@ -176,6 +176,9 @@ impl Call<'_> {
                     };
                     let left = self.window.before[2].min(width);
                     let count = self.sizes[2].min(width - left);
+                    if count == 0 {
+                        continue; // nothing but padding
+                    }
                     let start = (from_z * self.sizes[1] + from_y) * self.sizes[2];
                     let row = |channel: usize| {
                         // Behind the last channel the weights are zero, so that any row will do.

@@ -33,10 +33,21 @@ pub fn run(rows: &Rows<'_>, (start, end): (usize, usize), row: &mut [u8], destin
                     }
                 }
             }
-            for (position, value) in out.iter_mut().enumerate() {
-                let covered = window.taps(2, position, width).map(|column| row[column]);
-                *value = covered.max().unwrap_or(0);
-            }
+            pool_columns(window, row, out);
         }
+    }
+}
+
+fn pool_columns(window: &Window3, row: &[u8], out: &mut [u8]) {
+    let plain = window.kernel[2] == 2 && window.dilations[2] == 1 && window.before[2] == 0;
+    if plain && window.strides[2] == 2 && out.len() * 2 <= row.len() {
+        for (value, pair) in out.iter_mut().zip(row.chunks_exact(2)) {
+            *value = pair[0].max(pair[1]);
+        }
+        return;
+    }
+    for (position, value) in out.iter_mut().enumerate() {
+        let covered = window.taps(2, position, row.len()).map(|column| row[column]);
+        *value = covered.max().unwrap_or(0);
     }
 }

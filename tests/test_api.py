@@ -1,6 +1,6 @@
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import onnx
@@ -101,8 +101,8 @@ def test_without_verification_nothing_is_said_about_it(compilation: Compilation)
 
 def test_memory_limit_is_compared(path: Path) -> None:
     def fits(limit: int) -> bool:
-        options = {"dims": {"batch": 1}, "verify_outputs": False}
-        return cc.compile(path, memory_limit_bytes=limit, **options).report.fits  # type: ignore[arg-type]
+        options: dict[str, Any] = {"dims": {"batch": 1}, "verify_outputs": False}
+        return cc.compile(path, memory_limit_bytes=limit, **options).report.fits
 
     arena = cc.compile(path, dims={"batch": 1}, verify_outputs=False).plan.arena_bytes
     assert (fits(arena), fits(arena - 1)) == (True, False)
@@ -214,15 +214,16 @@ def test_errors_are_of_one_family_and_one_line(path: Path) -> None:
     assert issubclass(cc.InputError, cc.CondenseError)
     assert issubclass(cc.UnsupportedError, cc.InputError)
     assert issubclass(cc.ContractError, cc.CondenseError)
-    for arguments in (
+    wrong: tuple[dict[str, Any], ...] = (
         {"target": "tpu"},
         {"passes": ["nothing"]},
         {"dims": {}},
         {"dims": {"batch": 0}},
         {"dims": {"height": 3}},
-    ):
+    )
+    for arguments in wrong:
         with pytest.raises(cc.InputError) as error:
-            cc.compile(path, **{"dims": {"batch": 1}, **arguments})  # type: ignore[arg-type]
+            cc.compile(path, **{"dims": {"batch": 1}, **arguments})
         assert len(str(error.value).splitlines()) == 1
 
 

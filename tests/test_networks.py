@@ -53,6 +53,7 @@ def test_light_network_compiles_and_verifies(name: str, target: str) -> None:
     check(light(name), target)
 
 
+@pytest.mark.timeout(900)
 def test_heavy_networks_compile_and_verify() -> None:
     """One after the other: each takes gigabytes of memory."""
     for name in HEAVY:

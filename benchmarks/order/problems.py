@@ -64,10 +64,10 @@ def _accumulations(
             continue
         (target,) = overwrite.maps
         for index, stored in enumerate(maps):
-            private = stored.readers == (consumer,) and not stored.kept and index != target
             producer = stored.writer
-            if private and producer is not None and nodes[producer].op == "Conv":
-                if producer not in maps[target].readers and producer != maps[target].writer:
-                    yield Accumulation(
-                        producer, consumer, overwrite.maps, overwrite.saved_bytes
-                    )
+            if producer is None or nodes[producer].op != "Conv":
+                continue
+            private = stored.readers == (consumer,) and not stored.kept and index != target
+            apart = producer not in maps[target].readers and producer != maps[target].writer
+            if private and apart:
+                yield Accumulation(producer, consumer, overwrite.maps, overwrite.saved_bytes)

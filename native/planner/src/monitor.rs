@@ -54,6 +54,7 @@ pub struct Limits<'a> {
 
 impl Limits<'_> {
     /// Returns why to stop now, if there is a reason.
+    #[must_use]
     pub fn reached(&self) -> Option<Ending> {
         if self.monitor.stopped() {
             return Some(Ending::Interrupted);

@@ -15,6 +15,7 @@ pub struct Step {
 
 impl Step {
     /// Returns the step of one operator.
+    #[must_use]
     pub const fn single(operator: usize) -> Self {
         Self { first: operator, second: None }
     }
@@ -206,8 +207,7 @@ impl Instance {
         let Some(second) = step.second else {
             return Some(self.room(step.first, done));
         };
-        let possible =
-            |pair: &&Pair| pair.consumer == second && pair.needs.is_subset(done);
+        let possible = |pair: &&Pair| pair.consumer == second && pair.needs.is_subset(done);
         let pairs = self.pairs[step.first].iter().filter(possible);
         pairs.map(|pair| self.written[second] - pair.bytes).min()
     }

@@ -27,6 +27,7 @@ def find_order(
 def plan_shapes(
     parts: list[list[tuple[int, int, int, int]]],
     alignments: list[int],
+    tries_per_shape: int,
     *,
     capacity: int | None = None,
     seconds: float | None = None,

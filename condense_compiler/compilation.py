@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,13 +11,18 @@ from typing import Any
 import numpy.typing as npt
 
 from condense_compiler.errors import InputError
-from condense_compiler.memory.buffers import Buffer, Plan
+from condense_compiler.memory.buffers import Plan
 from condense_compiler.memory.buffers_csv import write_plan
+from condense_compiler.memory.placement import Placement
+from condense_compiler.memory.placement_csv import write_steps, write_tensors
+from condense_compiler.memory.sharing import Sharing
+from condense_compiler.memory.storages import part_buffers, part_plan
 from condense_compiler.program import ScheduledProgram
 from condense_compiler.report.report import Report
 from condense_compiler.targets import Lowered
 
-MODEL_FILE, PLAN_FILE, REPORT_FILE = "model.onnx", "plan.csv", "report.json"
+MODEL_FILE, REPORT_FILE = "model.onnx", "report.json"
+PLAN_FILE, STEPS_FILE, TENSORS_FILE = "plan.csv", "steps.csv", "tensors.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +31,22 @@ class Compilation:
 
     Attributes:
         program: The rewritten network, ordered and placed.
-        buffers: Its feature maps, as the planner saw them.
-        plan: Where they lie.
+        sharing: What the network stores, and which feature maps share memory.
+        placement: What runs when, and where everything lies.
         lowered: What the target made of it.
         report: What was done and what it saved.
     """
 
     program: ScheduledProgram
-    buffers: tuple[Buffer, ...]
-    plan: Plan
+    sharing: Sharing
+    placement: Placement
     lowered: Lowered
     report: Report
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the arena: an offset for each storage."""
+        return self.placement.plan
 
     def run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
         """Compute the network's outputs, by name, from its inputs, by name.
@@ -48,7 +57,7 @@ class Compilation:
         return self.lowered.run(feeds)
 
     def save(self, folder: str | Path) -> None:
-        """Write model.onnx, plan.csv, report.json and what the target adds, whole or not at all.
+        """Write model, plan, order, report and what the target adds, whole or not at all.
 
         Files of these names in the folder are replaced; others stay.
 
@@ -57,14 +66,26 @@ class Compilation:
         """
         destination = Path(folder)
         check_writable(destination)
-        with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".condense-") as name:
-            staging = Path(name)
-            self.program.network.save(staging / MODEL_FILE)
-            write_plan(staging / PLAN_FILE, self.buffers, self.plan)
-            text = json.dumps(self.report.to_dict(), indent=2) + "\n"
-            (staging / REPORT_FILE).write_text(text, encoding="utf-8")
-            self.lowered.save(staging)
-            _move_all(staging, destination)
+        try:
+            with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".condense-") as name:
+                staging = Path(name) / "new"
+                staging.mkdir()
+                self._write(staging)
+                _move_all(staging, destination, Path(name))
+        except OSError as error:
+            reason = error.strerror or error
+            raise InputError(f"{destination}: cannot be written: {reason}") from error
+
+    def _write(self, folder: Path) -> None:
+        self.program.network.save(folder / MODEL_FILE)
+        storages = self.placement.storages
+        parts = part_buffers(storages)
+        write_plan(folder / PLAN_FILE, parts, part_plan(storages, self.plan))
+        write_steps(folder / STEPS_FILE, self.sharing, self.placement)
+        write_tensors(folder / TENSORS_FILE, self.sharing, self.placement)
+        text = json.dumps(self.report.to_dict(), indent=2) + "\n"
+        (folder / REPORT_FILE).write_text(text, encoding="utf-8")
+        self.lowered.save(folder)
 
 
 def check_writable(folder: Path) -> None:
@@ -83,13 +104,24 @@ def check_writable(folder: Path) -> None:
             raise InputError(f"{folder}: no right to write in {str(place)!r}")
 
 
-def _move_all(staging: Path, destination: Path) -> None:
+def _move_all(staging: Path, destination: Path, spare: Path) -> None:
+    """Put files in their place, those that stood there aside; put everything back on failure."""
+    if not destination.exists():
+        staging.rename(destination)
+        return
+    aside = spare / "old"
+    aside.mkdir()
+    placed: list[Path] = []
     try:
-        destination.mkdir(exist_ok=True)
         for path in sorted(staging.iterdir()):
-            target = destination / path.name
-            if target.is_dir():
-                shutil.rmtree(target)
-            path.replace(target)
-    except OSError as error:
-        raise InputError(f"{destination}: cannot be written: {error.strerror or error}") from error
+            place = destination / path.name
+            if place.exists():
+                place.rename(aside / path.name)
+            path.rename(place)
+            placed.append(place)
+    except BaseException:
+        for place in placed:
+            place.rename(staging / place.name)
+        for path in aside.iterdir():
+            path.rename(destination / path.name)
+        raise

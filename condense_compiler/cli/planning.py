@@ -8,11 +8,12 @@ import typer
 from condense_compiler.cli.arguments import parse_bytes, parse_dims
 from condense_compiler.cli.compiling import Dims, Passes, split_names
 from condense_compiler.cli.status import BOUND_NOT_MET, DONE
-from condense_compiler.driver import compile_buffers
+from condense_compiler.driver import compile_placement
 from condense_compiler.errors import InputError
 from condense_compiler.memory.buffers import Buffer, Plan, Verdict
 from condense_compiler.memory.buffers_csv import read_buffers, write_plan
 from condense_compiler.memory.planner import plan
+from condense_compiler.memory.storages import part_buffers, part_plan
 from condense_compiler.report.text import format_bytes
 
 
@@ -44,12 +45,15 @@ def plan_command(
     if seconds is not None and not seconds > 0:
         raise InputError(f"--seconds {seconds} must be positive")
     limit = parse_bytes("--capacity", capacity)
-    problem = (
-        read_buffers(buffers)
-        if buffers is not None
-        else compile_buffers(str(model), dims=parse_dims(dim), passes=split_names(passes))
-    )
-    found = plan(problem, capacity=limit, seconds=seconds)
+    if buffers is not None:
+        problem = read_buffers(buffers)
+        found = plan(problem, capacity=limit, seconds=seconds)
+    else:
+        _, placement = compile_placement(
+            str(model), dims=parse_dims(dim), passes=split_names(passes), seconds=seconds
+        )
+        problem = part_buffers(placement.storages)
+        found = part_plan(placement.storages, placement.plan)
     if output is not None:
         write_plan(output, problem, found)
     typer.echo(_summary(problem, found))

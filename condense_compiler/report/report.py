@@ -1,7 +1,7 @@
 """What a compilation did and saved, as plain records; `to_dict` is the form of report.json."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -53,6 +53,15 @@ class RefusedLayer:
 
 
 @dataclass(frozen=True, slots=True)
+class CopiedPart:
+    """A part of a concatenation that could not be produced in place."""
+
+    node: str
+    tensor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
     """How the compiled network compares with ONNX Runtime on the model as given.
 
@@ -89,6 +98,10 @@ class Report:
         memory_limit_bytes: What the arena was asked to fit, if anything.
         fused: What became virtual.
         refused: What was recognised and left alone.
+        overwritten: Results that take the place of an input.
+        accumulated: Convolutions that add their result straight to what it is added to.
+        viewed: Operators that have nothing to do, because their result is a view.
+        copied: Parts of concatenations that could not be produced in place.
         rewrites: How much each pass did.
         target_facts: What the target has to say, such as its scratch memory.
         seconds: Time of each stage.
@@ -107,6 +120,10 @@ class Report:
     memory_limit_bytes: int | None
     fused: Sequence[FusedLayer]
     refused: Sequence[RefusedLayer]
+    overwritten: int
+    accumulated: int
+    viewed: int
+    copied: Sequence[CopiedPart]
     rewrites: Mapping[str, int]
     target_facts: Mapping[str, object]
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -116,12 +133,6 @@ class Report:
     def fits(self) -> bool:
         """Whether the arena is within the limit that was set, if one was."""
         return self.memory_limit_bytes is None or self.after.arena_bytes <= self.memory_limit_bytes
-
-    def completed(
-        self, seconds: Mapping[str, float], verification: Verification | None
-    ) -> "Report":
-        """Return the report with what is known at the end only."""
-        return replace(self, seconds=dict(seconds), verification=verification)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as it stands in report.json."""
@@ -137,6 +148,12 @@ class Report:
             "fits": self.fits,
             "fused": [_layer(layer) for layer in self.fused],
             "refused": [_layer(layer) for layer in self.refused],
+            "shared": {
+                "overwritten": self.overwritten,
+                "accumulated": self.accumulated,
+                "views": self.viewed,
+                "copied": [asdict(part) for part in self.copied],
+            },
             "rewrites": dict(self.rewrites),
             "target_facts": dict(self.target_facts),
             "seconds": {stage: round(seconds, 6) for stage, seconds in self.seconds.items()},

@@ -14,7 +14,7 @@ pub fn lower_bound(instance: &Instance, known: i64, limits: &Limits<'_>) -> i64 
     let mut flow = Flow::new(instance);
     let mut bound = known;
     for (operator, producers) in producers_by_consumer(instance).iter().enumerate() {
-        if limits.reached().is_some() {
+        if limits.interrupted().is_some() {
             break;
         }
         let mut ways = ways(instance, operator);

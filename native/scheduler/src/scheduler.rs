@@ -52,7 +52,7 @@ pub fn find_order(
 ) -> Result<Order, ProblemError> {
     problem.check()?;
     let deadline = request.time_limit.and_then(|limit| Instant::now().checked_add(limit));
-    let limits = Limits { monitor, deadline };
+    let limits = Limits { monitor, deadline, effort: u64::MAX };
     let graph = Graph::new(&problem.all_predecessors()).map_err(ProblemError::Cycle)?;
     let order = match &request.initial {
         Some(initial) if graph.allows(initial) => initial,
@@ -119,7 +119,7 @@ fn improve(segments: &mut [Segment], limits: &Limits<'_>) -> (Ending, usize) {
         if peak == floor {
             return (Ending::Proved, spent);
         }
-        if let Some(ending) = limits.reached() {
+        if let Some(ending) = limits.interrupted() {
             return (ending, spent);
         }
         let Some(widest) = segments.iter_mut().find(|segment| segment.upper == peak) else {

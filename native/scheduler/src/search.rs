@@ -94,7 +94,7 @@ impl<'a> Search<'a> {
             let states = self.leave(layer, width, &mut complete);
             for (number, state) in states.iter().enumerate() {
                 let look = number % PATIENCE == 0;
-                if self.met > most.min(MOST_SETS) || look && limits.reached().is_some() {
+                if self.met > most.min(MOST_SETS) || look && limits.interrupted().is_some() {
                     return Outcome::Stopped;
                 }
                 self.expand(state);

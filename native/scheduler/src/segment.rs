@@ -65,7 +65,7 @@ impl Segment {
         let mut met = 0;
         let mut hopeless = self.lower.max(enough) - 1;
         let mut target = hopeless + 1;
-        while target < self.upper && met <= most && limits.reached().is_none() {
+        while target < self.upper && met <= most && limits.interrupted().is_none() {
             let mut search = Search::new(&self.instance, &self.moves, target);
             let outcome = search.run(self.width, most - met, limits);
             met += search.met;

@@ -6,7 +6,7 @@
 //! height at which something can lie, and the bytes in between are lost. The answers exclude each
 //! other, so no plan is met twice, and the question may be asked wherever it has fewest answers.
 //!
-//! Three ideas are from Moffitt, "MiniMalloc" (ASPLOS 2023): floors rise to where the lowest
+//! Three ideas are from Moffitt, "`MiniMalloc`" (ASPLOS 2023): floors rise to where the lowest
 //! unplaced buffer can start (section inference); a plan in which a buffer could drop into a hole
 //! below is dominated; and parts of time that no unplaced buffer connects are searched one by one.
 
@@ -16,6 +16,7 @@ mod propagate;
 mod state;
 mod strategy;
 mod table;
+mod twins;
 
 use std::ops::ControlFlow;
 
@@ -23,6 +24,9 @@ use crate::instance::Instance;
 use state::State;
 pub use strategy::Strategy;
 use table::Table;
+
+/// Deepest path that the stack of a search thread can hold.
+const MAX_DEPTH: u32 = 100_000;
 
 /// Section height where no buffer is left to place.
 const NEVER: i64 = i64::MAX / 4;
@@ -79,6 +83,7 @@ pub fn search(
         choices: Vec::new(),
         nodes: 0,
         budget,
+        depth: 0,
         watch,
     };
     match search.run() {
@@ -99,6 +104,7 @@ struct Search<'a> {
     choices: Vec<u32>,
     nodes: u64,
     budget: u64,
+    depth: u32,
     watch: &'a dyn Fn() -> ControlFlow<()>,
 }
 
@@ -132,7 +138,8 @@ impl Search<'_> {
     /// Solves one part whose consequences are propagated; undoes everything unless solved.
     fn solve(&mut self, part: Part) -> Subtree {
         self.nodes += 1;
-        if self.nodes > self.budget || (self.nodes % 64 == 0 && (self.watch)().is_break()) {
+        if self.nodes > self.budget || (self.nodes.is_multiple_of(64) && (self.watch)().is_break())
+        {
             return Subtree::Stopped;
         }
         let key = part.key ^ self.state.key;
@@ -145,7 +152,13 @@ impl Search<'_> {
         };
         let start = self.choices.len();
         self.push_choices(question.section);
-        let found = self.branch(part, question, start);
+        self.depth += 1;
+        let found = if self.depth < MAX_DEPTH {
+            self.branch(part, question, start)
+        } else {
+            Subtree::Stopped
+        };
+        self.depth -= 1;
         self.choices.truncate(start);
         if found == Subtree::Exhausted {
             self.table.insert(key);

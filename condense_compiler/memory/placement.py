@@ -1,0 +1,78 @@
+"""From an order to a place for every feature map."""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from condense_compiler.memory.buffers import Plan
+from condense_compiler.memory.layout import CannotAccumulateError, Layout, Steps, lay_out
+from condense_compiler.memory.overwriting import Options, find_options
+from condense_compiler.memory.placement_check import check_placement
+from condense_compiler.memory.sharing import Sharing
+from condense_compiler.memory.storages import (
+    QUICK,
+    THOROUGH,
+    Storage,
+    largest_load,
+    plan_storages,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where everything lies, and what runs when.
+
+    Attributes:
+        steps: Operators by their position in the order of the file, in the order in which they
+            run; two where one accumulates into what the other adds it to.
+        storages: What was placed.
+        plan: Where, by storage.
+        offsets: Offset of each feature map in the arena, in bytes, by name.
+        overwritten: Inputs whose place was taken, by the name of the tensor that took it.
+    """
+
+    steps: Steps
+    storages: tuple[Storage, ...]
+    plan: Plan
+    offsets: Mapping[str, int]
+    overwritten: Mapping[str, str]
+
+
+def place(sharing: Sharing, steps: Steps, seconds: float | None = None) -> Placement:
+    """Place the feature maps of an ordered network in the smallest arena that can be found.
+
+    The order is kept, but for pairs that turn out not to be able to accumulate: they run apart.
+    """
+    options = find_options(sharing)
+    steps, tied = _lay_out_with_pairs(sharing, options, steps)
+    bound = largest_load(tied.storages)
+    # As few ties as the load allows make placing easy; all ties are the other extreme.
+    layouts = (lay_out(sharing, options, steps, limit_bytes=bound), tied)
+    best: Placement | None = None
+    for tries, layout in itertools.product((QUICK, THOROUGH), layouts):
+        planned = plan_storages(layout.storages, tries=tries, seconds=seconds)
+        if best is None or planned.arena_bytes < best.plan.arena_bytes:
+            best = _placed(steps, layout, planned)
+        if best.plan.arena_bytes <= bound:
+            break
+    assert best is not None
+    check_placement(sharing, best.steps, best.offsets, best.plan.arena_bytes)
+    return best
+
+
+def _lay_out_with_pairs(sharing: Sharing, options: Options, steps: Steps) -> tuple[Steps, Layout]:
+    """Lay out with all ties; pairs that cannot accumulate run apart."""
+    while True:
+        try:
+            return steps, lay_out(sharing, options, steps)
+        except CannotAccumulateError as error:
+            apart = [(operator,) for operator in error.pair]
+            steps = [s for step in steps for s in (apart if step == error.pair else [step])]
+
+
+def _placed(steps: Steps, layout: Layout, plan: Plan) -> Placement:
+    offsets = {
+        tensor: plan.offsets[storage] + offset
+        for tensor, (storage, offset) in layout.places.items()
+    }
+    return Placement(steps, layout.storages, plan, offsets, layout.overwritten)

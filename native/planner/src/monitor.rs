@@ -55,15 +55,9 @@ pub struct Limits<'a> {
 }
 
 impl Limits<'_> {
-<<<<<<< HEAD
-    /// Returns why to stop now, if there is a reason.
-    #[must_use]
-    pub fn reached(&self) -> Option<Ending> {
-=======
     /// Returns why to break off whatever is being done, if there is a reason.
     #[must_use]
     pub fn interrupted(&self) -> Option<Ending> {
->>>>>>> main
         if self.monitor.stopped() {
             return Some(Ending::Interrupted);
         }

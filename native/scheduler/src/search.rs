@@ -15,8 +15,8 @@ use crate::instance::{Instance, Step};
 use crate::moves::{Move, Moves};
 use crate::walk::Walk;
 
-/// Most sets that one search may meet: it keeps track of how each was reached.
-const MOST_SETS: usize = 1 << 25;
+/// Most steps that one search may keep track of: half a gigabyte.
+const MOST_STEPS: usize = 1 << 24;
 
 /// Sets between two looks at the clock.
 const PATIENCE: usize = 256;
@@ -93,8 +93,8 @@ impl<'a> Search<'a> {
         for layer in 0..self.instance.count() {
             let states = self.leave(layer, width, &mut complete);
             for (number, state) in states.iter().enumerate() {
-                let look = number % PATIENCE == 0;
-                if self.met > most.min(MOST_SETS) || look && limits.interrupted().is_some() {
+                let full = self.met > most || self.trace.len() > MOST_STEPS;
+                if full || number % PATIENCE == 0 && limits.interrupted().is_some() {
                     return Outcome::Stopped;
                 }
                 self.expand(state);

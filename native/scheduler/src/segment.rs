@@ -12,8 +12,8 @@ use crate::search::{Outcome, Search};
 /// Sets in a layer of the first search.
 const FIRST_WIDTH: usize = 16;
 
-/// Bytes that the sets of one layer may take.
-const LAYER_BYTES: usize = 64 << 20;
+/// Bytes that the sets of one layer may take; the layers behind it hold many times as many.
+const LAYER_BYTES: usize = 32 << 20;
 
 /// Operators that run one after the other in every order considered.
 pub struct Segment {

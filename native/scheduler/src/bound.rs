@@ -13,13 +13,12 @@ use crate::instance::Instance;
 pub fn lower_bound(instance: &Instance, known: i64, limits: &Limits<'_>) -> i64 {
     let mut flow = Flow::new(instance);
     let mut bound = known;
-    let consumers = producers_by_consumer(instance);
-    for operator in 0..instance.count() {
+    for (operator, producers) in producers_by_consumer(instance).iter().enumerate() {
         if limits.interrupted().is_some() {
             break;
         }
         let mut ways = ways(instance, operator);
-        for &producer in &consumers[operator] {
+        for &producer in producers {
             ways.extend(pair_ways(instance, producer, Some(operator)));
         }
         let mut least = i64::MAX;
@@ -75,7 +74,9 @@ fn pair_ways(instance: &Instance, producer: usize, consumer: Option<usize>) -> V
 fn producers_by_consumer(instance: &Instance) -> Vec<Vec<usize>> {
     let mut producers = vec![Vec::new(); instance.count()];
     for (producer, pairs) in instance.pairs.iter().enumerate() {
-        pairs.iter().for_each(|pair| producers[pair.consumer].push(producer));
+        for pair in pairs {
+            producers[pair.consumer].push(producer);
+        }
     }
     producers
 }

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import onnx
+
 from networks import darts, nasnet, randwire, swiftnet
 
 NETWORKS: Mapping[str, Callable[..., onnx.ModelProto]] = {

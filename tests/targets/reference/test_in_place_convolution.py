@@ -135,6 +135,22 @@ def test_depthwise_convolutions(case, channels, batch, limit, dtype):
         assert_in_place(graph, dtype)
 
 
+@pytest.mark.parametrize("before", [0, 3, 8])
+def test_rows_that_are_written_over_long_before_they_are_read(before):
+    graph = convolution((1, 2, 9, 5), 2, (3, 3), strides=[2, 1], pads=[before, 1, 10 - before, 1])
+    with scratch_limit(0):
+        assert_in_place(graph)
+
+
+@pytest.mark.parametrize("limit", [0, 1500, 6000, 9000])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_smaller_planes_that_lie_next_to_each_other(limit, batch):
+    x = (batch, 6, 40, 5)
+    graph = convolution(x, 6, (3, 3), strides=[2, 2], pads=[1] * 4, group=6)
+    with scratch_limit(limit):
+        assert_in_place(graph)
+
+
 SAME = Window((3, 3), (1, 1), (1, 1, 1, 1), (1, 1))
 POINT = Window((1, 1), (1, 1), (0, 0, 0, 0), (1, 1))
 GROWN = Window((3, 3), (1, 1), (2, 2, 2, 2), (1, 1))

@@ -39,31 +39,32 @@ def load_of(buffers: Sequence[Buffer]) -> int:
     return load
 
 
-def timed(work: Callable[[], Plan], repeats: int = REPEATS) -> tuple[Plan, float]:
-    """Return the result and the median time in seconds."""
-    times = []
+def timed(work: Callable[[], Plan], repeats: int = REPEATS) -> tuple[Plan, float, float]:
+    """Return the result and the medians of the time and of the time of all cores, in seconds."""
+    times, works = [], []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start, begin = time.perf_counter(), time.process_time()
         result = work()
         times.append(time.perf_counter() - start)
-    return result, statistics.median(times)
+        works.append(time.process_time() - begin)
+    return result, statistics.median(times), statistics.median(works)
 
 
 def row(
-    name: str, buffers: int, planner: str, arena: int | None, load: int, seconds: float
+    name: str, buffers: int, planner: str, arena: int | None, load: int, seconds: float, cpu: str
 ) -> None:
     """Print one line of the table."""
     waste = "no answer" if arena is None else f"{100 * (arena / load - 1):.3f} %"
     shown = "" if arena is None else f"{arena:,}"
     cells = (f"{name:<18}", f"{buffers:>7,}", f"{planner:<24}", f"{shown:>15}", f"{waste:>9}")
-    print(f"| {' | '.join(cells)} | {seconds:>7.3f} |", flush=True)
+    print(f"| {' | '.join(cells)} | {seconds:>7.3f} | {cpu:>7} |", flush=True)
 
 
 def head(title: str) -> None:
     """Print the title of a table and its header."""
     print(f"\n{title}\n")
-    print("| problem | buffers | planner | arena in bytes | over load | seconds |")
-    print("|---|--:|---|--:|--:|--:|")
+    print("| problem | buffers | planner | arena in bytes | over load | seconds | all cores |")
+    print("|---|--:|---|--:|--:|--:|--:|")
 
 
 def _answer(peer: Peer, buffers: Sequence[Buffer], seconds: float, pipe: object) -> None:
@@ -94,30 +95,32 @@ def measure(
 ) -> None:
     """Print a line for the planner and for each peer."""
     load = load_of(buffers)
-    result, elapsed = timed(lambda: plan(buffers, seconds=seconds), 1 if seconds else REPEATS)
+    repeats = 1 if seconds else REPEATS
+    result, elapsed, cpu = timed(lambda: plan(buffers, seconds=seconds), repeats)
     proof = "proved" if result.optimal else result.ending.value
-    row(name, len(buffers), f"condense ({proof})", result.arena_bytes, load, elapsed)
+    row(name, len(buffers), f"condense ({proof})", result.arena_bytes, load, elapsed, f"{cpu:.3f}")
     for peer_name, peer in peers.items():
         arena, elapsed = run_peer(peer, buffers, limit)
-        row(name, len(buffers), peer_name, arena, load, elapsed)
+        row(name, len(buffers), peer_name, arena, load, elapsed, "")
 
 
 def fits(peers: dict[str, Peer], limit: float) -> None:
     """Ask whether MiniMalloc's problems fit their capacity."""
     head(f"Does it fit {CAPACITY:,} bytes? (peers: smallest arena within the limit)")
-    total = 0.0
+    total = total_cpu = 0.0
     for letter in "ABCDEF":
         name = f"{letter}.{CAPACITY}"
         buffers = read_buffers(PROBLEMS / f"{name}.csv")
-        result, elapsed = timed(lambda buffers=buffers: plan(buffers, capacity=CAPACITY))
+        result, elapsed, cpu = timed(lambda buffers=buffers: plan(buffers, capacity=CAPACITY))
         total += elapsed
-        verdict = result.verdict(CAPACITY).value
+        total_cpu += cpu
+        planner = f"condense ({result.verdict(CAPACITY).value})"
         load = load_of(buffers)
-        row(name, len(buffers), f"condense ({verdict})", result.arena_bytes, load, elapsed)
+        row(name, len(buffers), planner, result.arena_bytes, load, elapsed, f"{cpu:.3f}")
         for peer_name, peer in peers.items():
             arena, elapsed = run_peer(peer, buffers, limit)
-            row(name, len(buffers), peer_name, arena, load, elapsed)
-    print(f"\nAll six together: {total:.3f} s")
+            row(name, len(buffers), peer_name, arena, load, elapsed, "")
+    print(f"\nAll six together: {total:.3f} s, {total_cpu:.3f} s of all cores")
 
 
 def smallest(peers: dict[str, Peer], limit: float) -> None:
@@ -168,6 +171,7 @@ def growth() -> None:
             here, there = spawn.Pipe()
             process = spawn.Process(target=_from_file_to_file, args=(source, target, there))
             process.start()
+            there.close()
             over, planning, total, peak = here.recv()
             process.join()
             print(

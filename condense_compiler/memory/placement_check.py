@@ -48,7 +48,9 @@ def check_placement(
             raise ContractError(f"{_name(sharing, bytes_)!r} lies outside the arena")
     allowed = _handovers(sharing, offsets, accumulated)
     alive: list[_Owned] = []
-    for new in sorted(owned, key=lambda o: (o.first, o.bottom)):
+    # What is given is there before the first step, whose result may take its place.
+    given = {number for number, writing in enumerate(sharing.writings) if writing.writer is None}
+    for new in sorted(owned, key=lambda o: (o.first, o.number not in given, o.bottom)):
         alive = [old for old in alive if old.last >= new.first]
         for old in alive:
             meets = old.bottom < new.top and new.bottom < old.top

@@ -79,13 +79,14 @@ impl<'a> Improver<'a> {
     pub fn start(&mut self) {
         let instance = self.instance;
         let limits = self.limits;
-        let values: Vec<Value> =
-            VALUES[1..].iter().copied().chain((0..MORE_VALUES).map(Value::numbered)).collect();
-        if self.affords(values.len() as u64 * self.fill_cost()) {
-            let stop = || limits.interrupted().is_some();
-            let plans =
-                map(&values, |value| fill_valleys(instance, &value.of_all(instance), &stop));
-            plans.into_iter().flatten().for_each(|offsets| self.offer(offsets));
+        let more: Vec<Value> = (0..MORE_VALUES).map(Value::numbered).collect();
+        for values in [&VALUES[1..], &more] {
+            if !self.finished() && self.affords(values.len() as u64 * self.fill_cost()) {
+                let stop = || limits.interrupted().is_some();
+                let fill = |value: &Value| fill_valleys(instance, &value.of_all(instance), &stop);
+                let plans = map(values, fill);
+                plans.into_iter().flatten().for_each(|offsets| self.offer(offsets));
+            }
         }
         let items = instance.items.len() as u64;
         if !self.finished() && self.affords(ORDERS.len() as u64 * (items * items / 32)) {

@@ -58,8 +58,9 @@ impl Segment {
     pub fn improve(&mut self, enough: i64, most: usize, limits: &Limits<'_>) -> usize {
         if !self.bounded {
             self.bounded = true;
-            self.lower =
-                lower_bound(&self.instance, self.lower.max(enough), limits).min(self.upper);
+            let known = self.lower.max(enough);
+            let bound = lower_bound(&self.instance, &self.steps, known, limits);
+            self.lower = bound.min(self.upper);
             return self.instance.count();
         }
         let mut met = 0;

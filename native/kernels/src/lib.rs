@@ -13,6 +13,7 @@
 )]
 
 mod activation;
+mod aligned;
 mod direct;
 mod elementwise;
 mod epilogue;

@@ -40,9 +40,10 @@ struct HeapScratch {
     floats: usize,
 }
 
-#[derive(Clone, Copy)]
+/// A cache line.
+#[derive(Clone, Copy, Debug, Default)]
 #[repr(align(64))]
-struct Line(
+pub struct Line(
     #[expect(dead_code, reason = "read as a flat slice")] [f32; ALIGNMENT / size_of::<f32>()],
 );
 

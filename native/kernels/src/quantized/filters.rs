@@ -1,6 +1,7 @@
 //! Quantized filters in the order in which the products read them.
 
 use crate::Error;
+use crate::aligned::Aligned;
 use crate::direct::canonical_order;
 use crate::isa::Isa;
 use crate::quantized::kernel::{CHANNELS_IN_WORD, Kernel, LANES, VECTORS};
@@ -29,7 +30,7 @@ pub struct Filters {
     /// Blocks of filters.
     pub blocks: Vec<Block>,
     /// Words of four channels: block, panel of vectors, tap, word, vector, filter.
-    pub weights: Vec<[i8; CHANNELS_IN_WORD]>,
+    pub weights: Aligned<[i8; CHANNELS_IN_WORD]>,
     /// What sums start from: the bias without what the zero point of the input adds.
     pub bias: Vec<i32>,
     /// From sums to steps of the output.
@@ -68,7 +69,7 @@ impl Filters {
         let channels = weights.shape[1];
         let mut filters = Self {
             blocks: Vec::new(),
-            weights: Vec::new(),
+            weights: Vec::new().into(),
             bias: Vec::new(),
             scales: Vec::new(),
             zero_point: output.unsigned_zero_point(),
@@ -81,19 +82,21 @@ impl Filters {
             rounding: Rounding::new(isa),
         };
         let in_group = filters.outputs / recipe.group;
+        let mut packed = Vec::new();
         for group in 0..recipe.group {
             for first in (0..in_group).step_by(LANES) {
                 let block = Block {
                     group,
                     first_output: group * in_group + first,
                     outputs: LANES.min(in_group - first),
-                    weights: filters.weights.len(),
+                    weights: packed.len(),
                     numbers: filters.bias.len(),
                 };
-                filters.add(&block, &order, weights, input, output)?;
+                filters.add(&block, &order, weights, (input, output), &mut packed)?;
                 filters.blocks.push(block);
             }
         }
+        filters.weights = packed.into();
         Ok(filters)
     }
 
@@ -102,8 +105,8 @@ impl Filters {
         block: &Block,
         order: &[usize],
         weights: &QuantizedWeights<'_>,
-        input: Quantization,
-        output: Quantization,
+        (input, output): (Quantization, Quantization),
+        packed: &mut Vec<[i8; CHANNELS_IN_WORD]>,
     ) -> Result<(), Error> {
         let size: usize = weights.shape[1..].iter().product();
         let (channels, taps) = (weights.shape[1], size / weights.shape[1]);
@@ -119,7 +122,7 @@ impl Filters {
                         for lane in 0..LANES {
                             let mut bytes = [0; CHANNELS_IN_WORD];
                             let Some(filter) = filter_at(slot, lane) else {
-                                self.weights.push(bytes);
+                                packed.push(bytes);
                                 continue;
                             };
                             for (index, byte) in bytes.iter_mut().enumerate() {
@@ -134,7 +137,7 @@ impl Filters {
                                     })?;
                                 }
                             }
-                            self.weights.push(bytes);
+                            packed.push(bytes);
                         }
                     }
                 }

@@ -1,5 +1,6 @@
 //! Transformed filters in the order in which the products read them.
 
+use crate::aligned::Aligned;
 use crate::recipe::Recipe;
 use crate::winograd::transforms::{self, TAPS, TileSize};
 
@@ -40,7 +41,7 @@ pub struct Filters {
     /// Input channels.
     pub channels: usize,
     /// Weights: block, element, panel, channel, filter.
-    pub weights: Vec<f32>,
+    pub weights: Aligned<f32>,
     /// Biases: block, filter.
     pub bias: Vec<f32>,
     /// Blocks of filters.
@@ -62,8 +63,7 @@ impl Filters {
         let elements = (tile + TAPS - 1).pow(2);
         let vectors = (order.len() / recipe.window).div_ceil(lanes);
         let in_block = (VECTORS_IN_BLOCK / recipe.window).max(1);
-        let mut filters =
-            Self { tile, channels, weights: Vec::new(), bias: Vec::new(), blocks: Vec::new() };
+        let (mut packed, mut biases, mut blocks) = (Vec::new(), Vec::new(), Vec::new());
         // Filter of a lane of a vector of slots; nothing where there are no more groups.
         let filter_at = |vector: usize, lane: usize| {
             let group = vector / recipe.window * lanes + lane;
@@ -73,9 +73,9 @@ impl Filters {
             let groups = in_block.min(vectors - first);
             let count = groups * recipe.window;
             let panels = panels(count, largest_panel, channels * lanes);
-            let start = filters.weights.len();
-            filters.weights.resize(start + elements * count * channels * lanes, 0.0);
-            let block = &mut filters.weights[start..];
+            let start = packed.len();
+            packed.resize(start + elements * count * channels * lanes, 0.0);
+            let block = &mut packed[start..];
             for panel in &panels {
                 for vector in 0..panel.vectors {
                     for lane in 0..lanes {
@@ -95,15 +95,15 @@ impl Filters {
                     }
                 }
             }
-            let bias_start = filters.bias.len();
+            let bias_start = biases.len();
             for vector in first * recipe.window..(first + groups) * recipe.window {
                 let values =
                     (0..lanes).map(|lane| filter_at(vector, lane).map_or(0.0, |f| bias[f]));
-                filters.bias.extend(values);
+                biases.extend(values);
             }
-            filters.blocks.push(Block { first, groups, panels, weights: start, bias: bias_start });
+            blocks.push(Block { first, groups, panels, weights: start, bias: bias_start });
         }
-        filters
+        Self { tile, channels, weights: packed.into(), bias: biases, blocks }
     }
 
     /// Returns the number of elements of a transformed tile.

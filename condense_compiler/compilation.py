@@ -19,10 +19,11 @@ from condense_compiler.memory.placement_csv import write_steps, write_tensors
 from condense_compiler.memory.sharing import Sharing
 from condense_compiler.memory.storages import part_buffers, part_plan
 from condense_compiler.program import ScheduledProgram
+from condense_compiler.report.picture import Picture
 from condense_compiler.report.report import Report
 from condense_compiler.targets import Lowered
 
-MODEL_FILE, REPORT_FILE = "model.onnx", "report.json"
+MODEL_FILE, REPORT_FILE, PICTURE_FILE = "model.onnx", "report.json", "picture.json"
 PLAN_FILE, STEPS_FILE, TENSORS_FILE = "plan.csv", "steps.csv", "tensors.csv"
 
 
@@ -36,6 +37,7 @@ class Compilation:
         placement: What runs when, and where everything lies.
         lowered: What the target made of it.
         report: What was done and what it saved.
+        picture: The plans before and after, as they are shown.
     """
 
     program: ScheduledProgram
@@ -43,6 +45,7 @@ class Compilation:
     placement: Placement
     lowered: Lowered
     report: Report
+    picture: Picture
 
     @property
     def plan(self) -> Plan:
@@ -77,6 +80,8 @@ class Compilation:
             write_tensors(staging / TENSORS_FILE, self.sharing, self.placement)
             text = json.dumps(self.report.to_dict(), indent=2) + "\n"
             (staging / REPORT_FILE).write_text(text, encoding="utf-8")
+            text = json.dumps(self.picture.to_dict(), separators=(",", ":")) + "\n"
+            (staging / PICTURE_FILE).write_text(text, encoding="utf-8")
             self.lowered.save(staging)
             _move_all(staging, destination)
 

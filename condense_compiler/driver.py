@@ -16,6 +16,7 @@ from condense_compiler.passes import DEFAULT_PASSES, find_pass
 from condense_compiler.program import ScheduledProgram, Step
 from condense_compiler.report.collect import collect_report
 from condense_compiler.report.measure import measure_given
+from condense_compiler.report.picturing import draw
 from condense_compiler.report.stages import Stages, StageWatcher
 from condense_compiler.rewriting.contract import Pass
 from condense_compiler.rewriting.runner import run_passes
@@ -86,7 +87,8 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
         seconds=stages.seconds,
         verification=verification,
     )
-    return Compilation(program, sharing, placement, lowered, report)
+    picture = draw(given, before, sharing, placement, applied)
+    return Compilation(program, sharing, placement, lowered, report, picture)
 
 
 def compile_placement(

@@ -8,13 +8,13 @@ import typer
 from condense_compiler.cli.arguments import parse_bytes, parse_dims
 from condense_compiler.cli.compiling import Dims, Passes, split_names
 from condense_compiler.cli.status import BOUND_NOT_MET, DONE
-from condense_compiler.driver import compile_placement
+from condense_compiler.driver import plan_model
 from condense_compiler.errors import InputError
 from condense_compiler.memory.buffers import Buffer, Plan, Verdict
 from condense_compiler.memory.buffers_csv import read_buffers, write_plan
 from condense_compiler.memory.planner import plan
 from condense_compiler.memory.storages import part_buffers, part_plan
-from condense_compiler.report.text import format_bytes
+from condense_compiler.report.words import format_bytes
 
 
 def plan_command(
@@ -49,9 +49,9 @@ def plan_command(
         problem = read_buffers(buffers)
         found = plan(problem, capacity=limit, seconds=seconds)
     else:
-        _, placement = compile_placement(
+        placement = plan_model(
             str(model), dims=parse_dims(dim), passes=split_names(passes), seconds=seconds
-        )
+        ).placement
         problem = part_buffers(placement.storages)
         found = part_plan(placement.storages, placement.plan)
     if output is not None:

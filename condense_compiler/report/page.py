@@ -10,7 +10,7 @@ from condense_compiler.errors import InputError
 from condense_compiler.report.palette import PAINTS
 from condense_compiler.report.picture import Picture
 
-_SCRIPTS = ("format.js", "details.js", "table.js", "plots.js", "main.js")
+_SCRIPTS = ("format.js", "details.js", "table.js", "drawing.js", "plots.js", "main.js")
 EXTRA = "pip install 'condense-compiler[view]'"
 
 
@@ -28,8 +28,11 @@ def render_page(picture: Picture) -> str:
     except ImportError as error:
         raise InputError(f"an HTML picture needs Bokeh: {EXTRA}") from error
     script, divs = components(plot_picture(picture))
-    library = Resources(mode="inline", components=["bokeh", "bokeh-gl"])
-    paints = {kind: {"fill": paint.fill, "ink": paint.ink} for kind, paint in PAINTS.items()}
+    library = Resources(mode="inline", components=["bokeh"])
+    paints = {
+        kind: {"fill": paint.fill, "edge": paint.edge, "ink": paint.ink}
+        for kind, paint in PAINTS.items()
+    }
     return Template(_asset("page.html")).substitute(
         title=html.escape(picture.model),
         style=_asset("page.css"),

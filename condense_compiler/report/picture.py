@@ -1,7 +1,7 @@
 """The picture of a memory plan as plain records; every form in which it is shown reads these."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Self
 
@@ -175,7 +175,8 @@ class Picture:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the picture as it stands in picture.json."""
-        return asdict(self) | {name: _plan_to_dict(plan) for name, plan in self.sides.items()}
+        sides = {name: _plan_to_dict(plan) for name, plan in self.sides.items()}
+        return {"model": self.model, **sides, "gone": [_to_dict(ghost) for ghost in self.gone]}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
@@ -193,7 +194,20 @@ class Picture:
 
 
 def _plan_to_dict(plan: PlanPicture) -> dict[str, Any]:
-    return asdict(plan) | {"peak_bytes": plan.peak_bytes, "peak_steps": list(plan.peak_steps)}
+    return {
+        "arena_bytes": plan.arena_bytes,
+        "lower_bound_bytes": plan.lower_bound_bytes,
+        "optimal": plan.optimal,
+        "peak_bytes": plan.peak_bytes,
+        "peak_steps": list(plan.peak_steps),
+        "maps": [_to_dict(each) for each in plan.maps],
+        "steps": [_to_dict(step) for step in plan.steps],
+    }
+
+
+def _to_dict(record: FeatureMap | GoneMap | Step) -> dict[str, Any]:
+    values = {entry.name: getattr(record, entry.name) for entry in fields(record)}
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
 
 
 def _plan_from_dict(content: Mapping[str, Any]) -> PlanPicture:
@@ -208,7 +222,5 @@ def _plan_from_dict(content: Mapping[str, Any]) -> PlanPicture:
 
 def _tuples(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return fields as the records hold them: tuples for lists, kinds for their names."""
-    fields = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
-    }
-    return fields | {"kind": Kind(fields["kind"])} if "kind" in fields else fields
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in entry.items()}
+    return values | {"kind": Kind(str(entry["kind"]))} if "kind" in entry else values

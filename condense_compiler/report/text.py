@@ -6,17 +6,9 @@ from rich.console import Console
 from rich.table import Table
 
 from condense_compiler.report.report import Report
+from condense_compiler.report.words import format_bytes
 
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _SHOWN = 12  # more layers than this are counted, not listed
-
-
-def format_bytes(count: int) -> str:
-    """Return a size with its exact bytes, and a unit a person can compare."""
-    value, unit = float(count), 0
-    while value >= 1024 and unit < len(_UNITS) - 1:
-        value, unit = value / 1024, unit + 1
-    return f"{count:,} B" if unit == 0 else f"{count:,} B ({value:.2f} {_UNITS[unit]})"
 
 
 def print_report(report: Report, folder: Path, console: Console | None = None) -> None:

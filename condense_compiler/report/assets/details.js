@@ -95,7 +95,7 @@
       return [each.tensor, ...rows.map(([name, value]) => `${name}: ${value.length > 160 ? `${value.slice(0, 160)}…` : value}`)];
     },
     ghost: (side, index) => {
-      const each = condense.picture.gone.filter((gone) => gone.drawn_from !== null)[index];
+      const each = condense.ghosts[index];
       return [each.tensor, `gone: ${condense.exact(each.size)} not stored`, `${each.op} ${condense.shape(each)}`,
         `computed inside ${each.operator}`, `made by pass: ${each.pass_name || "as given"}`];
     },
@@ -105,20 +105,14 @@
     },
   };
 
-  // Several renderers of a plot report at once; the last one with something under the pointer wins.
-  const shown = {};
-  condense.hover = (side, what, indices, geometry) => {
-    if (indices.length) {
-      const [title, ...lines] = hovered[what](side, indices[indices.length - 1]);
-      tip.replaceChildren(element("b", title), ...lines.map((line) => element("span", line)));
-      shown.by = `${side}-${what}`;
-      tip.hidden = false;
-    } else if (shown.by === `${side}-${what}`) {
-      tip.hidden = true;
-    }
+  condense.showTip = (side, what, number) => {
+    const [title, ...lines] = hovered[what](side, number);
+    tip.replaceChildren(element("b", title), ...lines.map((line) => element("span", line)));
+    tip.hidden = false;
   };
+  condense.leave = () => { tip.hidden = true; };
   document.addEventListener("pointermove", ({ clientX, clientY, target }) => {
-    if (!(target instanceof Element) || !target.closest("#plots")) tip.hidden = true;
+    if (!(target instanceof Element) || !target.closest("#plots")) condense.leave();
     const { offsetWidth, offsetHeight } = tip;
     const left = clientX + 16 + offsetWidth > innerWidth ? clientX - 16 - offsetWidth : clientX + 16;
     const top = Math.min(clientY + 16, innerHeight - offsetHeight - 8);

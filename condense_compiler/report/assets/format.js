@@ -8,6 +8,7 @@ const condense = {};
   condense.picture = read("picture");
   condense.paints = read("paints");
   condense.sides = ["before", "after"];
+  condense.ghosts = condense.picture.gone.filter((each) => each.drawn_from !== null);
   // What is selected: a plan, and in it a feature map, a step, or neither.
   condense.state = { side: "after", map: null, step: null };
 
@@ -23,6 +24,12 @@ const condense = {};
   condense.last = (name) => name.split("/").filter((part) => part).pop() || name;
   condense.plan = (side) => condense.picture[side];
 
+  const stepsByName = Object.fromEntries(condense.sides.map((side) => [
+    side, new Map(condense.picture[side].steps.flatMap(({ operators }, step) => operators.map((name) => [name, step]))),
+  ]));
+  /** Return the step that runs an operator. */
+  condense.stepOf = (side, name) => stepsByName[side].get(name);
+
   /** Return the numbers of the maps that are needed at a step, as `condense view --json` counts. */
   condense.alive = (side, step) => {
     const found = [];
@@ -36,7 +43,7 @@ const condense = {};
   condense.relatives = (side, index) => {
     const { maps, steps } = condense.plan(side);
     const me = maps[index];
-    const together = (name) => (steps.find((step) => step.operators.includes(name)) || { operators: [name] }).operators;
+    const together = (name) => steps[condense.stepOf(side, name)]?.operators ?? [name];
     const writers = me.operator ? together(me.operator) : [];
     const readers = new Set(me.readers.flatMap(together));
     const numbers = (wanted) => maps.flatMap((each, number) => (number !== index && wanted(each) ? [number] : []));

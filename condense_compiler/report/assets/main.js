@@ -96,7 +96,7 @@
     document.documentElement.dataset.ready = "true";
   };
 
-  const wait = () => (condense.areDrawn() ? start() : requestAnimationFrame(wait));
+  const wait = () => (condense.arePlotted() ? start() : requestAnimationFrame(wait));
   summarise();
   wait();
 })();

@@ -71,6 +71,7 @@
       if (b.dataset.alive === "true") b.textContent = `alive at step ${step}`;
     });
     scroll.querySelector("table").setAttribute("aria-rowcount", view.rows.length + 1);
+    scroll.scrollTop = Math.min(scroll.scrollTop, view.rows.length * ROW);
     draw();
   };
 
@@ -113,6 +114,7 @@
   condense.watch((state) => {
     view.side = state.side;
     if (state.step !== null) view.alive = true;
+    else if (state.map === null) view.alive = false;
     refresh();
     const position = state.map === null ? -1 : view.rows.indexOf(state.map);
     if (position >= 0) {

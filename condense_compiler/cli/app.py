@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from condense_compiler.cli import compiling, listing, planning, running, viewing
+from condense_compiler.cli import compiling, inspecting, listing, planning, running, viewing
 from condense_compiler.cli.status import DONE, UNUSABLE
 from condense_compiler.errors import CondenseError
 
@@ -23,6 +23,8 @@ app.command("compile")(compiling.compile_command)
 app.command("run")(running.run_command)
 app.command("plan")(planning.plan_command)
 app.command("view")(viewing.view_command)
+app.command("inspect")(inspecting.inspect_command)
+app.command("compare")(inspecting.compare_command)
 app.command("verify")(running.verify_command)
 app.command("passes")(listing.passes_command)
 app.command("targets")(listing.targets_command)

@@ -177,13 +177,10 @@ def _labels(plot: figure, name: str, **style: Any) -> None:
 
 def _mark_peak(plot: figure, plan: PlanPicture) -> None:
     peaks = list(plan.peak_steps)
-    columns: Columns = {
-        "left": peaks,
-        "right": [step + 1 for step in peaks],
-        "bottom": [0] * len(peaks),
-        "top": [plot.y_range.end] * len(peaks),
-    }
-    plot.quad(
+    columns: Columns = {"left": peaks, "right": [step + 1 for step in peaks]}
+    plot.vstrip(
+        "left",
+        "right",
         source=ColumnDataSource(columns),
         fill_color=_GREY,
         fill_alpha=0.25,

@@ -1,9 +1,11 @@
 """Operators and tensors as plain records: what is left to look at once the graph has changed."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+import onnx
 import onnx_graphsurgeon as gs
 
 from condense_compiler.memory.order import Order
@@ -70,7 +72,7 @@ class OperatorRecord:
         reads: Names of the feature maps that it reads, each once.
         writes: Names of its results.
         macs: Multiply-accumulate operations.
-        parameters: Elements of the constants that it reads.
+        parameters: Elements of the weights that it reads.
         parameter_bytes: Their size.
     """
 
@@ -110,7 +112,7 @@ def kind_of(node: gs.Node) -> Kind:
 
 def _operator(node: gs.Node) -> OperatorRecord:
     named = {tensor.name: tensor for tensor in node.inputs if tensor.name}
-    constants = [tensor for tensor in named.values() if isinstance(tensor, gs.Constant)]
+    constants = [t for t in named.values() if isinstance(t, gs.Constant) and _is_parameter(t)]
     return OperatorRecord(
         name=node.name,
         op=node.op,
@@ -123,8 +125,10 @@ def _operator(node: gs.Node) -> OperatorRecord:
     )
 
 
+def _is_parameter(tensor: gs.Constant) -> bool:
+    """Tell whether a constant is a weight; ONNX gives shapes, axes and indices as int64."""
+    return element_type(tensor) not in (onnx.TensorProto.INT64, onnx.TensorProto.BOOL)
+
+
 def _elements(tensor: gs.Tensor) -> int:
-    count = 1
-    for size in tensor.shape:
-        count *= int(size)
-    return count
+    return math.prod(map(int, tensor.shape))

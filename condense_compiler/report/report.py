@@ -134,6 +134,11 @@ class Report:
         """Whether the arena is within the limit that was set, if one was."""
         return self.memory_limit_bytes is None or self.after.arena_bytes <= self.memory_limit_bytes
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether it fits, and the outputs agree where they were compared."""
+        return self.fits and (self.verification is None or self.verification.passed)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the report as it stands in report.json."""
         return {

@@ -19,6 +19,7 @@ from condense_compiler.memory.placement_csv import write_steps, write_tensors
 from condense_compiler.memory.sharing import Sharing
 from condense_compiler.memory.storages import part_buffers, part_plan
 from condense_compiler.program import ScheduledProgram
+from condense_compiler.report.notebook import picture_html, report_html
 from condense_compiler.report.picture import Picture
 from condense_compiler.report.report import Report
 from condense_compiler.targets import Lowered
@@ -59,6 +60,10 @@ class Compilation:
             InputError: The feeds do not match the network's inputs.
         """
         return self.lowered.run(feeds)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the plans, then the report."""
+        return picture_html(self.picture) + report_html(self.report)
 
     def save(self, folder: str | Path) -> None:
         """Write model, plan, order, report and what the target adds, whole or not at all.

@@ -1,12 +1,13 @@
 """Why the peak is where it is, and what would have to change for a lower one."""
 
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
 from condense_compiler.report.picture import FeatureMap, PlanPicture
+from condense_compiler.report.records import Kind
 
 
 class Role(StrEnum):
@@ -151,6 +152,11 @@ def _peak_without(plan: PlanPicture, gone: FeatureMap) -> int:
     return max(loads)
 
 
+def _names(maps: Sequence[FeatureMap]) -> str:
+    more = f" and {len(maps) - 1} more" if len(maps) > 1 else ""
+    return f"{maps[0].tensor}{more} ({sum(each.size for each in maps):,} bytes)"
+
+
 class _Adviser:
     """Finds what stands in the way of a lower peak."""
 
@@ -163,16 +169,20 @@ class _Adviser:
         self._step_of = {
             name: number for number, each in enumerate(plan.steps) for name in each.operators
         }
+        self._written: dict[str, list[FeatureMap]] = {}
+        for each in plan.maps:
+            self._written.setdefault(each.operator, []).append(each)
         self._after = self._reachable(self._running)
 
     def advice(self) -> Iterable[str]:
         yield self._on_working_set()
-        for each in sorted(self._alive, key=lambda each: -each.size):
-            role = _role(self._plan, each, self._step)
-            if role is Role.WAITING:
-                yield self._on_waiting(each)
-            elif role is Role.READ:
-                yield self._on_read(each)
+        reasons: dict[str, list[FeatureMap]] = {}
+        for each in sorted(self._alive, key=lambda each: (-each.size, each.offset)):
+            reason = _REASONS[_role(self._plan, each, self._step)](self, each)
+            if reason:
+                reasons.setdefault(reason, []).append(each)
+        for reason, maps in reasons.items():
+            yield f"{_names(maps)}: {reason}"
         if len(self._plan.peak_steps) > 1:
             places = ", ".join(map(str, self._plan.peak_steps))
             yield f"The peak is reached at steps {places}: each of them has to become smaller."
@@ -191,27 +201,45 @@ class _Adviser:
             "wait meanwhile for other operators."
         )
 
-    def _on_waiting(self, each: FeatureMap) -> str:
-        if each.kept and not self._later_readers(each):
-            return f"{each.tensor} is an output of the network: it stays until the end."
-        reader = self._later_readers(each)[0]
-        start = f"{each.tensor} ({each.size:,} bytes) waits for {reader}"
-        path = self._after.get(reader)
-        if path is not None:
-            return f"{start}, which cannot run earlier: it needs {path}, computed from this step."
-        return f"{start}, which does not depend on this step; moving it has not helped elsewhere."
-
-    def _on_read(self, each: FeatureMap) -> str:
+    def on_waiting(self, each: FeatureMap) -> str:
+        """Return why a map that this step does not touch is there."""
         later = self._later_readers(each)
-        start = f"{each.tensor} ({each.size:,} bytes) is read here"
+        if not later:
+            return "an output of the network, which stays until the end."
+        path = self._after.get(later[0])
+        if path is None:
+            return f"waiting for {later[0]}, which does not depend on this step: order decides."
+        return f"waiting for {later[0]}, which cannot run earlier: it needs {path}."
+
+    def on_read(self, each: FeatureMap) -> str:
+        """Return why the result does not take the place of a map that is read."""
+        later = self._later_readers(each)
         if later:
-            return f"{start} and cannot be written over: {later[0]} reads it at a later step."
+            return f"read here, and cannot be written over: {later[0]} reads it later."
         if each.kept:
-            return f"{start} and cannot be written over: it is an output of the network."
+            return "read here, and cannot be written over: it is an output of the network."
         if each.overwritten_by:
-            return f"{start} for the last time, and {each.overwritten_by} takes its place."
+            return f"read here for the last time, and {each.overwritten_by} takes its place."
         ops = " + ".join(self._plan.steps[self._step].ops)
-        return f"{start} for the last time; {ops} needs it whole while it writes its result."
+        return f"read here for the last time, but {ops} needs it while it writes its result."
+
+    def on_written(self, each: FeatureMap) -> str:
+        """Return what a result is written for, where that could do without it."""
+        reader = self._consumer(each)
+        if reader is None:
+            return ""
+        return f"element-wise, for {reader} alone: computed inside that it need not be stored."
+
+    def _consumer(self, each: FeatureMap) -> str | None:
+        """Return the operator that a chain of element-wise ones ends in, if it has one end."""
+        reader = None
+        while each.kind is Kind.ELEMENT_WISE and len(each.readers) == 1 and not each.kept:
+            reader = each.readers[0]
+            written = self._written.get(reader, ())
+            if len(written) != 1:
+                break
+            each = written[0]
+        return reader
 
     def _later_readers(self, each: FeatureMap) -> Sequence[str]:
         later = [name for name in each.readers if self._step_of[name] > self._step]
@@ -219,18 +247,22 @@ class _Adviser:
 
     def _reachable(self, start: Collection[str]) -> Mapping[str, str]:
         """Return the operators that depend on some, each with the map through which it does."""
-        written: dict[str, list[FeatureMap]] = {}
-        for each in self._plan.maps:
-            written.setdefault(each.operator, []).append(each)
         found: dict[str, str] = {}
         queue = deque(start)
         while queue:
-            for each in written.get(queue.popleft(), ()):
+            for each in self._written.get(queue.popleft(), ()):
                 for reader in each.readers:
                     if reader not in found:
                         found[reader] = each.tensor
                         queue.extend(self._plan.steps[self._step_of[reader]].operators)
         return found
+
+
+_REASONS: Mapping[Role, Callable[[_Adviser, FeatureMap], str]] = {
+    Role.READ: _Adviser.on_read,
+    Role.WRITTEN: _Adviser.on_written,
+    Role.WAITING: _Adviser.on_waiting,
+}
 
 
 def explanation_text(explanation: Explanation) -> str:

@@ -27,17 +27,19 @@ sys.path += [str(ROOT / "examples"), str(ROOT / "tests")]
 from kit.models import hydrated, light, light_names, model_names  # noqa: E402
 from networks import darts, nasnet, randwire, swiftnet  # noqa: E402
 
-NETWORKS: Mapping[str, Callable[[], onnx.ModelProto]] = {
-    "swiftnet": swiftnet.build,
-    "darts": darts.build,
-    "darts, 20 cells": partial(darts.build, cells=20),
-    "nasnet": nasnet.build,
-    "nasnet, 12 cells": partial(nasnet.build, cells=4),
-    "randwire": randwire.build,
-    "randwire, plain sums": partial(randwire.build, weighted=False),
-} | {f"light {name}": partial(light, name) for name in light_names()} | {
-    name: partial(hydrated, name) for name in model_names()
-}
+NETWORKS: Mapping[str, Callable[[], onnx.ModelProto]] = (
+    {
+        "swiftnet": swiftnet.build,
+        "darts": darts.build,
+        "darts, 20 cells": partial(darts.build, cells=20),
+        "nasnet": nasnet.build,
+        "nasnet, 12 cells": partial(nasnet.build, cells=4),
+        "randwire": randwire.build,
+        "randwire, plain sums": partial(randwire.build, weighted=False),
+    }
+    | {f"light {name}": partial(light, name) for name in light_names()}
+    | {name: partial(hydrated, name) for name in model_names()}
+)
 
 
 def main() -> None:

@@ -68,6 +68,4 @@ def _accumulations(
             producer = stored.writer
             if private and producer is not None and nodes[producer].op == "Conv":
                 if producer not in maps[target].readers and producer != maps[target].writer:
-                    yield Accumulation(
-                        producer, consumer, overwrite.maps, overwrite.saved_bytes
-                    )
+                    yield Accumulation(producer, consumer, overwrite.maps, overwrite.saved_bytes)

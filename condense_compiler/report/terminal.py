@@ -45,10 +45,11 @@ def _append_plan(text: Text, plan: PlanPicture, top: int, width: int) -> None:
     alive = {step: plan.alive_at(step) for step in set(columns)}
     for row in reversed(range(max(1, -(-_ROWS * plan.arena_bytes // top)))):
         low, high = row * top // _ROWS, (row + 1) * top // _ROWS
-        text.append(f"{format_short(high):>{_AXIS - 2}} │", style="dim")
+        line = Text().append(f"{format_short(high):>{_AXIS - 2}} │", style="dim")
         for step in columns:
-            _append_cell(text, alive[step], low, high, letters)
-        text.append("\n")
+            _append_cell(line, alive[step], low, high, letters)
+        line.rstrip()
+        text.append_text(line).append("\n")
     _append_load(text, plan, columns)
     _append_legend(text, plan, letters, width)
 

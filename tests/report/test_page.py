@@ -52,12 +52,14 @@ class Viewer:
             self.complaints.append(message.text)
 
     def open(self) -> Page:
+        """Open the page and wait until everything is drawn."""
         self.page.goto(self.file.as_uri())
         self.page.wait_for_selector(READY)
         self.settle()
         return self.page
 
     def settle(self) -> None:
+        """Wait until what was asked for is drawn."""
         frame = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
         self.page.evaluate(frame)
 
@@ -69,6 +71,7 @@ class Viewer:
         return [int(cells.nth(n).get_attribute("data-map") or -1) for n in range(cells.count())]
 
     def column(self, number: int) -> list[str]:
+        """Return the text of a column of the rows in sight."""
         cells: Locator = self.page.locator(f"tbody tr[data-map] td:nth-child({number})")
         return cells.all_inner_texts()
 

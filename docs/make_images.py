@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -39,7 +40,9 @@ SCREENSHOTS: Mapping[str, tuple[str, tuple[str, ...], bool]] = {
 def main() -> None:
     """Draw every model, then photograph the pages."""
     IMAGES.mkdir(exist_ok=True)
-    pictures = {name: plan_model(make()).picture() for name, make in MODELS.items()}
+    pictures = {
+        name: replace(plan_model(make()).picture(), model=name) for name, make in MODELS.items()
+    }
     for name, picture in pictures.items():
         write_figure(picture, IMAGES / f"{name}.svg")
     with sync_playwright() as playwright:

@@ -69,7 +69,7 @@ def _plan_plot(side: str, plan: PlanPicture, steps: Range1d, heights: Range1d) -
         fill_color=None,
         line_color=None,
         hatch_pattern="dot",
-        hatch_alpha=0.35,
+        hatch_alpha=0.28,
         hatch_scale=7,
     )
     for role, dash in (("producers", "6 3"), ("consumers", "2 3"), ("selected", "solid")):
@@ -126,7 +126,7 @@ def _figure(side: str, part: str, x_range: Range1d, y_range: Range1d) -> figure:
         lod_threshold=None,
     )
     plot.toolbar.logo = None
-    plot.grid.grid_line_alpha = 0.25
+    plot.grid.grid_line_alpha = 0.6
     plot.xaxis.visible = False
     plot.xaxis.ticker = BasicTicker(min_interval=1)
     plot.axis.axis_label_text_font_style = "normal"

@@ -115,12 +115,13 @@
       push(cells, [left, right, 0, 1]);
       cells.fill.push(condense.paints[kind].fill);
       cells.edge.push(perStep < 4 ? condense.paints[kind].fill : condense.paints[kind].edge);
-      cells.alpha.push(!marked.size || marked.has(step) ? 1 : 0.3);
+      const isBright = !marked.size || marked.has(step);
+      cells.alpha.push(isBright ? 1 : 0.3);
       if (perStep < 24) continue;
       labels.x.push(step + 0.5);
       labels.y.push(0.5);
       labels.text.push(shorten(ops.join(" + "), Math.floor((perStep - 4) / CHARACTER)));
-      labels.ink.push(condense.paints[kind].ink);
+      labels.ink.push(isBright ? condense.paints[kind].ink : condense.soft);
     }
     fill(`${side}-operators`, cells);
     fill(`${side}-operator-labels`, labels);

@@ -66,16 +66,19 @@
   /** Give lines and words of the plots the colours of the page. */
   condense.paintPlots = () => {
     const style = getComputedStyle(document.documentElement);
-    const [ink, soft] = ["--ink", "--soft"].map((name) => style.getPropertyValue(name).trim());
+    const [ink, soft, line] = ["--ink", "--soft", "--line"].map((name) => style.getPropertyValue(name).trim());
+    condense.soft = soft;
     for (const side of condense.sides) {
       for (const part of ["plan", "strip", "load"]) {
         for (const axis of [...model(`${side}-${part}`).below, ...model(`${side}-${part}`).left]) {
           axis.setv({ major_label_text_color: soft, axis_label_text_color: soft, axis_line_color: soft,
             major_tick_line_color: soft, minor_tick_line_color: null });
         }
+        for (const grid of model(`${side}-${part}`).center) grid.grid_line_color = line;
       }
       for (const name of ["selected", "producers", "consumers"]) model(`${side}-${name}`).glyph.line_color = ink;
       for (const name of ["arena", "bound"]) model(`${side}-${name}`).line_color = ink;
+      condense.drawSoon(side);
     }
   };
 

@@ -4,16 +4,16 @@
 (() => {
   const ROW = 24; // height of a row in pixels
   const COLUMNS = [
-    { key: "tensor", title: "feature map", width: "22%", name: true },
+    { key: "tensor", title: "feature map", width: "20%", name: true },
     { key: "op", title: "operator", width: "12%" },
-    { key: "shape", title: "shape", width: "12%", value: (each) => each.shape.join("×"), order: (each) => each.shape.reduce((a, b) => a * b, 1) },
+    { key: "shape", title: "shape", width: "14%", value: (each) => each.shape.join("×"), order: (each) => each.shape.reduce((a, b) => a * b, 1) },
     { key: "dtype", title: "type", width: "6%" },
-    { key: "size", title: "bytes", width: "11%", number: true },
-    { key: "offset", title: "offset", width: "11%", number: true },
+    { key: "size", title: "bytes", width: "10%", number: true },
+    { key: "offset", title: "offset", width: "10%", number: true },
     { key: "first", title: "first", width: "6%", number: true },
-    { key: "last", title: "last", width: "6%", number: true },
-    { key: "readers", title: "needed by", width: "15%", value: (each) => (each.kept ? "output" : each.readers.map(condense.last).join(", ")) },
-    { key: "pass_name", title: "pass", width: "9%" },
+    { key: "last", title: "last", width: "5%", number: true },
+    { key: "readers", title: "needed by", width: "10%", value: (each) => (each.kept ? "output" : each.readers.map(condense.last).join(", ")) },
+    { key: "pass_name", title: "pass", width: "7%" },
   ];
   const view = { side: "after", alive: false, sort: "first", falling: false, rows: [] };
   const scroll = document.getElementById("scroll");

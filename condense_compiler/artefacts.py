@@ -4,20 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from condense_compiler.compilation import (
-    MODEL_FILE,
-    PICTURE_FILE,
-    REPORT_FILE,
-    STEPS_FILE,
-    TENSORS_FILE,
-)
-from condense_compiler.errors import ContractError, InputError
+from condense_compiler.compilation import MODEL_FILE, PICTURE_FILE, PLAN_FILE, REPORT_FILE
+from condense_compiler.errors import InputError
 from condense_compiler.memory.order import file_order
-from condense_compiler.memory.placement_check import check_placement
-from condense_compiler.memory.placement_csv import read_steps, read_tensors
+from condense_compiler.memory.placement_csv import read_placement
 from condense_compiler.memory.sharing import resolve_sharing
 from condense_compiler.network import load_network
-from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.program import ScheduledProgram, Step
 from condense_compiler.report.picture import Picture
 
@@ -30,7 +22,8 @@ def read_report(folder: Path) -> dict[str, Any]:
     """
     path = folder / REPORT_FILE
     content = _read_json(path)
-    if not isinstance(content, dict) or not {"target", "model", "feature_maps"} <= content.keys():
+    names = ("target", "model")
+    if not isinstance(content, dict) or not all(isinstance(content.get(n), str) for n in names):
         raise InputError(f"{path}: not a report; compile the model again")
     return content
 
@@ -69,19 +62,6 @@ def read_program(folder: Path) -> ScheduledProgram:
     network = load_network(folder / MODEL_FILE)
     network.name = folder.name
     sharing = resolve_sharing(network, file_order(network))
-    steps = read_steps(folder / STEPS_FILE, sharing)
-    offsets = read_tensors(folder / TENSORS_FILE)
-    arena_bytes = max(
-        (
-            offsets[name] + tensor_bytes(tensor)
-            for name, tensor in sharing.tensors.items()
-            if name in offsets
-        ),
-        default=0,
-    )
-    try:
-        check_placement(sharing, steps, offsets, arena_bytes)
-    except ContractError as error:
-        raise InputError(f"{folder / TENSORS_FILE}: {error}; compile the model again") from error
+    steps, offsets, arena_bytes = read_placement(folder / PLAN_FILE, sharing)
     program_steps = tuple(Step(*(sharing.order[number] for number in step)) for step in steps)
     return ScheduledProgram(network, program_steps, offsets, arena_bytes)

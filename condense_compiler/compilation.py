@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,19 +12,17 @@ import numpy.typing as npt
 
 from condense_compiler.errors import InputError
 from condense_compiler.memory.buffers import Plan
-from condense_compiler.memory.buffers_csv import write_plan
 from condense_compiler.memory.placement import Placement
-from condense_compiler.memory.placement_csv import write_steps, write_tensors
+from condense_compiler.memory.placement_csv import write_placement
 from condense_compiler.memory.sharing import Sharing
-from condense_compiler.memory.storages import part_buffers, part_plan
 from condense_compiler.program import ScheduledProgram
 from condense_compiler.report.notebook import picture_html, report_html
 from condense_compiler.report.picture import Picture
 from condense_compiler.report.report import Report
 from condense_compiler.targets import Lowered
 
-MODEL_FILE, REPORT_FILE, PICTURE_FILE = "model.onnx", "report.json", "picture.json"
-PLAN_FILE, STEPS_FILE, TENSORS_FILE = "plan.csv", "steps.csv", "tensors.csv"
+MODEL_FILE, PLAN_FILE = "model.onnx", "plan.csv"
+REPORT_FILE, PICTURE_FILE = "report.json", "picture.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +63,7 @@ class Compilation:
         return picture_html(self.picture) + report_html(self.report)
 
     def save(self, folder: str | Path) -> None:
-        """Write model, plan, order, report and what the target adds, whole or not at all.
+        """Write model, plan, report, picture and what the target adds, whole or not at all.
 
         Files of these names in the folder are replaced; others stay.
 
@@ -75,20 +72,25 @@ class Compilation:
         """
         destination = Path(folder)
         check_writable(destination)
-        with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".condense-") as name:
-            staging = Path(name)
-            self.program.network.save(staging / MODEL_FILE)
-            storages = self.placement.storages
-            parts = part_buffers(storages)
-            write_plan(staging / PLAN_FILE, parts, part_plan(storages, self.plan))
-            write_steps(staging / STEPS_FILE, self.sharing, self.placement)
-            write_tensors(staging / TENSORS_FILE, self.sharing, self.placement)
-            text = json.dumps(self.report.to_dict(), indent=2) + "\n"
-            (staging / REPORT_FILE).write_text(text, encoding="utf-8")
-            text = json.dumps(self.picture.to_dict(), separators=(",", ":")) + "\n"
-            (staging / PICTURE_FILE).write_text(text, encoding="utf-8")
-            self.lowered.save(staging)
-            _move_all(staging, destination)
+        try:
+            with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".condense-") as name:
+                staging = Path(name) / "new"
+                staging.mkdir()
+                self._write(staging)
+                _move_all(staging, destination, Path(name))
+        except OSError as error:
+            reason = error.strerror or error
+            raise InputError(f"{destination}: cannot be written: {reason}") from error
+
+    def _write(self, folder: Path) -> None:
+        self.program.network.save(folder / MODEL_FILE)
+        placement = self.placement
+        write_placement(folder / PLAN_FILE, self.sharing, placement.steps, placement.offsets)
+        text = json.dumps(self.report.to_dict(), indent=2) + "\n"
+        (folder / REPORT_FILE).write_text(text, encoding="utf-8")
+        text = json.dumps(self.picture.to_dict(), separators=(",", ":")) + "\n"
+        (folder / PICTURE_FILE).write_text(text, encoding="utf-8")
+        self.lowered.save(folder)
 
 
 def check_writable(folder: Path) -> None:
@@ -107,13 +109,24 @@ def check_writable(folder: Path) -> None:
             raise InputError(f"{folder}: no right to write in {str(place)!r}")
 
 
-def _move_all(staging: Path, destination: Path) -> None:
+def _move_all(staging: Path, destination: Path, spare: Path) -> None:
+    """Put files in their place, those that stood there aside; put everything back on failure."""
+    if not destination.exists():
+        staging.rename(destination)
+        return
+    aside = spare / "old"
+    aside.mkdir()
+    placed: list[Path] = []
     try:
-        destination.mkdir(exist_ok=True)
         for path in sorted(staging.iterdir()):
-            target = destination / path.name
-            if target.is_dir():
-                shutil.rmtree(target)
-            path.replace(target)
-    except OSError as error:
-        raise InputError(f"{destination}: cannot be written: {error.strerror or error}") from error
+            place = destination / path.name
+            if place.exists():
+                place.rename(aside / path.name)
+            path.rename(place)
+            placed.append(place)
+    except BaseException:
+        for place in placed:
+            place.rename(staging / place.name)
+        for path in aside.iterdir():
+            path.rename(destination / path.name)
+        raise

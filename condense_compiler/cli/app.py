@@ -1,19 +1,19 @@
 """The commands together, and what becomes of their errors: one line and an exit status."""
 
+import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from typer.exceptions import TyperException
 
 from condense_compiler.cli import compiling, inspecting, listing, planning, running, viewing
-from condense_compiler.cli.status import DONE, UNUSABLE
+from condense_compiler.cli.status import DONE, INTERRUPTED, UNUSABLE
 from condense_compiler.errors import CondenseError
 
 app = typer.Typer(
     name="condense",
     help="Compile convolutional networks for small memories.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -50,12 +50,22 @@ def main() -> None:
         _complain(str(error))
     except TyperException as error:
         _complain(error.format_message() if hasattr(error, "format_message") else str(error))
+    except OSError as error:  # the output itself: a full disk, a closed terminal
+        _discard_output()
+        _complain(f"the output cannot be written: {error.strerror or error}")
     except (KeyboardInterrupt, typer.Abort):
-        _complain("interrupted")
+        status = INTERRUPTED
+    if status == INTERRUPTED:
+        _complain("interrupted", INTERRUPTED)
     sys.exit(status or DONE)
 
 
-def _complain(message: str) -> None:
+def _complain(message: str, status: int = UNUSABLE) -> NoReturn:
     line = " ".join(message.split())
     print(f"condense: {line}", file=sys.stderr)  # noqa: T201 - the command line's one error line
-    sys.exit(UNUSABLE)
+    sys.exit(status)
+
+
+def _discard_output() -> None:
+    """Keep Python from trying once more, when it ends, to write what cannot be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

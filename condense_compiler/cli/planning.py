@@ -1,6 +1,7 @@
 """`condense plan`: placing the feature maps of a network, or any buffers."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,8 +14,8 @@ from condense_compiler.driver import plan_model
 from condense_compiler.errors import InputError
 from condense_compiler.memory.buffers import Buffer, Plan, Verdict
 from condense_compiler.memory.buffers_csv import read_buffers, write_plan
+from condense_compiler.memory.placement_csv import placement_rows
 from condense_compiler.memory.planner import plan
-from condense_compiler.memory.storages import part_buffers, part_plan
 from condense_compiler.report.explain import explain, explanation_text
 from condense_compiler.report.words import format_bytes
 
@@ -62,8 +63,9 @@ def plan_command(
         planned = plan_model(
             str(model), dims=parse_dims(dim), passes=split_names(passes), seconds=seconds
         )
-        storages = planned.placement.storages
-        problem, found = part_buffers(storages), part_plan(storages, planned.placement.plan)
+        placement = planned.placement
+        problem, offsets = placement_rows(planned.sharing, placement.steps, placement.offsets)
+        found = replace(placement.plan, offsets=offsets)
         explanation = explain(planned.picture().after) if explained else None
     if output is not None:
         write_plan(output, problem, found)

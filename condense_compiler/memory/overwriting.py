@@ -97,11 +97,13 @@ def find_accumulatings(sharing: Sharing) -> list[Accumulating]:
     for number, node in enumerate(sharing.order):
         if number in sharing.idle or not is_addition(node):
             continue
+        able = overwritable_inputs(node)
         for index, tensor in enumerate(node.inputs):
             producer = producers.get(tensor.name)
-            if producer is None or not _is_private(sharing, tensor, number):
+            # What is spread over the sum, by broadcasting, cannot be added as it is computed.
+            if producer is None or index not in able or not _is_private(sharing, tensor, number):
                 continue
-            others = [i for i in overwritable_inputs(node) if i != index]
+            others = [i for i in able if node.inputs[i].name != tensor.name]
             for option in _options(sharing, number, node, others):
                 readers = (sharing.writings[s].readers for s in option.stretches)
                 if not any(producer in known for known in readers):
@@ -114,7 +116,7 @@ def _options(
 ) -> Iterator[Overwriting]:
     result = node.outputs[0]
     written = _stretches(sharing, result)
-    if len(written) != 1 or sharing.writings[written[0].number].writer != number:
+    if not written or any(sharing.writings[s.number].writer != number for s in written):
         return
     for index in indices:
         source = node.inputs[index]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from condense_compiler.memory.buffers import Plan
+from condense_compiler.memory.lifetimes import find_lifetimes
 from condense_compiler.memory.placement import Placement
 from condense_compiler.memory.sharing import Sharing, Writing
 from condense_compiler.network.tensors import tensor_bytes
@@ -105,21 +106,16 @@ class _After:
         self._placement = placement
         self._passes = passes
         self._operators = record_operators(sharing.order)
-        self._step_of = {
-            operator: step
-            for step, operators in enumerate(placement.steps)
-            for operator in operators
-        }
+        self._lives = find_lifetimes(sharing, placement.steps)
         self._sharers = _sharers(sharing)
         self._taken_by = _taken_by(sharing, placement)
 
     def plan(self) -> PlanPicture:
         steps, storages = self._placement.steps, self._placement.storages
-        accumulated = {operators[0] for operators in steps if len(operators) > 1}
         maps = [
             self._map(number, writing)
             for number, writing in enumerate(self._sharing.writings)
-            if writing.size and writing.writer not in accumulated
+            if writing.size and number in self._lives.first
         ]
         parts = (part for storage in storages for part in storage.parts)
         spans = [(part.lower, part.upper, part.top - part.bottom) for part in parts]
@@ -128,8 +124,6 @@ class _After:
 
     def _map(self, number: int, writing: Writing) -> FeatureMap:
         writer = None if writing.writer is None else self._operators[writing.writer]
-        first = 0 if writing.writer is None else self._step_of[writing.writer]
-        last = max((self._step_of[reader] for reader in writing.readers), default=first)
         record = record_tensor(self._sharing.tensors[writing.tensor])
         others = [name for name in self._sharers[number] if name != writing.tensor]
         return FeatureMap(
@@ -141,8 +135,8 @@ class _After:
             dtype=record.dtype,
             size=writing.size,
             offset=self._offset(number, writing),
-            first=first,
-            last=len(self._placement.steps) - 1 if writing.kept else max(first, last),
+            first=self._lives.first[number],
+            last=self._lives.last[number],
             readers=tuple(self._operators[reader].name for reader in writing.readers),
             kept=writing.kept,
             pass_name=_pass_of(writer.name, self._passes) if writer else "",

@@ -58,6 +58,9 @@ def _reduced(
 ) -> View | None:
     if view.is_ranked:
         return _sum_ranks(view, dims, keep, reduction)
+    if not view.is_wide and not any(view.dims[dim] for dim in dims):
+        alone = reduction != "l2" and first == IDENTITY  # a value by itself stays what it is
+        return reduce_dims(view, dims, keep) if alone else None
     if not _is_group(view, dims) or not may_reduce(view, reduction):
         return None
     if not view.is_wide:

@@ -24,6 +24,7 @@ from condense_compiler.targets.reference.kernel import (
     is_float,
 )
 from condense_compiler.targets.reference.programs import BoundProgram
+from condense_compiler.targets.reference.setting_aside import setting_aside
 from condense_compiler.targets.reference.striped import PackedBlock, StripedConvolution
 from condense_compiler.targets.reference.stripes import (
     output_pixels,
@@ -93,11 +94,13 @@ def _scheme(
         depthwise=shape.adds_taps,
         stores_wide=shape.stores_wide,
         after_last=after_last,
+        accumulates=context.accumulates,
+        rows_aside=shape.aside.rows_for(tiling.rows) if shape.aside else 0,
         inputs=tiling.inputs,
         blocks=_blocks(recipe, members, shape, tiling),
         stripes=parts,
         layout=Layout.of({name: ((size,), dtype) for name, size in elements.items()}),
-        temporary_bytes=_temporary_bytes(recipe, dtype.itemsize),
+        temporary_bytes=max(_temporary_bytes(recipe, dtype.itemsize), shape.moved_bytes(tiling)),
     )
 
 
@@ -105,6 +108,7 @@ def _shape(context: NodeContext, recipe: ConvPool, members: Array) -> Convolutio
     pixels = context.shape()[2:]
     stored, dtype = context.dtype(), compute_dtype(context.dtype())
     wide_channels, group_inputs = context.shape(1)[:2]
+    channels = context.shape()[1]
     depthwise = _depthwise_sources(recipe, members, wide_channels, group_inputs) is not None
     crosses = not depthwise and not stays_in_groups(members, recipe.group, wide_channels)
     group_count = 1 if depthwise or crosses else recipe.group
@@ -122,7 +126,11 @@ def _shape(context: NodeContext, recipe: ConvPool, members: Array) -> Convolutio
         window=recipe.window,
         taps=prod(recipe.convolution.kernel_shape),
         unfolds=not depthwise and not (_is_pointwise(recipe) and stored == dtype),
-        stores_wide=recipe.window > 1 or spatial is not None or crosses or stored != dtype,
+        stores_wide=recipe.window > 1
+        or spatial is not None
+        or crosses
+        or stored != dtype
+        or context.accumulates,
         adds_taps=depthwise,
         gathers=crosses,
         blocks_channels=not crosses,
@@ -131,6 +139,7 @@ def _shape(context: NodeContext, recipe: ConvPool, members: Array) -> Convolutio
         sorts=recipe.reduction == "ordinal",
         itemsize=dtype.itemsize,
         fixed_bytes=_temporary_bytes(recipe, dtype.itemsize) + 8 * ALIGNMENT_BYTES,
+        aside=setting_aside(recipe, channels, pixels) if 0 in context.overwrites else None,
     )
 
 

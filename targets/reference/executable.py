@@ -12,7 +12,7 @@ import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import ContractError, UnsupportedError
 from condense_compiler.network import tensor_bytes
-from condense_compiler.program import ScheduledProgram
+from condense_compiler.program import ScheduledProgram, Step
 from condense_compiler.targets.element_types import numpy_dtype
 from condense_compiler.targets.feeds import check_feeds
 from condense_compiler.targets.reference.kernel import (
@@ -24,6 +24,7 @@ from condense_compiler.targets.reference.kernel import (
     constant_value,
 )
 from condense_compiler.targets.reference.operators import kernel_for
+from condense_compiler.targets.reference.overlaps import accumulated_operand, overwritten_inputs
 
 _POISON = 0xFF
 
@@ -54,7 +55,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PreparedStep:
     """An operator and the names of its tensors.
 
     Attributes:
@@ -86,7 +87,7 @@ class ReferenceExecutable:
         poison: Fill the arena before a run.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[PreparedStep, ...]
     places: Mapping[str, Place]
     constants: Mapping[str, Array]
     inputs: tuple[gs.Tensor, ...]
@@ -143,18 +144,20 @@ def prepare(program: ScheduledProgram, poison: bool) -> ReferenceExecutable:
     """Prepare every operator of a program.
 
     Raises:
-        ContractError: The plan gives a feature map no place, or one outside the arena.
+        ContractError: The plan gives a feature map no place, one outside the arena, or one that
+            its operator cannot write to because of what it reads.
         UnsupportedError: An operator is unknown.
     """
     graph = program.network.graph
-    tensors = _tensors(graph, [step.node for step in program.steps])
+    tensors = _tensors(graph, program.steps)
+    places = {
+        name: _place(program, tensor)
+        for name, tensor in tensors.items()
+        if not isinstance(tensor, gs.Constant)
+    }
     return ReferenceExecutable(
-        steps=tuple(_step(step.node, program.network.opset) for step in program.steps),
-        places={
-            name: _place(program, tensor)
-            for name, tensor in tensors.items()
-            if not isinstance(tensor, gs.Constant)
-        },
+        steps=tuple(_prepared(step, program.network.opset, places) for step in program.steps),
+        places=places,
         constants={
             name: constant_value(tensor)
             for name, tensor in tensors.items()
@@ -167,10 +170,19 @@ def prepare(program: ScheduledProgram, poison: bool) -> ReferenceExecutable:
     )
 
 
-def _tensors(graph: gs.Graph, steps: Sequence[gs.Node]) -> dict[str, gs.Tensor]:
+def _tensors(graph: gs.Graph, steps: Sequence[Step]) -> dict[str, gs.Tensor]:
     found = [*graph.inputs, *graph.outputs]
-    found += [tensor for node in steps for tensor in (*node.inputs, *node.outputs)]
+    for step in steps:
+        found += step.node.inputs
+        found += [accumulated_operand(step)] if step.addition is not None else []
+        found += _results(step)
     return {tensor.name: tensor for tensor in found if tensor.name}
+
+
+def _results(step: Step) -> Sequence[gs.Tensor]:
+    # What is added in place is never stored by itself.
+    outputs: Sequence[gs.Tensor] = (step.addition or step.node).outputs
+    return outputs
 
 
 def _place(program: ScheduledProgram, tensor: gs.Tensor) -> Place:
@@ -190,11 +202,18 @@ def _place(program: ScheduledProgram, tensor: gs.Tensor) -> Place:
     return place
 
 
-def _step(node: gs.Node, opset: int) -> Step:
-    return Step(
+def _prepared(step: Step, opset: int, places: Mapping[str, Place]) -> PreparedStep:
+    node = step.node
+    context = NodeContext(
+        node,
+        opset,
+        overwrites=overwritten_inputs(step, places),
+        accumulates=step.addition is not None,
+    )
+    return PreparedStep(
         name=node.name,
         op=node.op,
-        kernel=kernel_for(NodeContext(node, opset)),
+        kernel=kernel_for(context),
         inputs=tuple(tensor.name for tensor in node.inputs),
-        outputs=tuple(tensor.name for tensor in node.outputs),
+        outputs=tuple(tensor.name for tensor in _results(step)),
     )

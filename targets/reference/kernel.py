@@ -55,10 +55,14 @@ class NodeContext:
     Attributes:
         node: The node; its tensors have static shapes and numpy types.
         opset: Version of the ONNX operators in this network.
+        overwrites: Inputs in whose place the first output is written, from their first byte on.
+        accumulates: The result is added to what already lies where it goes.
     """
 
     node: gs.Node
     opset: int
+    overwrites: frozenset[int] = frozenset()
+    accumulates: bool = False
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """Return an attribute of the node."""

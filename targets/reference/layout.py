@@ -10,9 +10,17 @@ from condense_compiler.targets.reference.kernel import Array, Kernel, NodeContex
 
 def _store(target: Array, value: Array) -> None:
     """Copy, unless the plan has put both at the same place."""
-    same_place = target.__array_interface__["data"] == value.__array_interface__["data"]
-    if not (same_place and target.strides == value.strides and target.shape == value.shape):
+    if not _is_same(target, value):
         np.copyto(target, value)
+
+
+def _is_same(one: Array, other: Array) -> bool:
+    """Tell whether two are the same elements in the same order."""
+    if one.__array_interface__["data"] != other.__array_interface__["data"]:
+        return False
+    # How far it is to the next of a single element says nothing.
+    steps = zip(one.shape, one.strides, other.strides, strict=True)
+    return one.shape == other.shape and all(a == b for size, a, b in steps if size > 1)
 
 
 def _moving(move: Callable[[Array], Array]) -> Kernel:

@@ -6,7 +6,9 @@ from math import prod
 
 import numpy as np
 
+from condense_compiler.errors import ContractError
 from condense_compiler.operators import fused
+from condense_compiler.operators.aliasing import accumulates
 from condense_compiler.targets.reference import elementwise, layout
 from condense_compiler.targets.reference.convolution import conv, conv_pool
 from condense_compiler.targets.reference.dense import gemm, matmul
@@ -83,8 +85,11 @@ def kernel_for(context: NodeContext) -> Kernel:
     """Return what computes a node: numpy where the table has it, `onnx.reference` otherwise.
 
     Raises:
+        ContractError: The result is to be added in place, which the operator cannot do.
         UnsupportedError: `onnx.reference` does not have it either.
     """
+    if context.accumulates and not accumulates(context.node):
+        raise ContractError(f"node {context.node.name!r}: {context.node.op} cannot add in place")
     domain = context.node.domain or ""
     builder = _BUILDERS.get(("" if domain == "ai.onnx" else domain, context.node.op))
     kernel = builder(context) if builder else None

@@ -81,9 +81,15 @@ def _pooling(
     channels = context.shape()[1]
     positions = tuple(Stretch(0, size) for size in context.output_shape()[2:])
     pool = pooling(window, positions, tuple(Stretch(0, size) for size in context.shape()[2:]))
-    channel_bytes = sum(prod(shape) for shape in pool.temporaries(1)) * dtype.itemsize
+    # A last pass from temporaries writes over nothing that it reads; the only pass would.
+    through = 0 in context.overwrites and len(pool.passes) == 1
+    plane = context.output_shape()[2:]
+    channel_elements = sum(prod(shape) for shape in pool.temporaries(1)) + through * prod(plane)
+    channel_bytes = channel_elements * dtype.itemsize
     step = max(1, min(channels, _TEMPORARY_BYTES // max(channel_bytes, 1)))
     arrays = {str(number): (shape, dtype) for number, shape in enumerate(pool.temporaries(step))}
+    if through:
+        arrays["result"] = ((step, *plane), dtype)
     layout = Layout.of(arrays)
 
     def compute(inputs: Sequence[Array], outputs: Sequence[Array], scratch: Array) -> None:
@@ -91,7 +97,10 @@ def _pooling(
         for image, output in zip(inputs[0], outputs[0], strict=True):
             for low in range(0, channels, step):
                 part = slice(low, low + step)
-                pool.run(image[part], output[part], temporaries, combine, identity)
+                target = temporaries[-1][: len(output[part])] if through else output[part]
+                pool.run(image[part], target, temporaries, combine, identity)
+                if through:
+                    np.copyto(output[part], target)
 
     return Kernel(compute, layout.buffer_bytes)
 

@@ -14,6 +14,7 @@ from condense_compiler.targets.reference.multiply import add_product, add_taps, 
 from condense_compiler.targets.reference.pools import lowest
 from condense_compiler.targets.reference.programs import BoundProgram, bind
 from condense_compiler.targets.reference.reductions import REDUCTIONS
+from condense_compiler.targets.reference.setting_aside import RowsAside
 from condense_compiler.targets.reference.stripes import Stripe
 
 # Flat arrays in scratch, by name.
@@ -42,11 +43,14 @@ class StripedConvolution:
         depthwise: Taps are added one by one.
         stores_wide: The wide map goes to scratch rather than straight to the output.
         after_last: The program `after` runs behind spatial pooling, where that is the same.
+        accumulates: The result is added to what the output holds.
+        rows_aside: Rows of the input that are set aside at a time, because the output is written
+            over them; 0 where it is not.
         inputs: Input channels that are unfolded into patches at a time.
         blocks: Channels that are computed together.
         stripes: Rows that are computed together.
         layout: Arrays in scratch.
-        temporary_bytes: Temporaries of the element-wise programs, beside the arrays.
+        temporary_bytes: Temporaries beside the arrays.
     """
 
     recipe: ConvPool
@@ -55,6 +59,8 @@ class StripedConvolution:
     depthwise: bool
     stores_wide: bool
     after_last: bool
+    accumulates: bool
+    rows_aside: int
     inputs: int
     blocks: Sequence[Block]
     stripes: Sequence[Stripe]
@@ -86,8 +92,22 @@ class StripedConvolution:
     ) -> None:
         """Compute one batch item."""
         room = {name: self.layout.take(scratch, name) for name in self.layout.places}
+        if self.depthwise:
+            # Each block is finished before the next: no output channel lies on later inputs.
+            for part in packed:
+                self._run_blocks(image, output, [part], room)
+        else:
+            self._run_blocks(image, output, packed, room)
+
+    def _run_blocks(
+        self, image: Array, output: Array, packed: Sequence[PackedBlock], room: Room
+    ) -> None:
+        aside = self._set_aside(image, packed[0].block, room) if self.rows_aside else None
         for stripe in self.stripes:
-            source = image[:, stripe.source.first : stripe.source.end]
+            if aside is not None:
+                source = aside.advance(stripe)
+            else:
+                source = image[:, stripe.source.first : stripe.source.end]
             rows = output[:, stripe.output.first : stripe.output.end]
             unfolded: slice | None = None
             for part in packed:
@@ -96,10 +116,26 @@ class StripedConvolution:
                 if self.stores_wide:
                     wide = carve(room, "wide", (len(part.block.rows), *stripe.shape))
                 if self.depthwise:
-                    _convolve_depthwise(part, stripe, source, wide, room)
+                    self._convolve_depthwise(part, stripe, source, wide, room)
                 else:
                     unfolded = self._convolve(part, stripe, source, wide, room, unfolded)
                 self._finish(part, stripe, wide, target, room)
+
+    def _set_aside(self, image: Array, block: Block, room: Room) -> RowsAside:
+        if not self.depthwise:
+            rows = carve(room, "aside", (len(image), self.rows_aside, *image.shape[2:]))
+            return RowsAside(rows, [(slice(None), image)])
+        rows = carve(room, "aside", (len(block.rows), self.rows_aside, *image.shape[2:]))
+        parts = [(product.destination, image[product.source]) for product in block.products]
+        return RowsAside(rows, parts)
+
+    def _convolve_depthwise(
+        self, part: PackedBlock, stripe: Stripe, source: Array, wide: Array, room: Room
+    ) -> None:
+        for product, filters in zip(part.block.products, part.filters, strict=True):
+            channels = source[product.destination if self.rows_aside else product.source]
+            target = wide[product.destination]
+            add_taps(channels, filters[0], stripe.taps, target, room["partial"])
 
     def _convolve(
         self,
@@ -159,7 +195,7 @@ class StripedConvolution:
     def _store(
         self, part: PackedBlock, stripe: Stripe, values: Array, target: Array, room: Room
     ) -> None:
-        """Pool spatially, and write to the output."""
+        """Pool spatially, and write or add to the output."""
         if stripe.pooling is not None:
             result = carve(room, "result", target.shape) if "result" in room else target
             temporaries = [
@@ -170,16 +206,10 @@ class StripedConvolution:
             values = result
         if self.after_last:
             part.after.run(values.reshape(len(values), -1))
-        if values is not target:
+        if self.accumulates:
+            np.add(target, values, out=target, casting="unsafe")
+        elif values is not target:
             np.copyto(target, values, casting="unsafe")
-
-
-def _convolve_depthwise(
-    part: PackedBlock, stripe: Stripe, source: Array, wide: Array, room: Room
-) -> None:
-    for product, filters in zip(part.block.products, part.filters, strict=True):
-        target = wide[product.destination]
-        add_taps(source[product.source], filters[0], stripe.taps, target, room["partial"])
 
 
 def carve(room: Room, name: str, shape: Shape) -> Array:

@@ -1,6 +1,7 @@
 """Stripes of output rows, and the rows that each needs of the maps before."""
 
 from dataclasses import dataclass
+from math import prod
 
 from condense_compiler.operators.fused import ConvPool
 from condense_compiler.targets.reference.kernel import Shape
@@ -15,6 +16,8 @@ class Stripe:
     Attributes:
         output: Rows of the output.
         source: Rows of the input.
+        last_row: The row of the input behind all that are read, or on which the output's rows
+            come to lie where both start at the same byte.
         shape: Pixels of the convolution along each axis.
         taps: Taps of the convolution, relative to the rows of the input.
         pooling: Spatial pooling of these pixels, if there is one.
@@ -22,6 +25,7 @@ class Stripe:
 
     output: Stretch
     source: Stretch
+    last_row: int
     shape: Shape
     taps: tuple[Tap, ...]
     pooling: Pooling | None
@@ -56,13 +60,15 @@ def _stripe(recipe: ConvPool, pixels: Shape, output: Stretch) -> Stripe:
     source = needed(window, 0, rows, pixels[0])
     inputs = (source, *(Stretch(0, size) for size in pixels[1:]))
     found = None
+    beyond = output_pixels(recipe, pixels)[1:]
+    covered = -(-output.end * prod(beyond) // max(prod(pixels[1:]), 1))
     if recipe.spatial:
-        beyond = output_pixels(recipe, pixels)[1:]
         positions = (output, *(Stretch(0, size) for size in beyond))
         found = pooling(recipe.spatial, positions, (rows, *whole))
     return Stripe(
         output=output,
         source=source,
+        last_row=max(source.end, min(covered, pixels[0])),
         shape=(rows.count, *convolved[1:]),
         taps=tuple(taps(window, (rows, *whole), inputs)),
         pooling=found,

@@ -24,7 +24,8 @@ class ReferenceTarget:
         """Prepare every operator of a program.
 
         Raises:
-            ContractError: The plan gives a feature map no place, or one outside the arena.
+            ContractError: The plan gives a feature map no place, one outside the arena, or one
+                that its operator cannot write to because of what it reads.
             UnsupportedError: An operator is unknown.
         """
         return prepare(program, self.poison)

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from condense_compiler.targets.reference.setting_aside import SetAside
+
 # Scratch of one operator, unless a single stripe needs more.
 SCRATCH_LIMIT_BYTES = 1 << 20
 
@@ -62,6 +64,7 @@ class ConvolutionShape:
         sorts: The reduction needs room to exchange channels.
         itemsize: Bytes of an element.
         fixed_bytes: Temporaries that do not depend on the tiling.
+        aside: What is set aside of an input that the output is written over.
     """
 
     rows: int
@@ -83,6 +86,7 @@ class ConvolutionShape:
     sorts: bool
     itemsize: int
     fixed_bytes: int
+    aside: SetAside | None = None
 
     def pixels(self, rows: int) -> int:
         """Return the pixels of the convolution that some output rows need."""
@@ -104,14 +108,40 @@ class ConvolutionShape:
             "gathered": self.gathers * wide,
             "exchanged": self.sorts * tiling.outputs * pixels,
             "result": self.rounded_row_elements * tiling.outputs * tiling.rows,
+            "aside": self._set_aside(tiling),
         }
         for number, elements in enumerate(self.pooled_row_elements):
             sizes[f"pooled{number}"] = elements * tiling.outputs * tiling.rows
         return {name: size for name, size in sizes.items() if size}
 
+    def _set_aside(self, tiling: Tiling) -> int:
+        return self.aside.elements(tiling.rows, self.channels_aside(tiling)) if self.aside else 0
+
+    def channels_aside(self, tiling: Tiling) -> int:
+        """Return the input channels that are set aside at a time."""
+        assert self.aside is not None
+        return self.wide_channels(tiling) if self.adds_taps else self.aside.channels
+
+    def moved_bytes(self, tiling: Tiling) -> int:
+        """Return the temporary that moves what was set aside from stripe to stripe."""
+        if self.aside is None or tiling.rows >= self.rows:
+            return 0
+        channels = self.channels_aside(tiling)
+        return self.aside.elements_moved(tiling.rows, channels) * self.itemsize
+
     def scratch_bytes(self, tiling: Tiling) -> int:
         """Return about how much scratch a tiling needs."""
-        return sum(self.elements(tiling).values()) * self.itemsize + self.fixed_bytes
+        arrays = sum(self.elements(tiling).values()) * self.itemsize
+        return arrays + self.moved_bytes(tiling) + self.fixed_bytes
+
+    def allows(self, tiling: Tiling) -> bool:
+        """Tell whether the output may be computed this way, should it lie on the input.
+
+        Where its planes are smaller, those that are computed together must be complete before
+        they are written: one of them may lie on any row of another.
+        """
+        in_step = self.aside is None or self.aside.same_planes
+        return in_step or tiling.outputs == 1 or tiling.rows >= self.rows
 
     def seconds(self, tiling: Tiling) -> float:
         """Return about how long one batch item takes."""
@@ -129,6 +159,7 @@ class ConvolutionShape:
         added = (
             (slices > 1) * slices * 3 * self.group_outputs * self.window * pixels * self.itemsize
         )
+        aside = self._set_aside(tiling) * (blocks if self.adds_taps else 1) * self.itemsize
         added_taps = 2 * self.taps * self.window * self.adds_taps
         calls = blocks * (slices * 2 + 12 + added_taps) + self.taps * refills * slices
         return (
@@ -138,6 +169,7 @@ class ConvolutionShape:
                 weights * pixels / speed
                 + weights * self.itemsize / _WEIGHT_BYTES_PER_SECOND
                 + unfolded * refills / _COPY_BYTES_PER_SECOND
+                + aside / self.group_count / _COPY_BYTES_PER_SECOND
                 + added / _ADD_BYTES_PER_SECOND
                 + calls * _CALL_SECONDS
             )
@@ -161,7 +193,7 @@ def _candidates(shape: ConvolutionShape, limit_bytes: int) -> Iterator[Tiling]:
             _parts(shape.group_outputs) if shape.blocks_channels else [shape.group_outputs]
         ):
             tiling = _fit_inputs(shape, rows, outputs, limit_bytes)
-            if tiling is not None:
+            if tiling is not None and shape.allows(tiling):
                 yield tiling
 
 

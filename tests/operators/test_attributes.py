@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
@@ -21,7 +23,7 @@ Spatial = tuple[int, ...]
 
 
 def model_of(
-    op: str, attributes: dict[str, object], kernel: Spatial, spatial: Spatial
+    op: str, attributes: dict[str, Any], kernel: Spatial, spatial: Spatial
 ) -> onnx.ModelProto:
     weights = np.random.default_rng(1).standard_normal((2, 2, *kernel)).astype(np.float32)
     convolution = op == "Conv"
@@ -35,8 +37,8 @@ def model_of(
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
 
 
-def explicit(window: Window) -> dict[str, object]:
-    attributes = {
+def explicit(window: Window) -> dict[str, Any]:
+    attributes: dict[str, Any] = {
         "kernel_shape": window.kernel_shape,
         "strides": window.strides,
         "pads": window.pads,

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +38,9 @@ CHAINED = sorted(OPERATORS - {"Clip", "Swish"})  # Swish is newer than what the 
 
 def evaluate(program: Program, x: Array, operands: Sequence[Array]) -> Array:
     """Run a program as an ONNX graph, node by node, on x: (channels, values)."""
-    nodes, constants, names = [], {}, {INPUT: "x"}
+    nodes: list[onnx.NodeProto] = []
+    constants: dict[str, Array] = {}
+    names = {INPUT: "x"}
     for index, step in enumerate(program.instructions):
         for argument in step.arguments:
             if argument not in names:
@@ -46,7 +49,8 @@ def evaluate(program: Program, x: Array, operands: Sequence[Array]) -> Array:
                 constants[names[argument]] = np.asarray(values, np.float64)
         inputs = [names[argument] for argument in step.arguments]
         names[f"%{index}"] = f"y{index}"
-        nodes.append(helper.make_node(step.op, inputs, [f"y{index}"], **dict(step.attributes)))
+        attributes: dict[str, Any] = dict(step.attributes)
+        nodes.append(helper.make_node(step.op, inputs, [f"y{index}"], **attributes))
     kind = onnx.TensorProto.DOUBLE
     graph = helper.make_graph(
         [*nodes, helper.make_node("Identity", [nodes[-1].output[0] if nodes else "x"], ["y"])],
@@ -154,7 +158,7 @@ def test_operator_with_a_number_said_not_to_decrease_does_not(
         assert rises(evaluate(program, GRID[None], []))
 
 
-RISING = (
+RISING: tuple[list[str], ...] = (
     *(["Relu x"], ["LeakyRelu x alpha=0.1"], ["Sigmoid x"], ["Clip x 0.0 6.0"], ["Add x 1.0"]),
     *(["Mul x 0.5"], ["Mul 0.5 x"], ["Div x 2.0"], ["Sub x 1.0"], ["Max x 0.1"], ["PRelu x $0"]),
     *([], ["Mul x $0", "Add %0 $1", "HardSigmoid %1", "Tanh %2"]),
@@ -166,7 +170,7 @@ def test_common_activations_are_known_not_to_decrease(lines: list[str]) -> None:
     assert parse(lines).is_non_decreasing([np.array([0.1, 0.2]), np.array([-1.0, 1.0])])
 
 
-FALLING_OR_UNKNOWN = (
+FALLING_OR_UNKNOWN: tuple[list[str], ...] = (
     *(["Neg x"], ["Abs x"], ["Mul x -0.5"], ["Mul x $1"], ["Sub 1.0 x"], ["Div 1.0 x"]),
     *(["PRelu x $1"], ["LeakyRelu x alpha=-0.1"], ["HardSwish x"], ["Mul x x"], ["Max x x"]),
     *(["Sigmoid x", "Mul x %0"], ["Relu x", "Relu x"], ["Log x"], ["Sqrt x"], ["Div x 0.0"]),

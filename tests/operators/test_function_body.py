@@ -118,7 +118,7 @@ def test_body_is_valid_and_computes_what_the_recipe_says(recipe: ConvPool, opset
     onnx.checker.check_model(model, full_check=True)
     expected = composed(recipe, feeds)
     [evaluated] = ReferenceEvaluator(model).run(None, feeds)
-    assert_close(evaluated, expected)
+    assert_close(np.asarray(evaluated), expected)
     if opset <= NEWEST_OF_ONNXRUNTIME:
         assert_close(run_onnxruntime(model, feeds)["y"], expected)
 

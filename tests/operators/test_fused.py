@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -55,8 +56,8 @@ def test_recipe_is_read_back_from_its_attributes(recipe: ConvPool) -> None:
 def test_recipe_is_read_back_from_a_file(recipe: ConvPool) -> None:
     node = helper.make_node("ConvPool", ["x"], ["y"], domain="condense", **recipe.to_attributes())
     stored = onnx.NodeProto.FromString(node.SerializeToString())
-    attributes = {a.name: helper.get_attribute_value(a) for a in stored.attribute}
-    texts = {
+    attributes: dict[str, Any] = {a.name: helper.get_attribute_value(a) for a in stored.attribute}
+    texts: dict[str, Any] = {
         name: [line.decode() for line in value] if name in ("before", "after") else value
         for name, value in attributes.items()
     }

@@ -48,7 +48,7 @@ impl Climb {
     }
 
     /// Takes some steps, fewer where a limit or a plan within `goal` bytes is reached.
-    pub fn advance(&mut self, instance: &Instance, steps: u32, goal: i64, limits: &Limits<'_>) {
+    pub fn advance(&mut self, instance: &Instance, steps: u64, goal: i64, limits: &Limits<'_>) {
         for _ in 0..steps {
             if self.arena <= goal {
                 return;

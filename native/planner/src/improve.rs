@@ -13,7 +13,7 @@ use crate::skyline::{VALUES, Value, fill_valleys};
 
 /// Search strategies tried with each budget, climbs taken side by side: enough to keep cores
 /// busy, and the same on every machine.
-const STRATEGIES: usize = 40;
+const STRATEGIES: u64 = 40;
 const CLIMBS: u64 = 8;
 
 /// Random rules to fill valleys by, tried once each.
@@ -79,19 +79,28 @@ impl<'a> Improver<'a> {
     pub fn start(&mut self) {
         let instance = self.instance;
         let limits = self.limits;
-        let values: Vec<Value> =
-            VALUES[1..].iter().copied().chain((0..MORE_VALUES).map(Value::numbered)).collect();
-        if self.affords(values.len() as u64 * self.fill_cost()) {
-            let stop = || limits.interrupted().is_some();
-            let plans =
-                map(&values, |value| fill_valleys(instance, &value.of_all(instance), &stop));
-            plans.into_iter().flatten().for_each(|offsets| self.offer(offsets));
+        let more: Vec<Value> = (0..MORE_VALUES).map(Value::numbered).collect();
+        for values in [&VALUES[1..], &more] {
+            if !self.finished() && self.affords(values.len() as u64 * self.fill_cost()) {
+                let stop = || limits.interrupted().is_some();
+                let fill = |value: &Value| fill_valleys(instance, &value.of_all(instance), &stop);
+                let plans = map(values, fill);
+                plans.into_iter().flatten().for_each(|offsets| self.offer(offsets));
+            }
         }
         let items = instance.items.len() as u64;
         if !self.finished() && self.affords(ORDERS.len() as u64 * (items * items / 32)) {
             let plans = map(&ORDERS, |order| first_fit(instance, &order.sorted(instance), &limits));
             plans.into_iter().flatten().for_each(|offsets| self.offer(offsets));
         }
+    }
+
+    /// Spends the work of as many of so many steps as the limits allow; returns how many.
+    fn afford(&mut self, steps: u64, work: u64) -> u64 {
+        let left = self.limits.effort.saturating_sub(self.spent);
+        let steps = steps.min(left / work.max(1));
+        self.spent = self.spent.saturating_add(steps * work);
+        steps
     }
 
     /// Spends the work, if that leaves half of the effort for better ideas.
@@ -106,6 +115,7 @@ impl<'a> Improver<'a> {
     /// Searches and climbs once more, with twice the work of the round before.
     pub fn next_round(&mut self) {
         let searchable = self.instance.sections_of_items() <= SEARCHABLE;
+        let spent = self.spent;
         let mut hopeless = self.bound - 1;
         if searchable {
             hopeless = self.attempt(self.goal()).unwrap_or(hopeless);
@@ -125,6 +135,9 @@ impl<'a> Improver<'a> {
             }
             let target = hopeless + (self.arena - hopeless) / 2;
             hopeless = self.attempt(target).unwrap_or(hopeless);
+        }
+        if self.spent == spent {
+            self.spent = u64::MAX; // what is left of the effort is too little for anything
         }
         self.round = (self.round + 1).min(30);
     }
@@ -151,8 +164,7 @@ impl<'a> Improver<'a> {
         if self.climbs.is_empty() {
             self.climbs = (0..CLIMBS).map(|number| Climb::numbered(instance, number)).collect();
         }
-        let steps = 8 << self.round.min(10);
-        self.spent += CLIMBS * u64::from(steps) * self.fill_cost();
+        let steps = self.afford(8 << self.round.min(10), CLIMBS * self.fill_cost());
         self.climbs = map(&self.climbs, |climb| {
             let mut climb = climb.clone();
             climb.advance(instance, steps, goal, &limits);
@@ -173,9 +185,9 @@ impl<'a> Improver<'a> {
         let items = instance.items.len() as u64;
         let budget = (items * 3 / 2 + 64) << self.round;
         let node_cost = items + instance.sections_of_items() / 8;
-        self.spent += budget.saturating_mul(STRATEGIES as u64 * node_cost);
-        let first = self.round as usize * STRATEGIES;
-        let outcome = first_success(STRATEGIES, |job, wanted| {
+        let jobs = self.afford(STRATEGIES, budget.saturating_mul(node_cost));
+        let first = usize::try_from(u64::from(self.round) * STRATEGIES).unwrap_or(0);
+        let outcome = first_success(usize::try_from(jobs).unwrap_or(0), |job, wanted| {
             let watch = || {
                 let go_on = wanted() && limits.interrupted().is_none();
                 if go_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }

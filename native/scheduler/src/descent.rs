@@ -12,7 +12,7 @@
 
 use crate::bits::Bits;
 use crate::instance::Step;
-use crate::moves::{Move, Moves};
+use crate::moves::Moves;
 use crate::walk::Walk;
 
 /// Most moves looked at for one start of a chain.
@@ -52,8 +52,8 @@ impl<'a> Descent<'a> {
     /// Runs one chain; returns where its steps start.
     fn find(&mut self) -> Option<usize> {
         let start = self.steps.len();
-        let ready: Vec<usize> = self.ready.iter().collect();
-        ready.into_iter().find_map(|operator| {
+        let starts: Vec<usize> = self.ready.iter().collect();
+        starts.into_iter().find_map(|operator| {
             self.looks = LONGEST;
             self.descend(operator, self.walk.alive).then_some(start)
         })
@@ -80,38 +80,37 @@ impl<'a> Descent<'a> {
         let fits = self.walk.take(&single.steps);
         if fits {
             if !self.walk.instance.clings[operator] {
-                return self.go_on(&single.steps, alive, low);
+                return self.go_on(&single.steps, operator, alive, low);
             }
             self.walk.undo(&single.steps, alive);
         }
         let low = low.min(alive + self.walk.change(&single.steps));
-        let possible = |pair: &&Move| pair.needs.is_subset(&self.walk.done);
-        let Some(pair) = moves.pairs[operator].iter().find(possible) else {
+        let Some(pair) = &moves.pair[operator] else {
             return false;
         };
-        if self.walk.take(&pair.steps) {
-            return self.go_on(&pair.steps, alive, low);
+        let consumer = pair.last;
+        if self.walk.instance.clings[consumer] || !pair.needs.is_subset(&self.walk.done) {
+            return false; // a consumer may be the producer of another pair
         }
-        let consumer = pair.steps.last().and_then(|step| step.second);
-        let Some(second) = consumer.and_then(|c| moves.single[c].as_ref()).filter(|_| fits) else {
+        if self.walk.take(&pair.steps) {
+            return self.go_on(&pair.steps, consumer, alive, low);
+        }
+        let Some(second) = moves.single[consumer].as_ref().filter(|_| fits) else {
             return false;
         };
         let apart = [&single.steps[..], &second.steps].concat();
-        self.walk.take(&apart) && self.go_on(&apart, alive, low)
+        self.walk.take(&apart) && self.go_on(&apart, consumer, alive, low)
     }
 
     /// Follows the chain behind steps just taken, unless it is down already; or takes them back.
-    fn go_on(&mut self, steps: &[Step], before: i64, low: i64) -> bool {
+    fn go_on(&mut self, steps: &[Step], last: usize, before: i64, low: i64) -> bool {
         self.steps.extend(steps);
         let alive = self.walk.alive;
-        let last = steps.iter().flat_map(|step| step.operators()).last();
-        let found = alive <= low
-            || last.is_some_and(|last| {
-                let moves = self.moves;
-                let next: Vec<usize> =
-                    moves.behind(self.walk.instance, last, &self.walk.done).collect();
-                next.into_iter().any(|operator| self.descend(operator, low))
-            });
+        let found = alive <= low || {
+            let next = self.moves.behind(self.walk.instance, last, &self.walk.done);
+            let next: Vec<usize> = next.collect();
+            next.into_iter().any(|operator| self.descend(operator, low))
+        };
         if !found {
             self.steps.truncate(self.steps.len() - steps.len());
             self.walk.undo(steps, before);

@@ -16,6 +16,8 @@ const MOST_MORTAL: usize = 8;
 /// Steps that are taken together.
 #[derive(Debug)]
 pub struct Move {
+    /// The operator that runs last.
+    pub last: usize,
     pub steps: Vec<Step>,
     /// Operators that must have run.
     pub needs: Bits,
@@ -26,8 +28,8 @@ pub struct Move {
 pub struct Moves {
     /// For each operator, the move that ends with it; none where it waits for another.
     pub single: Vec<Option<Move>>,
-    /// For each operator, the moves that end with it as the producer of a pair.
-    pub pairs: Vec<Vec<Move>>,
+    /// For each operator, the move that ends with it as the producer of a pair.
+    pub pair: Vec<Option<Move>>,
     /// For each operator, the one that it runs in front of: itself if it does not wait.
     head: Vec<usize>,
 }
@@ -36,41 +38,27 @@ impl Moves {
     /// Finds out which operators wait.
     pub fn new(instance: &Instance) -> Self {
         let count = instance.count();
-        let consumes = consumes(instance);
-        let waits: Vec<bool> = (0..count)
-            .map(|operator| !consumes[operator] && can_wait(instance, operator))
-            .collect();
-        let mut head: Vec<usize> = (0..count).collect();
-        for &operator in instance.graph.file_order.iter().rev() {
-            if waits[operator] {
-                head[operator] = head[instance.graph.successors[operator][0]];
-            }
-        }
+        let head = heads(instance);
         let mut group = vec![Vec::new(); count];
         for &operator in &instance.graph.file_order {
             group[head[operator]].push(operator);
         }
-        let steps = |members: &[usize]| members.iter().map(|&o| Step::single(o)).collect();
         let single = |operator: usize| {
-            let members = &group[operator];
-            (!members.is_empty()).then(|| Move::new(instance, steps(members)))
+            let early = group[operator].split_last().map(|(_, early)| early.iter().copied());
+            early.map(|early| Move::new(instance, early, Step::single(operator)))
         };
         let together = |producer: usize, consumer: usize| {
-            let early = group[producer].iter().chain(&group[consumer]);
-            let early = early.filter(|&&o| o != producer && o != consumer);
-            let mut steps: Vec<Step> = early.map(|&o| Step::single(o)).collect();
-            steps.push(Step { first: producer, second: Some(consumer) });
-            Move::new(instance, steps)
+            let early = group[producer].iter().chain(&group[consumer]).copied();
+            let early = early.filter(|&o| o != producer && o != consumer);
+            Move::new(instance, early, Step { first: producer, second: Some(consumer) })
         };
-        let pairs = |producer: usize| {
-            let mut consumers: Vec<usize> =
-                instance.pairs[producer].iter().map(|pair| pair.consumer).collect();
-            consumers.dedup(); // all the same: nobody else reads the results
-            consumers.into_iter().map(|consumer| together(producer, consumer)).collect()
+        let pair = |producer: usize| {
+            let pair = instance.pairs[producer].first(); // the others have the same consumer
+            pair.map(|pair| together(producer, pair.consumer))
         };
         Self {
             single: (0..count).map(single).collect(),
-            pairs: (0..count).map(pairs).collect(),
+            pair: (0..count).map(pair).collect(),
             head,
         }
     }
@@ -93,21 +81,29 @@ impl Moves {
 }
 
 impl Move {
-    fn new(instance: &Instance, steps: Vec<Step>) -> Self {
+    fn new(instance: &Instance, early: impl Iterator<Item = usize>, end: Step) -> Self {
+        let steps: Vec<Step> = early.map(Step::single).chain([end]).collect();
         let mut needs = instance.none_done();
         let operators = || steps.iter().flat_map(|step| step.operators());
         operators().for_each(|operator| needs.unite(&instance.graph.predecessors[operator]));
         operators().for_each(|operator| needs.remove(operator));
-        Self { steps, needs }
+        Self { last: end.second.unwrap_or(end.first), steps, needs }
     }
 }
 
-fn consumes(instance: &Instance) -> Vec<bool> {
+/// Returns for each operator the one that it runs in front of.
+fn heads(instance: &Instance) -> Vec<usize> {
     let mut consumes = vec![false; instance.count()];
     for pair in instance.pairs.iter().flatten() {
         consumes[pair.consumer] = true;
     }
-    consumes
+    let mut head: Vec<usize> = (0..instance.count()).collect();
+    for &operator in instance.graph.file_order.iter().rev() {
+        if !consumes[operator] && can_wait(instance, operator) {
+            head[operator] = head[instance.graph.successors[operator][0]];
+        }
+    }
+    head
 }
 
 /// Tells whether an operator may always run right in front of the only one that waits for it.

@@ -8,10 +8,11 @@ use crate::graph::Graph;
 use crate::instance::{Instance, Step};
 use crate::narrowing::{narrowings, series_narrowings};
 use crate::problem::{OrderProblem, ProblemError};
-use crate::segment::{Segment, restrict};
+use crate::restriction::restrict;
+use crate::segment::Segment;
 
 /// Sets of operators looked at without a time limit: a few seconds.
-const EFFORT: usize = 4_000_000;
+const EFFORT: usize = 2_000_000;
 
 /// What the caller wants.
 #[derive(Clone, Debug, Default)]
@@ -124,10 +125,11 @@ fn improve(segments: &mut [Segment], limits: &Limits<'_>) -> (Ending, usize) {
         let Some(widest) = segments.iter_mut().find(|segment| segment.upper == peak) else {
             unreachable!("the peak of all segments is the peak of one");
         };
-        if widest.exhausted() || (limits.deadline.is_none() && spent > EFFORT) {
+        let effort = if limits.deadline.is_none() { EFFORT } else { usize::MAX };
+        if widest.exhausted() || spent > effort {
             return (Ending::EffortSpent, spent);
         }
-        spent += widest.improve(floor, limits);
+        spent += widest.improve(floor, effort - spent, limits);
     }
 }
 

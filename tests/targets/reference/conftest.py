@@ -14,7 +14,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from condense_compiler.network import Network, tensor_bytes
-from condense_compiler.program import ScheduledProgram
+from condense_compiler.program import ScheduledProgram, Step
 from condense_compiler.targets.reference import ReferenceExecutable, ReferenceTarget
 
 Array = npt.NDArray[Any]
@@ -71,7 +71,9 @@ def place_apart(graph: gs.Graph) -> tuple[dict[str, int], int]:
 
 def lower(graph: gs.Graph, poison: bool = True) -> ReferenceExecutable:
     offsets, arena_bytes = place_apart(graph)
-    program = ScheduledProgram(Network(graph, "test"), tuple(graph.nodes), offsets, arena_bytes)
+    program = ScheduledProgram(
+        Network(graph, "test"), tuple(map(Step, graph.nodes)), offsets, arena_bytes
+    )
     return ReferenceTarget(poison=poison).lower(program)
 
 

@@ -16,6 +16,7 @@ mod propagate;
 mod state;
 mod strategy;
 mod table;
+mod twins;
 
 use std::ops::ControlFlow;
 
@@ -23,6 +24,9 @@ use crate::instance::Instance;
 use state::State;
 pub use strategy::Strategy;
 use table::Table;
+
+/// Deepest path that the stack of a search thread can hold.
+const MAX_DEPTH: u32 = 100_000;
 
 /// Section height where no buffer is left to place.
 const NEVER: i64 = i64::MAX / 4;
@@ -79,6 +83,7 @@ pub fn search(
         choices: Vec::new(),
         nodes: 0,
         budget,
+        depth: 0,
         watch,
     };
     match search.run() {
@@ -99,6 +104,7 @@ struct Search<'a> {
     choices: Vec<u32>,
     nodes: u64,
     budget: u64,
+    depth: u32,
     watch: &'a dyn Fn() -> ControlFlow<()>,
 }
 
@@ -146,7 +152,13 @@ impl Search<'_> {
         };
         let start = self.choices.len();
         self.push_choices(question.section);
-        let found = self.branch(part, question, start);
+        self.depth += 1;
+        let found = if self.depth < MAX_DEPTH {
+            self.branch(part, question, start)
+        } else {
+            Subtree::Stopped
+        };
+        self.depth -= 1;
         self.choices.truncate(start);
         if found == Subtree::Exhausted {
             self.table.insert(key);

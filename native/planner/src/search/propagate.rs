@@ -128,7 +128,6 @@ impl State<'_> {
         let height = self.height[section];
         let witness = self.witness[section];
         if !self.is_placed(witness) && self.views[witness as usize].rest == height {
-            // The witness is from this section, or from a state in which it was; see below.
             return height;
         }
         let mut floor = NEVER;

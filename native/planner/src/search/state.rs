@@ -1,6 +1,7 @@
 //! The skyline, the unplaced items, and how to take changes back.
 
 use super::keys::scramble;
+use super::twins::twins;
 use super::{NEVER, Part};
 use crate::instance::Instance;
 
@@ -63,7 +64,7 @@ pub struct State<'a> {
     pub views: Vec<View>,
     /// For each section, an item that may start at its height (to be checked before use).
     pub witness: Vec<u32>,
-    /// The items alive in each section, large ones first.
+    /// The items alive in each section.
     pub alive: Vec<Vec<u32>>,
     /// For each item, the one before it among those alike: that one lies lower.
     pub twin: Vec<Option<u32>>,
@@ -124,6 +125,9 @@ impl<'a> State<'a> {
             for span in item.spans() {
                 state.alive[span.indices()].iter_mut().for_each(|alive| alive.push(number));
             }
+        }
+        for (witness, alive) in state.witness.iter_mut().zip(&state.alive) {
+            *witness = alive[0];
         }
         state
     }
@@ -290,24 +294,4 @@ impl<'a> State<'a> {
 
 fn item_key(item: u32) -> u128 {
     scramble(2 * u64::from(item) + 1, 0, 0)
-}
-
-/// Finds for each item the one before it that differs in nothing.
-fn twins(instance: &Instance) -> Vec<Option<u32>> {
-    let items = &instance.items;
-    let mut order: Vec<u32> = (0..).zip(items).map(|(number, _)| number).collect();
-    let key = |number: u32| {
-        let item = &items[number as usize];
-        (item.hull.first, item.hull.end, item.size, item.alignment, number)
-    };
-    order.sort_by_key(|&number| key(number));
-    let mut twins = vec![None; items.len()];
-    for pair in order.windows(2) {
-        let (a, b) = (&items[pair[0] as usize], &items[pair[1] as usize]);
-        let alike = a.spans() == b.spans() && a.size == b.size && a.alignment == b.alignment;
-        if alike && a.pinned.is_none() && b.pinned.is_none() {
-            twins[pair[1] as usize] = Some(pair[0]);
-        }
-    }
-    twins
 }

@@ -44,7 +44,8 @@ def main() -> None:
         name: replace(plan_model(make()).picture(), model=name) for name, make in MODELS.items()
     }
     for name, picture in pictures.items():
-        write_figure(picture, IMAGES / f"{name}.svg")
+        for suffix in (".svg", ".png"):
+            write_figure(picture, IMAGES / f"{name}{suffix}")
     with sync_playwright() as playwright:
         chromium = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])

@@ -42,7 +42,7 @@ def headline(report: Report) -> str:
     name = Path(report.model).name
     if report.memory_limit_bytes is None:
         return f"{name}: arena {arena}, {proof}"
-    verdict = "fits" if report.fits else "DOES NOT FIT"
+    verdict = "fits" if report.fits else "does not fit"
     difference = abs(report.memory_limit_bytes - report.after.arena_bytes)
     word = "to spare" if report.fits else "missing"
     limit = format_short(report.memory_limit_bytes)
@@ -60,7 +60,7 @@ def _proof(report: Report) -> str:
 def storage_lines(report: Report) -> list[str]:
     """Return the table of what was saved."""
     quantities: Sequence[tuple[str, int, int, Callable[[int], str]]] = (
-        ("arena", report.before.arena_bytes, report.after.arena_bytes, _bytes),
+        ("feature-map arena", report.before.arena_bytes, report.after.arena_bytes, _bytes),
         ("lower bound", report.before.lower_bound_bytes, report.after.lower_bound_bytes, _bytes),
         ("all feature maps", report.before.sum_bytes, report.after.sum_bytes, _bytes),
         ("traffic", report.traffic_before, report.traffic_after, _bytes),

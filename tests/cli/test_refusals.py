@@ -112,7 +112,7 @@ def test_model_that_cannot_be_used(place: Place, damage: Damage, reason: str, co
 
 USAGE: dict[str, tuple[str, ...]] = {
     "Missing command": (),
-    "No such command 'compil'. Did you mean 'compile'?": ("compil", "net.onnx"),
+    "No such command 'compil'. Did you mean 'compile'": ("compil", "net.onnx"),
     "No such command 'frobnicate'": ("frobnicate",),
     "Missing argument": ("compile",),
     "No such option: --taget": ("compile", "net.onnx", "--taget", "reference"),

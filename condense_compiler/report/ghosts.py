@@ -58,7 +58,7 @@ def _homes(given: Given, sharing: Sharing, after: PlanPicture) -> Mapping[str, i
 
 def _tops(plan: PlanPicture) -> Sequence[int]:
     """Return the first byte above everything stored, for each step."""
-    tops = [0] * len(plan.steps)
+    tops = [0] * max(len(plan.steps), 1)
     for each in plan.maps:
         for step in range(each.first, each.last + 1):
             tops[step] = max(tops[step], each.offset + each.size)

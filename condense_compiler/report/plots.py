@@ -92,9 +92,9 @@ def _strip_plot(side: str, steps: Range1d) -> figure:
 def _load_plot(side: str, plan: PlanPicture, steps: Range1d, loads: Range1d) -> figure:
     plot = _figure(side, "load", steps, loads)
     _mark_peak(plot, plan)
-    values = [step.load for step in plan.steps]
-    edges = np.arange(len(values) + 1) if values else np.zeros(0)
-    curve: dict[str, Any] = {"x": edges, "load": np.array([*values, *values[-1:]], dtype=float)}
+    values = [step.load for step in plan.steps] or [0]
+    edges = np.arange(len(values) + 1)
+    curve: dict[str, Any] = {"x": edges, "load": np.array([*values, values[-1]], dtype=float)}
     source = ColumnDataSource(curve)
     plot.varea_step("x", 0, "load", source=source, step_mode="after", color=_GREY, alpha=0.35)
     plot.step("x", "load", source=source, mode="after", color=_GREY, line_width=1.5)

@@ -13,6 +13,7 @@ from condense_compiler.memory.planner import plan
 from condense_compiler.report.picture import FeatureMap, Picture, PlanPicture, Step
 from condense_compiler.report.records import Kind
 from kit.models import hydrated
+from kit.small_models import model, node, value
 
 
 def widened() -> onnx.ModelProto:
@@ -24,6 +25,14 @@ def widened() -> onnx.ModelProto:
 def widened_picture() -> Picture:
     """Return the picture of a network whose wide maps become virtual."""
     return plan_model(widened()).picture()
+
+
+@cache
+def idle_picture() -> Picture:
+    """Return the picture of a network that has nothing to do: its output is a view."""
+    return plan_model(
+        model([node("Flatten", ["x"], ["y"])], [value("x", [1, 2, 3])], [value("y", [1, 6])])
+    ).picture()
 
 
 @cache

@@ -5,9 +5,11 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from kit.pictures import concatenating_picture, widened_picture
+from kit.pictures import concatenating_picture, idle_picture, widened_picture
 
+from condense_compiler.report.explain import explain
 from condense_compiler.report.figure import write_figure
+from condense_compiler.report.notebook import picture_html
 from condense_compiler.report.tables import render_text
 from condense_compiler.report.terminal import render_terminal
 
@@ -58,3 +60,13 @@ def test_the_text_names_everything() -> None:
             assert each.tensor in text
             assert f"{each.size:,}" in text
         assert f"{plan.arena_bytes:,} B" in text
+
+
+def test_a_network_without_steps_can_be_shown(tmp_path: Path) -> None:
+    picture = idle_picture()
+    assert picture.after.steps == ()
+    assert explain(picture.after) is None
+    write_figure(picture, tmp_path / "plan.svg")
+    assert "0 steps" in render_terminal(picture).plain
+    assert "after: arena 24 B" in render_text(picture)
+    assert picture.model in picture_html(picture)

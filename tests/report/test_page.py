@@ -7,7 +7,7 @@ from functools import cache, partial
 from pathlib import Path
 
 import pytest
-from kit.pictures import concatenating_picture, crowded_picture, widened_picture
+from kit.pictures import concatenating_picture, crowded_picture, idle_picture, widened_picture
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_playwright
 
 from condense_compiler.report.page import render_page
@@ -227,6 +227,15 @@ def test_names_are_text_and_never_markup(browser: Browser, tmp_path: Path) -> No
     assert viewer.complaints == []
     assert page.locator("b[onclick]").count() == 0
     viewer.page.close()
+
+
+@pytest.mark.parametrize("viewer", [idle_picture], indirect=True)
+def test_a_network_without_steps_opens(viewer: Viewer) -> None:
+    page = viewer.open()
+    for key in ("p", "ArrowRight", "ArrowDown", "+", "b"):
+        page.keyboard.press(key)
+    viewer.settle()
+    assert viewer.complaints == []
 
 
 def test_ten_thousand_maps_are_interactive_within_two_seconds(

@@ -39,7 +39,7 @@
   };
 
   const selectStep = (step) => {
-    if (step === undefined) return;
+    if (!condense.plan(state.side).steps[step]) return;
     condense.reveal(state.side, step);
     condense.select({ map: null, step });
   };

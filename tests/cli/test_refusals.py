@@ -211,11 +211,11 @@ def last_line_twice(path: Path) -> None:
 
 
 TAMPERED: dict[str, tuple[Damage, str]] = {
-    "maps on top of each other": (all_at_the_start, "share memory"),
-    "line left out": (line_left_out, "does not match the model"),
+    "maps on top of each other": (all_at_the_start, "is written over"),
+    "line left out": (line_left_out, "there is no row for"),
     "line twice": (last_line_twice, "plan.csv"),
-    "another name": (lambda p: replace_line(p, 1, lambda c: ["other", *c[1:]]), "does not match"),
-    "negative": (lambda p: replace_line(p, 1, lambda c: [*c[:-1], "-4"]), "offset"),
+    "another name": (lambda p: replace_line(p, 1, lambda c: ["other", *c[1:]]), "has no place"),
+    "negative": (lambda p: replace_line(p, 1, lambda c: [*c[:-1], "-4"]), "outside the arena"),
     "no number": (lambda p: replace_line(p, 1, lambda c: [*c[:-1], "zero"]), "not a number"),
     "nothing": (lambda p: replace_line(p, 1, lambda c: [*c[:-1], ""]), "plan.csv"),
     "cell missing": (lambda p: replace_line(p, 1, lambda c: c[:-1]), "plan.csv"),

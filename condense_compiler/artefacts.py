@@ -55,6 +55,10 @@ def read_program(folder: Path) -> ScheduledProgram:
         ),
         default=0,
     )
+    if arena_bytes > 2 * sum(map(tensor_bytes, sharing.tensors.values())):
+        raise InputError(
+            f"{folder / TENSORS_FILE}: offsets beyond any need; compile the model again"
+        )
     try:
         check_placement(sharing, steps, offsets, arena_bytes)
     except ContractError as error:

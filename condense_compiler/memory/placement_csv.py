@@ -71,11 +71,12 @@ def _read(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file, strict=True)
+            found = tuple(reader.fieldnames or ())
             rows = [{key: value or "" for key, value in row.items() if key} for row in reader]
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}; compile the model again") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not valid CSV: {error}; compile the model again") from error
-    if tuple(reader.fieldnames or ()) != columns:
+    if found != columns:
         raise InputError(f"{path}: expected the columns {','.join(columns)}")
     return rows

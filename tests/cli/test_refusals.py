@@ -197,9 +197,14 @@ def replace_line(path: Path, number: int, change: Callable[[list[str]], list[str
     path.write_text("\n".join(lines) + "\n")
 
 
+def offset(text: str) -> Damage:
+    """Change the offset of the first tensor."""
+    return lambda path: replace_line(path, 1, lambda cells: [cells[0], text, *cells[2:]])
+
+
 def all_at_the_start(path: Path) -> None:
     for number in range(1, len(path.read_text().splitlines())):
-        replace_line(path, number, lambda cells: [*cells[:-1], "0"])
+        replace_line(path, number, lambda cells: [cells[0], "0", *cells[2:]])
 
 
 def line_left_out(path: Path) -> None:
@@ -210,27 +215,53 @@ def last_line_twice(path: Path) -> None:
     path.write_text(path.read_text() + path.read_text().splitlines()[-1] + "\n")
 
 
-TAMPERED: dict[str, tuple[Damage, str]] = {
-    "maps on top of each other": (all_at_the_start, "share memory"),
-    "line left out": (line_left_out, "does not match the model"),
-    "line twice": (last_line_twice, "plan.csv"),
-    "another name": (lambda p: replace_line(p, 1, lambda c: ["other", *c[1:]]), "does not match"),
-    "negative": (lambda p: replace_line(p, 1, lambda c: [*c[:-1], "-4"]), "offset"),
-    "no number": (lambda p: replace_line(p, 1, lambda c: [*c[:-1], "zero"]), "not a number"),
-    "nothing": (lambda p: replace_line(p, 1, lambda c: [*c[:-1], ""]), "plan.csv"),
-    "cell missing": (lambda p: replace_line(p, 1, lambda c: c[:-1]), "plan.csv"),
-    "not aligned": (lambda p: replace_line(p, 1, lambda c: [*c[:-1], "999999"]), "not aligned"),
-    "no offsets": (lambda p: replace_line(p, 0, lambda c: [*c[:-1], "place"]), "offset"),
-    "empty": (empty, "empty"),
-    "missing": (nothing_there, "No such file"),
-    "random bytes": (random_bytes, "plan.csv"),
+def backwards(path: Path) -> None:
+    header, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([header, *reversed(lines)]) + "\n")
+
+
+def other_header(path: Path) -> None:
+    replace_line(path, 0, lambda cells: ["other", *cells[1:]])
+
+
+def other_name(path: Path) -> None:
+    replace_line(path, 1, lambda cells: ["other", *cells[1:]])
+
+
+def other_operator(path: Path) -> None:
+    replace_line(path, 1, lambda cells: [cells[0], "other", *cells[2:]])
+
+
+TAMPERED: dict[str, tuple[str, Damage, str]] = {
+    "maps on top of each other": ("tensors.csv", all_at_the_start, "is written over"),
+    "tensor left out": ("tensors.csv", line_left_out, "has no place"),
+    "tensor of another name": ("tensors.csv", other_name, "has no place"),
+    "negative offset": ("tensors.csv", offset("-4"), "tensors.csv"),
+    "offset that is no number": ("tensors.csv", offset("zero"), "not a number"),
+    "no offset": ("tensors.csv", offset(""), "not a number"),
+    "offset that is too large": ("tensors.csv", offset("9" * 30), "beyond any need"),
+    "cell missing": ("tensors.csv", lambda p: replace_line(p, 1, lambda c: c[:1]), "tensors.csv"),
+    "other columns": ("tensors.csv", other_header, "expected the columns"),
+    "empty tensors": ("tensors.csv", empty, "expected the columns"),
+    "no tensors": ("tensors.csv", nothing_there, "No such file"),
+    "random tensors": ("tensors.csv", random_bytes, "tensors.csv"),
+    "step left out": ("steps.csv", line_left_out, "every operator"),
+    "step twice": ("steps.csv", last_line_twice, "every operator"),
+    "steps backwards": ("steps.csv", backwards, "is written over"),
+    "unknown operator": ("steps.csv", other_operator, "no operator 'other'"),
+    "empty steps": ("steps.csv", empty, "expected the columns"),
+    "no steps": ("steps.csv", nothing_there, "No such file"),
 }
 
 
-@pytest.mark.parametrize(("damage", "reason"), TAMPERED.values(), ids=TAMPERED)
-def test_plan_that_was_tampered_with(compiled: Place, damage: Damage, reason: str) -> None:
-    damage(compiled.folder / "out" / "plan.csv")
-    assert reason in compiled.refused("run", "out", "--input", "x.npy")
+@pytest.mark.parametrize(("name", "damage", "reason"), TAMPERED.values(), ids=TAMPERED)
+def test_plan_that_was_tampered_with(
+    compiled: Place, name: str, damage: Damage, reason: str
+) -> None:
+    damage(compiled.folder / "out" / name)
+    error = compiled.refused("run", "out", "--input", "x.npy")
+    assert error.startswith("out/")
+    assert reason in error
 
 
 BROKEN_REPORTS: dict[str, str] = {

@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from condense_compiler.compilation import MODEL_FILE, REPORT_FILE, STEPS_FILE, TENSORS_FILE
-from condense_compiler.errors import ContractError, InputError
+from condense_compiler.compilation import MODEL_FILE, PLAN_FILE, REPORT_FILE
+from condense_compiler.errors import InputError
 from condense_compiler.memory.order import file_order
-from condense_compiler.memory.placement_check import check_placement
-from condense_compiler.memory.placement_csv import read_steps, read_tensors
+from condense_compiler.memory.placement_csv import read_placement
 from condense_compiler.memory.sharing import resolve_sharing
 from condense_compiler.network import load_network
 from condense_compiler.network.tensors import tensor_bytes
@@ -45,23 +44,8 @@ def read_program(folder: Path) -> ScheduledProgram:
     network = load_network(folder / MODEL_FILE)
     network.name = folder.name
     sharing = resolve_sharing(network, file_order(network))
-    steps = read_steps(folder / STEPS_FILE, sharing)
-    offsets = read_tensors(folder / TENSORS_FILE)
-    arena_bytes = max(
-        (
-            offsets[name] + tensor_bytes(tensor)
-            for name, tensor in sharing.tensors.items()
-            if name in offsets
-        ),
-        default=0,
-    )
+    steps, offsets, arena_bytes = read_placement(folder / PLAN_FILE, sharing)
     if arena_bytes > 2 * sum(map(tensor_bytes, sharing.tensors.values())):
-        raise InputError(
-            f"{folder / TENSORS_FILE}: offsets beyond any need; compile the model again"
-        )
-    try:
-        check_placement(sharing, steps, offsets, arena_bytes)
-    except ContractError as error:
-        raise InputError(f"{folder / TENSORS_FILE}: {error}; compile the model again") from error
+        raise InputError(f"{folder / PLAN_FILE}: offsets beyond any need; compile the model again")
     program_steps = tuple(Step(*(sharing.order[number] for number in step)) for step in steps)
     return ScheduledProgram(network, program_steps, offsets, arena_bytes)

@@ -12,17 +12,14 @@ import numpy.typing as npt
 
 from condense_compiler.errors import InputError
 from condense_compiler.memory.buffers import Plan
-from condense_compiler.memory.buffers_csv import write_plan
 from condense_compiler.memory.placement import Placement
-from condense_compiler.memory.placement_csv import write_steps, write_tensors
+from condense_compiler.memory.placement_csv import write_placement
 from condense_compiler.memory.sharing import Sharing
-from condense_compiler.memory.storages import part_buffers, part_plan
 from condense_compiler.program import ScheduledProgram
 from condense_compiler.report.report import Report
 from condense_compiler.targets import Lowered
 
-MODEL_FILE, REPORT_FILE = "model.onnx", "report.json"
-PLAN_FILE, STEPS_FILE, TENSORS_FILE = "plan.csv", "steps.csv", "tensors.csv"
+MODEL_FILE, PLAN_FILE, REPORT_FILE = "model.onnx", "plan.csv", "report.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,7 @@ class Compilation:
         return self.lowered.run(feeds)
 
     def save(self, folder: str | Path) -> None:
-        """Write model, plan, order, report and what the target adds, whole or not at all.
+        """Write model.onnx, plan.csv, report.json and what the target adds, whole or not at all.
 
         Files of these names in the folder are replaced; others stay.
 
@@ -78,11 +75,8 @@ class Compilation:
 
     def _write(self, folder: Path) -> None:
         self.program.network.save(folder / MODEL_FILE)
-        storages = self.placement.storages
-        parts = part_buffers(storages)
-        write_plan(folder / PLAN_FILE, parts, part_plan(storages, self.plan))
-        write_steps(folder / STEPS_FILE, self.sharing, self.placement)
-        write_tensors(folder / TENSORS_FILE, self.sharing, self.placement)
+        placement = self.placement
+        write_placement(folder / PLAN_FILE, self.sharing, placement.steps, placement.offsets)
         text = json.dumps(self.report.to_dict(), indent=2) + "\n"
         (folder / REPORT_FILE).write_text(text, encoding="utf-8")
         self.lowered.save(folder)

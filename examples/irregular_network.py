@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import onnx
-
 from networks import darts, nasnet, randwire, swiftnet
 
 NETWORKS: Mapping[str, Callable[..., onnx.ModelProto]] = {

@@ -1,5 +1,6 @@
 """`condense plan`: placing the feature maps of a network, or any buffers."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +13,8 @@ from condense_compiler.driver import compile_placement
 from condense_compiler.errors import InputError
 from condense_compiler.memory.buffers import Buffer, Plan, Verdict
 from condense_compiler.memory.buffers_csv import read_buffers, write_plan
+from condense_compiler.memory.placement_csv import placement_rows
 from condense_compiler.memory.planner import plan
-from condense_compiler.memory.storages import part_buffers, part_plan
 from condense_compiler.report.text import format_bytes
 
 
@@ -49,11 +50,11 @@ def plan_command(
         problem = read_buffers(buffers)
         found = plan(problem, capacity=limit, seconds=seconds)
     else:
-        _, placement = compile_placement(
+        sharing, placement = compile_placement(
             str(model), dims=parse_dims(dim), passes=split_names(passes), seconds=seconds
         )
-        problem = part_buffers(placement.storages)
-        found = part_plan(placement.storages, placement.plan)
+        problem, offsets = placement_rows(sharing, placement.steps, placement.offsets)
+        found = replace(placement.plan, offsets=offsets)
     if output is not None:
         write_plan(output, problem, found)
     typer.echo(_summary(problem, found))

@@ -1,17 +1,15 @@
 """From an order to storages: who lies where, once it is known when each map is needed."""
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from condense_compiler.memory.lifetimes import Lifetimes, Steps, find_lifetimes
 from condense_compiler.memory.overwriting import Options, Overwriting
 from condense_compiler.memory.positions import Group, Positions, Stretch
 from condense_compiler.memory.sharing import Sharing
 from condense_compiler.memory.storages import Part, Storage, disjoint_parts
 from condense_compiler.network.tensors import type_alignment
-
-# Operators by their position in the order of the file; two where one accumulates into the other.
-Steps = Sequence[tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +26,6 @@ class Layout:
     storages: tuple[Storage, ...]
     places: dict[str, tuple[str, int]]
     overwritten: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Times:
-    """First and last step of each writing; those of accumulated results are missing."""
-
-    first: dict[int, int]
-    last: dict[int, int]
-
-    def meet(self, one: int, other: int) -> bool:
-        return self.first[one] <= self.last[other] and self.first[other] <= self.last[one]
 
 
 class CannotAccumulateError(Exception):
@@ -62,7 +49,7 @@ def lay_out(sharing: Sharing, options: Options, steps: Steps, limit_bytes: int =
     Raises:
         CannotAccumulateError: A pair of steps has to run apart.
     """
-    times = _times(sharing, steps)
+    times = find_lifetimes(sharing, steps)
     positions = sharing.positions.copy()
     overwritten: dict[str, str] = {}
     # Where nothing has to run, what is given still lies there.
@@ -79,22 +66,7 @@ def lay_out(sharing: Sharing, options: Options, steps: Steps, limit_bytes: int =
     return _finish(sharing, positions, times, overwritten)
 
 
-def _times(sharing: Sharing, steps: Steps) -> _Times:
-    step_of = {operator: step for step, operators in enumerate(steps) for operator in operators}
-    accumulated = {operators[0] for operators in steps if len(operators) > 1}
-    first: dict[int, int] = {}
-    last: dict[int, int] = {}
-    for number, writing in enumerate(sharing.writings):
-        if writing.writer in accumulated:
-            continue
-        first[number] = 0 if writing.writer is None else step_of[writing.writer]
-        readers = [step_of[reader] for reader in writing.readers]
-        last[number] = len(steps) - 1 if writing.kept else max(readers, default=first[number])
-        last[number] = max(last[number], first[number])
-    return _Times(first, last)
-
-
-def _loads(sharing: Sharing, times: _Times, step_count: int) -> list[int]:
+def _loads(sharing: Sharing, times: Lifetimes, step_count: int) -> list[int]:
     """Return the bytes alive at each step if nothing is overwritten."""
     changes = [0] * (step_count + 1)
     for number, first in times.first.items():
@@ -104,7 +76,7 @@ def _loads(sharing: Sharing, times: _Times, step_count: int) -> list[int]:
 
 
 def _first_possible(
-    positions: Positions, times: _Times, options: Iterable[Overwriting], step: int
+    positions: Positions, times: Lifetimes, options: Iterable[Overwriting], step: int
 ) -> Overwriting | None:
     """Take the option that saves most of those that the times allow; None if there is none."""
     for option in sorted(options, key=lambda option: -option.saved_bytes):
@@ -118,7 +90,7 @@ def _first_possible(
     return None
 
 
-def _collide(one: Group, two: Group, distance: int, times: _Times, option: Overwriting) -> bool:
+def _collide(one: Group, two: Group, distance: int, times: Lifetimes, option: Overwriting) -> bool:
     """Tell whether joining two groups would put two maps on the same bytes at the same time."""
     dying = set(option.stretches)
     for moved in (stretch.shifted(distance) for stretch in _known(two, times)):
@@ -131,12 +103,12 @@ def _collide(one: Group, two: Group, distance: int, times: _Times, option: Overw
     return False
 
 
-def _known(group: Group, times: _Times) -> list[Stretch]:
+def _known(group: Group, times: Lifetimes) -> list[Stretch]:
     return [stretch for stretch in group.stretches if stretch.number in times.first]
 
 
 def _finish(
-    sharing: Sharing, positions: Positions, times: _Times, overwritten: dict[str, str]
+    sharing: Sharing, positions: Positions, times: Lifetimes, overwritten: dict[str, str]
 ) -> Layout:
     alignments = {name: type_alignment(tensor) for name, tensor in sharing.tensors.items()}
     storages: list[Storage] = []

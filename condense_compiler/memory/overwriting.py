@@ -116,7 +116,7 @@ def _options(
 ) -> Iterator[Overwriting]:
     result = node.outputs[0]
     written = _stretches(sharing, result)
-    if len(written) != 1 or sharing.writings[written[0].number].writer != number:
+    if not written or any(sharing.writings[s.number].writer != number for s in written):
         return
     for index in indices:
         source = node.inputs[index]

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from condense_compiler.memory.buffers import Plan
-from condense_compiler.memory.layout import CannotAccumulateError, Layout, Steps, lay_out
+from condense_compiler.memory.layout import CannotAccumulateError, Layout, lay_out
+from condense_compiler.memory.lifetimes import Steps
 from condense_compiler.memory.overwriting import Options, find_options
 from condense_compiler.memory.placement_check import check_placement
 from condense_compiler.memory.sharing import Sharing

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from condense_compiler.errors import ContractError
-from condense_compiler.memory.layout import Steps
+from condense_compiler.memory.lifetimes import Steps
 from condense_compiler.memory.overwriting import find_accumulatings, find_overwritings
 from condense_compiler.memory.sharing import Sharing
-from condense_compiler.network.tensors import tensor_bytes
+from condense_compiler.network.tensors import tensor_bytes, type_alignment
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,13 @@ def check_placement(
     for bytes_ in owned:
         if bytes_.bottom < 0 or bytes_.top > arena_bytes:
             raise ContractError(f"{_name(sharing, bytes_)!r} lies outside the arena")
+    _check_order(sharing, steps)
+    _check_alignment(sharing, offsets)
     allowed = _handovers(sharing, offsets, accumulated)
     alive: list[_Owned] = []
-    for new in sorted(owned, key=lambda o: (o.first, o.bottom)):
+    # What is given is there before the first step, whose result may take its place.
+    given = {number for number, writing in enumerate(sharing.writings) if writing.writer is None}
+    for new in sorted(owned, key=lambda o: (o.first, o.number not in given, o.bottom)):
         alive = [old for old in alive if old.last >= new.first]
         for old in alive:
             meets = old.bottom < new.top and new.bottom < old.top
@@ -78,6 +82,26 @@ def _owned(
             size = stretch.top - stretch.bottom
             owned.append(_Owned(stretch.number, bottom, bottom + size, first, last))
     return owned
+
+
+def _check_order(sharing: Sharing, steps: Steps) -> None:
+    """Check that everything is written before it is read."""
+    step_of = {operator: step for step, operators in enumerate(steps) for operator in operators}
+    pairs = {step for step in steps if len(step) > 1}
+    for writing in sharing.writings:
+        writer = writing.writer
+        if writer is None:
+            continue
+        for reader in writing.readers:
+            if step_of[writer] >= step_of[reader] and (writer, reader) not in pairs:
+                raise ContractError(f"{writing.tensor!r} is read before it is written")
+
+
+def _check_alignment(sharing: Sharing, offsets: Mapping[str, int]) -> None:
+    for name, offset in offsets.items():
+        alignment = type_alignment(sharing.tensors[name])
+        if offset % alignment:
+            raise ContractError(f"{name!r} is not aligned to {alignment} bytes")
 
 
 def _check_views(sharing: Sharing, offsets: Mapping[str, int], accumulated: set[int]) -> None:

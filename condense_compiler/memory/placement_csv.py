@@ -1,82 +1,172 @@
-"""A placement as two CSV files: which operator runs when, and where each feature map lies."""
+"""A placement as a plan of plain buffers: one row for everything that an operator writes.
 
-import csv
+The rows tell all that there is to know: `lower` is the step of the operator that writes, so they
+give the order; a convolution without a row is accumulated into what it is added to; where views
+lie follows from the network.
+"""
+
 from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 
-from condense_compiler.errors import InputError
-from condense_compiler.memory.layout import Steps
-from condense_compiler.memory.placement import Placement
+from condense_compiler.errors import ContractError, InputError
+from condense_compiler.memory.buffers import Buffer, Plan
+from condense_compiler.memory.buffers_csv import read_buffers, read_offsets, write_plan
+from condense_compiler.memory.lifetimes import Lifetimes, Steps, find_lifetimes
+from condense_compiler.memory.placement_check import check_placement
 from condense_compiler.memory.sharing import Sharing
-from condense_compiler.network.tensors import tensor_bytes
+from condense_compiler.network.tensors import type_alignment
+from condense_compiler.operators.aliasing import accumulates
 
-STEP_COLUMNS = ("step", "operator", "addition")
-TENSOR_COLUMNS = ("tensor", "offset", "size")
-
-
-def write_steps(path: Path, sharing: Sharing, placement: Placement) -> None:
-    """Write the order: the operator of each step, and the addition that it accumulates into."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(STEP_COLUMNS)
-        for step, operators in enumerate(placement.steps):
-            names = [sharing.order[number].name for number in operators]
-            writer.writerow([step, names[0], names[1] if len(names) > 1 else ""])
+# Marks bytes of a map that its successor does not take over.
+REST = "#rest"
 
 
-def write_tensors(path: Path, sharing: Sharing, placement: Placement) -> None:
-    """Write offset and size of every feature map, in bytes."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(TENSOR_COLUMNS)
-        for name, offset in placement.offsets.items():
-            writer.writerow([name, offset, tensor_bytes(sharing.tensors[name])])
+def placement_rows(
+    sharing: Sharing, steps: Steps, offsets: Mapping[str, int]
+) -> tuple[list[Buffer], dict[str, int]]:
+    """Return what is stored as buffers that never share a byte, and their offsets.
+
+    A map whose place is taken ends when its successor begins; what the successor leaves of it
+    ends one step later, in a buffer of its own.
+    """
+    lives = find_lifetimes(sharing, steps)
+    spans = _spans(sharing, offsets, lives)
+    starting: dict[int, list[int]] = {}
+    for number, step in lives.first.items():
+        starting.setdefault(step, []).append(number)
+    names = writing_names(sharing)
+    buffers: list[Buffer] = []
+    placed: dict[str, int] = {}
+    for number, (bottom, top) in spans.items():
+        alignment = type_alignment(sharing.tensors[sharing.writings[number].tensor])
+        last = lives.last[number]
+        takers = [spans[n] for n in starting.get(last, ()) if n != number and n in spans]
+        rest = _without((bottom, top), takers)
+        taken = rest != [(bottom, top)] and sharing.writings[number].readers != []
+        lower, upper = lives.first[number], last if taken else last + 1
+        # What the very first operator writes over was there before the first step.
+        buffers.append(Buffer(names[number], min(lower, upper - 1), upper, top - bottom, alignment))
+        placed[names[number]] = bottom
+        for part, (start, end) in enumerate(rest if taken else (), start=1):
+            name = f"{names[number]}{REST}{part}"
+            buffers.append(Buffer(name, last, last + 1, end - start))
+            placed[name] = start
+    return buffers, placed
 
 
-def read_steps(path: Path, sharing: Sharing) -> Steps:
-    """Read the order that `write_steps` wrote.
+def _spans(
+    sharing: Sharing, offsets: Mapping[str, int], lives: Lifetimes
+) -> dict[int, tuple[int, int]]:
+    """Return the bytes of each writing in the arena."""
+    spans: dict[int, tuple[int, int]] = {}
+    for group in sharing.positions.groups():
+        for stretch in group.stretches:
+            if stretch.number in lives.first:
+                tensor = sharing.writings[stretch.number].tensor
+                origin = offsets[tensor] - group.tensors[tensor]
+                spans[stretch.number] = (origin + stretch.bottom, origin + stretch.top)
+    return dict(sorted(spans.items()))
+
+
+def _without(span: tuple[int, int], takers: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return what is left of a span without the bytes of others."""
+    left: list[tuple[int, int]] = []
+    bottom, top = span
+    for start, end in sorted(takers):
+        if start >= top or end <= bottom:
+            continue
+        if bottom < start:
+            left.append((bottom, start))
+        bottom = max(bottom, end)
+    return [*left, (bottom, top)] if bottom < top else left
+
+
+def writing_names(sharing: Sharing) -> list[str]:
+    """Return a name for each writing: its tensor's, numbered where a tensor has several."""
+    seen: dict[str, int] = {}
+    names: list[str] = []
+    for writing in sharing.writings:
+        seen[writing.tensor] = seen.get(writing.tensor, 0) + 1
+        count = seen[writing.tensor]
+        names.append(writing.tensor if count == 1 else f"{writing.tensor}#{count}")
+    return names
+
+
+def write_placement(
+    path: str | PathLike[str], sharing: Sharing, steps: Steps, offsets: Mapping[str, int]
+) -> None:
+    """Write a placement as a CSV file.
 
     Raises:
-        InputError: The file cannot be read, or does not order the operators of the network.
+        InputError: The file cannot be written.
     """
-    positions = {node.name: number for number, node in enumerate(sharing.order)}
-    rows = _read(path, STEP_COLUMNS)
-    try:
-        steps = [
-            tuple(positions[row[key]] for key in ("operator", "addition") if row[key])
-            for row in rows
-        ]
-    except KeyError as error:
-        raise InputError(f"{path}: the model has no operator {error.args[0]!r}") from error
-    expected = [number for number in range(len(sharing.order)) if number not in sharing.idle]
-    if sorted(number for step in steps for number in step) != expected:
-        raise InputError(f"{path}: does not list every operator of the model once")
-    return steps
+    buffers, placed = placement_rows(sharing, steps, offsets)
+    write_plan(path, buffers, Plan(placed, 0, 0, optimal=False))
 
 
-def read_tensors(path: Path) -> Mapping[str, int]:
-    """Read the offsets that `write_tensors` wrote, in bytes by tensor name.
+def read_placement(path: Path, sharing: Sharing) -> tuple[Steps, dict[str, int], int]:
+    """Read back what `write_placement` wrote, and check it against the network.
+
+    Returns:
+        The order, the offset of each feature map in bytes, and the size of the arena.
 
     Raises:
-        InputError: The file cannot be read, or holds something else.
+        InputError: The file cannot be used, or is not a placement of this network.
     """
-    rows = _read(path, TENSOR_COLUMNS)
+    buffers, placed = read_buffers(path), read_offsets(path)
+    rows = {buffer.id: buffer for buffer in buffers}
     try:
-        return {row["tensor"]: int(row["offset"]) for row in rows}
-    except ValueError as error:
-        raise InputError(f"{path}: an offset is not a number: {error}") from error
+        steps = _steps(sharing, rows)
+        offsets = _offsets(sharing, placed)
+        arena_bytes = max((placed[row.id] + row.size for row in buffers), default=0)
+        check_placement(sharing, steps, offsets, arena_bytes)
+    except ContractError as error:
+        raise InputError(f"{path}: {error}; compile the model again") from error
+    expected, expected_offsets = placement_rows(sharing, steps, offsets)
+    if {row.id: row for row in expected} != rows or expected_offsets != placed:
+        odd = next((r.id for r in expected if rows.get(r.id) != r), next(iter(rows)))
+        raise InputError(f"{path}: does not match the model at {odd!r}; compile the model again")
+    return steps, offsets, arena_bytes
 
 
-def _read(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            found = tuple(reader.fieldnames or ())
-            rows = [{key: value or "" for key, value in row.items() if key} for row in reader]
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}; compile the model again") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not valid CSV: {error}; compile the model again") from error
-    if found != columns:
-        raise InputError(f"{path}: expected the columns {','.join(columns)}")
-    return rows
+def _steps(sharing: Sharing, rows: Mapping[str, Buffer]) -> Steps:
+    """Return the order that the rows tell."""
+    at: dict[int, list[int]] = {}
+    pairs: dict[int, int] = {}
+    for name, writing in zip(writing_names(sharing), sharing.writings, strict=True):
+        if writing.writer is None:
+            continue
+        row = rows.get(name)
+        if row is not None:
+            known = at.setdefault(row.lower, [])
+            if writing.writer not in known:
+                known.append(writing.writer)
+        elif accumulates(sharing.order[writing.writer]) and len(writing.readers) == 1:
+            pairs[writing.readers[0]] = writing.writer
+        else:
+            raise ContractError(f"there is no row for {name!r}")
+    crowded = next((step for step, operators in at.items() if len(operators) > 1), None)
+    if crowded is not None:
+        raise ContractError(f"two operators run at step {crowded}")
+    running = [at[step][0] for step in sorted(at)]
+    if len(set(running)) != len(running):
+        raise ContractError("an operator runs at two steps")
+    return [(pairs[n], n) if n in pairs else (n,) for n in running]
+
+
+def _offsets(sharing: Sharing, placed: Mapping[str, int]) -> dict[str, int]:
+    """Return where every feature map lies, views included."""
+    names = writing_names(sharing)
+    offsets: dict[str, int] = {}
+    for group in sharing.positions.groups():
+        origins = {
+            placed[names[stretch.number]] - stretch.bottom
+            for stretch in group.stretches
+            if names[stretch.number] in placed
+        }
+        if len(origins) > 1:
+            raise ContractError(f"{next(iter(group.tensors))!r} and its views lie apart")
+        for origin in origins:
+            offsets |= {name: origin + place for name, place in group.tensors.items()}
+    return offsets

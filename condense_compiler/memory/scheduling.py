@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from condense_compiler.memory.layout import Steps
+from condense_compiler.memory.lifetimes import Steps
 from condense_compiler.memory.overwriting import find_accumulatings, find_overwritings
 from condense_compiler.memory.scheduler import (
     Accumulation,

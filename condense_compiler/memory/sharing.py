@@ -7,7 +7,7 @@ import onnx_graphsurgeon as gs
 
 from condense_compiler.memory.concatenation import Slot, refuse_parts
 from condense_compiler.memory.order import Order
-from condense_compiler.memory.positions import Positions
+from condense_compiler.memory.positions import Positions, Stretch
 from condense_compiler.network import Network
 from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.operators.aliasing import Alias, aliases_of
@@ -73,6 +73,7 @@ def resolve_sharing(network: Network, order: Order) -> Sharing:
         builder.store(tensor, None)
     for number, node in enumerate(order):
         builder.visit(number, node)
+    builder.cut(network.graph.outputs)
     builder.read_all()
     builder.keep(network.graph.outputs)
     return builder.sharing()
@@ -161,6 +162,26 @@ class _Builder:
         size = tensor_bytes(part)
         self._positions.write(name, len(self._writings), offset, size)
         self._writings.append(Writing(name, writer, size))
+
+    def cut(self, outputs: Sequence[gs.Tensor]) -> None:
+        """Divide what is written where it is read in parts, so that each ends with its readers."""
+        read = [tensor for tensors in self._reads for tensor in tensors]
+        for tensor in (*read, *(tensor for tensor in outputs if tensor.name in self._tensors)):
+            group = self._positions.group_of(tensor.name)
+            bottom = group.tensors[tensor.name]
+            for edge in (bottom, bottom + tensor_bytes(tensor)):
+                group.stretches = [
+                    part for stretch in group.stretches for part in self._divided(stretch, edge)
+                ]
+
+    def _divided(self, stretch: Stretch, edge: int) -> list[Stretch]:
+        if not stretch.bottom < edge < stretch.top:
+            return [stretch]
+        writing = self._writings[stretch.number]
+        writing.size = edge - stretch.bottom
+        self._writings.append(Writing(writing.tensor, writing.writer, stretch.top - edge))
+        above = Stretch(len(self._writings) - 1, edge, stretch.top)
+        return [Stretch(stretch.number, stretch.bottom, edge), above]
 
     def read_all(self) -> None:
         """Note the readers of everything that is written."""

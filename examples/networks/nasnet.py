@@ -41,12 +41,8 @@ def _adjusted(
 def _normal_cell(graph: LayerWriter, previous: Maps, current: Maps, channels: int) -> Maps:
     old, new = _adjusted(graph, previous, current, channels)
     branches = (
-        graph.add(
-            graph.separable_twice(new, channels, 5), graph.separable_twice(old, channels, 3)
-        ),
-        graph.add(
-            graph.separable_twice(old, channels, 5), graph.separable_twice(old, channels, 3)
-        ),
+        graph.add(graph.separable_twice(new, channels, 5), graph.separable_twice(old, channels, 3)),
+        graph.add(graph.separable_twice(old, channels, 5), graph.separable_twice(old, channels, 3)),
         graph.add(graph.pool("AveragePool", new), old),
         graph.add(graph.pool("AveragePool", old), graph.pool("AveragePool", old)),
         graph.add(graph.separable_twice(new, channels, 3), new),
@@ -59,12 +55,8 @@ def _reduction_cell(graph: LayerWriter, previous: Maps, current: Maps, channels:
     first = graph.add(
         graph.separable_twice(new, channels, 5, 2), graph.separable_twice(old, channels, 7, 2)
     )
-    second = graph.add(
-        graph.pool("MaxPool", new, 2), graph.separable_twice(old, channels, 7, 2)
-    )
-    third = graph.add(
-        graph.pool("AveragePool", new, 2), graph.separable_twice(old, channels, 5, 2)
-    )
+    second = graph.add(graph.pool("MaxPool", new, 2), graph.separable_twice(old, channels, 7, 2))
+    third = graph.add(graph.pool("AveragePool", new, 2), graph.separable_twice(old, channels, 5, 2))
     fourth = graph.add(graph.pool("AveragePool", first), second)
     fifth = graph.add(graph.separable_twice(first, channels, 3), graph.pool("MaxPool", new, 2))
     return graph.concat(second, third, fourth, fifth)

@@ -40,9 +40,7 @@ def build(  # noqa: PLR0913, PLR0917 - the arguments of the published generator
     return graph.classifier(maps, "randwire", size)
 
 
-def _stage(
-    graph: LayerWriter, maps: Maps, wiring: nx.Graph, channels: int, weighted: bool
-) -> Maps:
+def _stage(graph: LayerWriter, maps: Maps, wiring: nx.Graph, channels: int, weighted: bool) -> Maps:
     """Write a stage: edges lead from lower to higher nodes, and the ends are averaged."""
     results: dict[int, Maps] = {}
     for node in sorted(wiring):

@@ -46,8 +46,6 @@ def test_compile_writes_the_folder_and_says_what_was_saved(place: Place) -> None
         "model.onnx",
         "plan.csv",
         "report.json",
-        "steps.csv",
-        "tensors.csv",
     ]
     for words in ("net.onnx", "feature-map arena", "fused: 2", "verified", "seconds:"):
         assert words in finished.out
@@ -172,7 +170,7 @@ def test_plan_of_a_model(place: Place) -> None:
     finished = place.run("plan", "net.onnx", "-o", "plan.csv", status=0)
     assert "proved minimal" in finished.out
     header, *rows = (place.folder / "plan.csv").read_text().splitlines()
-    assert header == "id,lower,upper,size,offset"
+    assert header == "id,lower,upper,size,alignment,offset"
     assert [row.partition(",")[0] for row in rows][-1] == "output"
 
 

@@ -93,7 +93,11 @@ def unary(builder: Builder) -> None:
     """Add an operator of one map, of the same shape."""
     x = builder.map()
     options: dict[str, dict[str, Any]] = {
-        **dict.fromkeys(("HardSwish", "Identity", "Relu", "Sigmoid", "Tanh"), {}),
+        "HardSwish": {},
+        "Identity": {},
+        "Relu": {},
+        "Sigmoid": {},
+        "Tanh": {},
         "LeakyRelu": {"alpha": 0.3},
         "LRN": {"size": 3},
         "Softmax": {"axis": 1},

@@ -175,3 +175,16 @@ def test_half_of_a_tensor_cannot_lie_where_its_other_half_is_in_the_way() -> Non
     sharing = resolve(nodes, {"y": SHAPE}, constants=constants)
     assert position(sharing, "c", "d") is None
     assert [copied.tensor for copied in sharing.copies] == ["c"]
+
+
+def test_a_tensor_that_is_read_in_parts_ends_in_parts() -> None:
+    constants = {"one": np.array([1]), "four": np.array([4])}
+    nodes = [
+        node("Relu", "x", "a"),
+        node("Neg", "a", "y"),
+        node("Slice", "a one four one", "b"),
+        node("Neg", "b", "z"),
+    ]
+    sharing = resolve(nodes, {"y": SHAPE, "z": [1, 3, 3, 3]}, constants=constants)
+    parts = [(w.size, w.readers) for w in sharing.writings if w.tensor == "a"]
+    assert parts == [(PLANE, [1]), (3 * PLANE, [1, 3])]

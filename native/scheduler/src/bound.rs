@@ -4,22 +4,28 @@ use condense_planner::Limits;
 
 use crate::bits::Bits;
 use crate::flow::Flow;
-use crate::instance::Instance;
+use crate::instance::{Instance, Step};
+use crate::replay::loads;
 
 /// Returns a lower bound of the peak: for each operator, the least load while it runs.
 ///
 /// The other operators may stand wherever suits this one best, so the bound is exact for each
-/// operator by itself. Operators that cannot raise `known`, itself a lower bound, are passed over.
-pub fn lower_bound(instance: &Instance, known: i64, limits: &Limits<'_>) -> i64 {
+/// operator by itself. `known` is a lower bound, too. The load of an operator in any order, such as
+/// `steps`, is at least its bound: only operators with a greater load than what is proved already
+/// are looked at.
+pub fn lower_bound(instance: &Instance, steps: &[Step], known: i64, limits: &Limits<'_>) -> i64 {
     let mut flow = Flow::new(instance);
     let mut bound = known;
-    let consumers = producers_by_consumer(instance);
-    for operator in 0..instance.count() {
+    let producers = producers_by_consumer(instance);
+    for (load, operator) in by_load(instance, steps) {
+        if load <= bound || flow.is_tired() {
+            break;
+        }
         if limits.interrupted().is_some() {
             break;
         }
         let mut ways = ways(instance, operator);
-        for &producer in &consumers[operator] {
+        for &producer in &producers[operator] {
             ways.extend(pair_ways(instance, producer, Some(operator)));
         }
         let mut least = i64::MAX;
@@ -33,6 +39,16 @@ pub fn lower_bound(instance: &Instance, known: i64, limits: &Limits<'_>) -> i64 
         bound = bound.max(if least == i64::MAX { 0 } else { least });
     }
     bound
+}
+
+/// Returns all operators with their loads, the greatest first.
+fn by_load(instance: &Instance, steps: &[Step]) -> Vec<(i64, usize)> {
+    let loads = loads(instance, steps);
+    let pairs = steps.iter().zip(loads);
+    let mut found: Vec<(i64, usize)> =
+        pairs.flat_map(|(step, load)| step.operators().map(move |o| (load, o))).collect();
+    found.sort_by_key(|&(load, operator)| (-load, operator));
+    found
 }
 
 /// One way to run an operator.
@@ -75,7 +91,9 @@ fn pair_ways(instance: &Instance, producer: usize, consumer: Option<usize>) -> V
 fn producers_by_consumer(instance: &Instance) -> Vec<Vec<usize>> {
     let mut producers = vec![Vec::new(); instance.count()];
     for (producer, pairs) in instance.pairs.iter().enumerate() {
-        pairs.iter().for_each(|pair| producers[pair.consumer].push(producer));
+        for pair in pairs {
+            producers[pair.consumer].push(producer);
+        }
     }
     producers
 }

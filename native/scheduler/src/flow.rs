@@ -13,6 +13,9 @@ const SOURCE: usize = 0;
 const SINK: usize = 1;
 const FIRST_OPERATOR: usize = 2;
 
+/// Looks at pipes after which one kind of work with flows is given up: a few seconds.
+const MOST_LOOKS: u64 = 1 << 29;
+
 /// A pipe that is never cut; sums of two stay far from overflow.
 const UNCUT: i64 = 1 << 61;
 
@@ -32,6 +35,8 @@ pub struct Flow {
     operators: usize,
     level: Vec<usize>,
     tried: Vec<usize>,
+    /// Pipes looked at, in all flows together.
+    looks: u64,
 }
 
 impl Flow {
@@ -46,6 +51,7 @@ impl Flow {
             operators,
             level: vec![0; nodes],
             tried: vec![0; nodes],
+            looks: 0,
         };
         for operator in 0..operators {
             flow.lay(SOURCE, FIRST_OPERATOR + operator, 0);
@@ -75,6 +81,11 @@ impl Flow {
         self.pipes.push(Pipe { to: from, room: 0 });
     }
 
+    /// Tells whether more flows would take too long: what they are for is worth so much and no more.
+    pub fn is_tired(&self) -> bool {
+        self.looks > MOST_LOOKS
+    }
+
     /// Returns the least bytes stored whenever all of `done` and none of `waiting` have run.
     pub fn least_alive(&mut self, done: &Bits, waiting: &Bits) -> i64 {
         for (pipe, &room) in self.pipes.iter_mut().zip(&self.empty) {
@@ -102,6 +113,7 @@ impl Flow {
     /// Numbers the nodes by their distance from the source; tells whether the sink is reached.
     fn measure(&mut self) -> bool {
         self.level.fill(usize::MAX);
+        self.looks += self.pipes.len() as u64;
         self.level[SOURCE] = 0;
         let mut queue = VecDeque::from([SOURCE]);
         while let Some(node) = queue.pop_front() {

@@ -23,7 +23,9 @@ impl Graph {
         let count = predecessors.len();
         let mut successors = vec![Vec::new(); count];
         for (operator, list) in predecessors.iter().enumerate() {
-            list.iter().for_each(|&before| successors[before].push(operator));
+            for &before in list {
+                successors[before].push(operator);
+            }
         }
         let file_order = first_ready(predecessors, &successors)?;
         let sets = predecessors.iter().map(|list| Bits::of(count, list.iter().copied())).collect();

@@ -15,6 +15,7 @@ pub struct Step {
 
 impl Step {
     /// Returns the step of one operator.
+    #[must_use]
     pub const fn single(operator: usize) -> Self {
         Self { first: operator, second: None }
     }

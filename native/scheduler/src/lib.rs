@@ -13,6 +13,7 @@ mod moves;
 mod narrowing;
 mod problem;
 mod replay;
+mod restriction;
 mod scheduler;
 mod search;
 mod segment;

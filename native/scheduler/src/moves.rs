@@ -38,16 +38,7 @@ impl Moves {
     /// Finds out which operators wait.
     pub fn new(instance: &Instance) -> Self {
         let count = instance.count();
-        let consumes = consumes(instance);
-        let waits: Vec<bool> = (0..count)
-            .map(|operator| !consumes[operator] && can_wait(instance, operator))
-            .collect();
-        let mut head: Vec<usize> = (0..count).collect();
-        for &operator in instance.graph.file_order.iter().rev() {
-            if waits[operator] {
-                head[operator] = head[instance.graph.successors[operator][0]];
-            }
-        }
+        let head = heads(instance);
         let mut group = vec![Vec::new(); count];
         for &operator in &instance.graph.file_order {
             group[head[operator]].push(operator);
@@ -100,12 +91,19 @@ impl Move {
     }
 }
 
-fn consumes(instance: &Instance) -> Vec<bool> {
+/// Returns for each operator the one that it runs in front of.
+fn heads(instance: &Instance) -> Vec<usize> {
     let mut consumes = vec![false; instance.count()];
     for pair in instance.pairs.iter().flatten() {
         consumes[pair.consumer] = true;
     }
-    consumes
+    let mut head: Vec<usize> = (0..instance.count()).collect();
+    for &operator in instance.graph.file_order.iter().rev() {
+        if !consumes[operator] && can_wait(instance, operator) {
+            head[operator] = head[instance.graph.successors[operator][0]];
+        }
+    }
+    head
 }
 
 /// Tells whether an operator may always run right in front of the only one that waits for it.

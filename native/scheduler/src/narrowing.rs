@@ -51,7 +51,7 @@ pub fn narrowings(instance: &Instance, limits: &Limits<'_>) -> Vec<usize> {
     for place in 1..count {
         done.insert(place - 1);
         let minimum = loads[place] <= loads[place - 1] && loads[place] <= loads[place + 1];
-        if limits.interrupted().is_some() {
+        if flow.is_tired() || limits.interrupted().is_some() {
             break;
         }
         if minimum && is_narrowing(instance, &mut flow, &done, loads[place]) {

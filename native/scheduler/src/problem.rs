@@ -108,7 +108,7 @@ impl std::error::Error for ProblemError {}
 impl OrderProblem {
     /// Returns the number of operators.
     #[must_use]
-    pub const fn operator_count(&self) -> usize {
+    pub fn operator_count(&self) -> usize {
         self.predecessors.len()
     }
 

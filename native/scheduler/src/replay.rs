@@ -41,15 +41,20 @@ impl<'a> Replay<'a> {
     }
 }
 
-/// Returns the peak of the steps, all of which can run.
-pub fn peak(instance: &Instance, steps: &[Step]) -> i64 {
+/// Returns the load of each of the steps, all of which can run.
+pub fn loads(instance: &Instance, steps: &[Step]) -> Vec<i64> {
     let mut replay = Replay::new(instance);
-    let mut peak = instance.stored + instance.unread;
-    for &step in steps {
-        peak = peak.max(replay.load(step).unwrap_or(i64::MAX));
+    let mut load = |&step: &Step| {
+        let load = replay.load(step).unwrap_or(i64::MAX);
         replay.run(step);
-    }
-    peak
+        load
+    };
+    steps.iter().map(&mut load).collect()
+}
+
+/// Returns the peak of the steps.
+pub fn peak(instance: &Instance, steps: &[Step]) -> i64 {
+    loads(instance, steps).into_iter().fold(instance.stored + instance.unread, i64::max)
 }
 
 /// Returns the steps of the order in which the operators are numbered, with neighbours as one

@@ -8,7 +8,8 @@ use crate::graph::Graph;
 use crate::instance::{Instance, Step};
 use crate::narrowing::{narrowings, series_narrowings};
 use crate::problem::{OrderProblem, ProblemError};
-use crate::segment::{Segment, restrict};
+use crate::restriction::restrict;
+use crate::segment::Segment;
 
 /// Sets of operators looked at without a time limit: a few seconds.
 const EFFORT: usize = 2_000_000;

@@ -5,6 +5,7 @@
 //! once. A layer that grows too wide loses the sets that store most; then nothing is proved.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use condense_planner::Limits;
 
@@ -14,8 +15,8 @@ use crate::instance::{Instance, Step};
 use crate::moves::{Move, Moves};
 use crate::walk::Walk;
 
-/// Most sets that one search may meet: it keeps track of how each was reached.
-const MOST_SETS: usize = 1 << 25;
+/// Most steps that one search may keep track of: half a gigabyte.
+const MOST_STEPS: usize = 1 << 24;
 
 /// Sets between two looks at the clock.
 const PATIENCE: usize = 256;
@@ -83,26 +84,17 @@ impl<'a> Search<'a> {
     /// Searches with at most `width` sets in each layer and about `most` sets altogether.
     pub fn run(&mut self, width: usize, most: usize, limits: &Limits<'_>) -> Outcome {
         let start = State::start(self.instance, self.moves);
-        if start.alive + self.instance.unread > self.target {
-            return Outcome::Exhausted(start.alive + self.instance.unread);
+        let stored = start.alive + self.instance.unread;
+        if stored > self.target {
+            return Outcome::Exhausted(stored);
         }
         let mut complete = true;
         self.layers[0].insert(start.done.clone(), start);
         for layer in 0..self.instance.count() {
-            let mut states: Vec<State> =
-                std::mem::take(&mut self.layers[layer]).into_values().collect();
-            if states.len() > width {
-                states.sort_unstable_by_key(|state| (state.alive, state.trace));
-                states.truncate(width);
-                complete = false;
-            } else {
-                states.sort_unstable_by_key(|state| state.trace);
-            }
+            let states = self.leave(layer, width, &mut complete);
             for (number, state) in states.iter().enumerate() {
-                if number % PATIENCE == 0 && limits.interrupted().is_some() {
-                    return Outcome::Stopped;
-                }
-                if self.met > most.min(MOST_SETS) {
+                let full = self.met > most || self.trace.len() > MOST_STEPS;
+                if full || number % PATIENCE == 0 && limits.interrupted().is_some() {
                     return Outcome::Stopped;
                 }
                 self.expand(state);
@@ -113,6 +105,16 @@ impl<'a> Search<'a> {
             None if complete => Outcome::Exhausted(self.refused),
             None => Outcome::Stopped,
         }
+    }
+
+    /// Returns the sets of a layer in a fixed order, the best of them if there are too many.
+    fn leave(&mut self, layer: usize, width: usize, complete: &mut bool) -> Vec<State> {
+        let sets = std::mem::take(&mut self.layers[layer]);
+        let mut states: Vec<State> = sets.into_values().collect();
+        states.sort_unstable_by_key(|state| (state.alive, state.trace));
+        *complete &= states.len() <= width;
+        states.truncate(width);
+        states
     }
 
     /// Makes each move that is possible.
@@ -133,25 +135,24 @@ impl<'a> Search<'a> {
         }
         let mut walk = Walk::new(instance, self.target, state.done.clone(), state.alive);
         walk.extra = if state.trace == 0 { instance.unread } else { 0 };
-        if walk.take(&next.steps) {
-            self.met += 1;
-            let mut descent = Descent::new(self.moves, walk, state.ready.clone());
-            descent.follow(&next.steps);
-            descent.run();
-            let Descent { walk, ready, steps, .. } = descent;
+        if !walk.take(&next.steps) {
             self.refused = self.refused.min(walk.refused);
-            let layer = &mut self.layers[walk.done.len()];
-            if !layer.contains_key(&walk.done) {
-                let mut trace = state.trace;
-                for step in steps {
-                    self.trace.push((trace, step));
-                    trace = self.trace.len() - 1;
-                }
-                let done = walk.done.clone();
-                layer.insert(walk.done, State { done, ready, alive: walk.alive, trace });
+            return;
+        }
+        self.met += 1;
+        let mut descent = Descent::new(self.moves, walk, state.ready.clone());
+        descent.follow(&next.steps);
+        descent.run();
+        let Descent { walk, ready, steps, .. } = descent;
+        self.refused = self.refused.min(walk.refused);
+        if let Entry::Vacant(place) = self.layers[walk.done.len()].entry(walk.done) {
+            let mut trace = state.trace;
+            for step in steps {
+                self.trace.push((trace, step));
+                trace = self.trace.len() - 1;
             }
-        } else {
-            self.refused = self.refused.min(walk.refused);
+            let done = place.key().clone();
+            place.insert(State { done, ready, alive: walk.alive, trace });
         }
     }
 

@@ -5,15 +5,15 @@ use condense_planner::Limits;
 use crate::bound::lower_bound;
 use crate::instance::{Instance, Step};
 use crate::moves::Moves;
-use crate::problem::{Accumulation, OrderProblem, Overwrite, ProblemError, StoredMap};
+use crate::problem::{OrderProblem, ProblemError};
 use crate::replay::{numbered_order, peak};
 use crate::search::{Outcome, Search};
 
 /// Sets in a layer of the first search.
 const FIRST_WIDTH: usize = 16;
 
-/// Bytes that the sets of one layer may take.
-const LAYER_BYTES: usize = 64 << 20;
+/// Bytes that the sets of one layer may take; the layers behind it hold many times as many.
+const LAYER_BYTES: usize = 32 << 20;
 
 /// Operators that run one after the other in every order considered.
 pub struct Segment {
@@ -58,8 +58,9 @@ impl Segment {
     pub fn improve(&mut self, enough: i64, most: usize, limits: &Limits<'_>) -> usize {
         if !self.bounded {
             self.bounded = true;
-            self.lower =
-                lower_bound(&self.instance, self.lower.max(enough), limits).min(self.upper);
+            let known = self.lower.max(enough);
+            let bound = lower_bound(&self.instance, &self.steps, known, limits);
+            self.lower = bound.min(self.upper);
             return self.instance.count();
         }
         let mut met = 0;
@@ -86,58 +87,4 @@ impl Segment {
         self.width *= 4;
         met
     }
-}
-
-/// Returns the part of a problem between two places of an order that all orders pass.
-///
-/// `order` names the operators from the first place to the second, `place` says where each stands.
-pub fn restrict(problem: &OrderProblem, place: &[usize], order: &[usize]) -> OrderProblem {
-    let first = order.first().map_or(0, |&first| place[first]);
-    let end = first + order.len();
-    let inside = |operator: &usize| (first..end).contains(&place[*operator]);
-    let number = |operator: usize| place[operator] - first;
-    let mut part = OrderProblem::default();
-    for &operator in order {
-        let before = problem.predecessors[operator].iter().filter(|other| inside(other));
-        part.predecessors.push(before.map(|&other| number(other)).collect());
-    }
-    let mut number_of_map = vec![usize::MAX; problem.maps.len()];
-    for (index, map) in problem.maps.iter().enumerate() {
-        let unread = map.readers.is_empty() && !map.kept;
-        let written = map.writer.is_none_or(|writer| place[writer] < end);
-        let needed = map.kept || map.readers.iter().any(|&reader| place[reader] >= first);
-        let shown = match map.writer {
-            Some(writer) if unread => inside(&writer),
-            None if unread => first == 0,
-            _ => written && needed,
-        };
-        if shown {
-            number_of_map[index] = part.maps.len();
-            part.maps.push(StoredMap {
-                size: map.size,
-                writer: map.writer.filter(|writer| inside(writer)).map(number),
-                readers: map.readers.iter().filter(|r| inside(r)).map(|&r| number(r)).collect(),
-                kept: map.kept || map.readers.iter().any(|&reader| place[reader] >= end),
-            });
-        }
-    }
-    let renumbered = |maps: &[usize]| maps.iter().map(|&map| number_of_map[map]).collect();
-    for overwrite in problem.overwrites.iter().filter(|overwrite| inside(&overwrite.operator)) {
-        part.overwrites.push(Overwrite {
-            operator: number(overwrite.operator),
-            maps: renumbered(&overwrite.maps),
-            saved_bytes: overwrite.saved_bytes,
-        });
-    }
-    for pair in problem.accumulations.iter() {
-        if inside(&pair.producer) && inside(&pair.consumer) {
-            part.accumulations.push(Accumulation {
-                producer: number(pair.producer),
-                consumer: number(pair.consumer),
-                maps: renumbered(&pair.maps),
-                saved_bytes: pair.saved_bytes,
-            });
-        }
-    }
-    part
 }

@@ -1,0 +1,40 @@
+"""When each writing is needed, once the order is known."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from condense_compiler.memory.sharing import Sharing
+
+# Operators by their position in the order of the file; two where one accumulates into the other.
+Steps = Sequence[tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """First and last step of each writing, both included; accumulated results have none."""
+
+    first: Mapping[int, int]
+    last: Mapping[int, int]
+
+    def meet(self, one: int, other: int) -> bool:
+        """Tell whether two writings are needed at the same step."""
+        return self.first[one] <= self.last[other] and self.first[other] <= self.last[one]
+
+
+def find_lifetimes(sharing: Sharing, steps: Steps) -> Lifetimes:
+    """Return the lifetimes of everything that is written.
+
+    Inputs of the network are needed from the first step, outputs to the last.
+    """
+    step_of = {operator: step for step, operators in enumerate(steps) for operator in operators}
+    accumulated = {operators[0] for operators in steps if len(operators) > 1}
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    for number, writing in enumerate(sharing.writings):
+        if writing.writer in accumulated:
+            continue
+        first[number] = 0 if writing.writer is None else step_of[writing.writer]
+        readers = [step_of[reader] for reader in writing.readers]
+        last[number] = len(steps) - 1 if writing.kept else max(readers, default=first[number])
+        last[number] = max(last[number], first[number])
+    return Lifetimes(first, last)

@@ -20,6 +20,7 @@ from condense_compiler.errors import (
 )
 from condense_compiler.network import Network, load_network
 from condense_compiler.report.report import Report
+from condense_compiler.targets.onnxruntime import custom_ops_library, onnxruntime_session
 
 __version__ = version("condense-compiler")
 
@@ -33,5 +34,7 @@ __all__ = [
     "UnsupportedError",
     "__version__",
     "compile",
+    "custom_ops_library",
     "load_network",
+    "onnxruntime_session",
 ]

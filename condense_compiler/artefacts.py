@@ -10,6 +10,7 @@ from condense_compiler.memory.order import file_order
 from condense_compiler.memory.placement_csv import read_placement
 from condense_compiler.memory.sharing import resolve_sharing
 from condense_compiler.network import load_network
+from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.program import ScheduledProgram, Step
 from condense_compiler.report.picture import Picture
 
@@ -63,5 +64,7 @@ def read_program(folder: Path) -> ScheduledProgram:
     network.name = folder.name
     sharing = resolve_sharing(network, file_order(network))
     steps, offsets, arena_bytes = read_placement(folder / PLAN_FILE, sharing)
+    if arena_bytes > 2 * sum(map(tensor_bytes, sharing.tensors.values())):
+        raise InputError(f"{folder / PLAN_FILE}: offsets beyond any need; compile the model again")
     program_steps = tuple(Step(*(sharing.order[number] for number in step)) for step in steps)
     return ScheduledProgram(network, program_steps, offsets, arena_bytes)

@@ -1,14 +1,14 @@
 """From an order to storages: who lies where, once it is known when each map is needed."""
 
 import itertools
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from condense_compiler.memory.lifetimes import Lifetimes, Steps, find_lifetimes
-from condense_compiler.memory.overwriting import Options, Overwriting
-from condense_compiler.memory.positions import Group, Positions, Stretch
+from condense_compiler.memory.overwriting import Options
+from condense_compiler.memory.positions import Positions
 from condense_compiler.memory.sharing import Sharing
 from condense_compiler.memory.storages import Part, Storage, disjoint_parts
+from condense_compiler.memory.tying import Ties
 from condense_compiler.network.tensors import type_alignment
 
 
@@ -50,20 +50,15 @@ def lay_out(sharing: Sharing, options: Options, steps: Steps, limit_bytes: int =
         CannotAccumulateError: A pair of steps has to run apart.
     """
     times = find_lifetimes(sharing, steps)
-    positions = sharing.positions.copy()
-    overwritten: dict[str, str] = {}
-    # Where nothing has to run, what is given still lies there.
-    loads = _loads(sharing, times, max(len(steps), 1))
+    ties = Ties(sharing.positions.copy(), times, options, steps)
+    loads = _loads(sharing, times, len(steps))
     for step, operators in enumerate(steps):
         is_pair = len(operators) > 1
         if not is_pair and loads[step] <= limit_bytes:
             continue
-        chosen = _first_possible(positions, times, options.at(operators), step)
-        if chosen is not None:
-            overwritten[chosen.result] = chosen.source
-        elif is_pair:
+        if not ties.tie(options.at(operators), step) and is_pair:
             raise CannotAccumulateError(operators)
-    return _finish(sharing, positions, times, overwritten)
+    return _finish(sharing, ties.positions, times, ties.overwritten)
 
 
 def _loads(sharing: Sharing, times: Lifetimes, step_count: int) -> list[int]:
@@ -75,38 +70,6 @@ def _loads(sharing: Sharing, times: Lifetimes, step_count: int) -> list[int]:
     return list(itertools.accumulate(changes))[:step_count]
 
 
-def _first_possible(
-    positions: Positions, times: Lifetimes, options: Iterable[Overwriting], step: int
-) -> Overwriting | None:
-    """Take the option that saves most of those that the times allow; None if there is none."""
-    for option in sorted(options, key=lambda option: -option.saved_bytes):
-        if any(times.last[number] != step for number in option.stretches):
-            continue
-        one, two, distance = positions.distance(option.source, option.result, 0)
-        if one is two or _collide(one, two, distance, times, option):
-            continue
-        positions.join(one, two, distance)
-        return option
-    return None
-
-
-def _collide(one: Group, two: Group, distance: int, times: Lifetimes, option: Overwriting) -> bool:
-    """Tell whether joining two groups would put two maps on the same bytes at the same time."""
-    dying = set(option.stretches)
-    for moved in (stretch.shifted(distance) for stretch in _known(two, times)):
-        for stretch in _known(one, times):
-            if not stretch.meets(moved) or not times.meet(stretch.number, moved.number):
-                continue
-            handed_over = times.last[stretch.number] == times.first[moved.number]
-            if not (stretch.number in dying and handed_over):
-                return True
-    return False
-
-
-def _known(group: Group, times: Lifetimes) -> list[Stretch]:
-    return [stretch for stretch in group.stretches if stretch.number in times.first]
-
-
 def _finish(
     sharing: Sharing, positions: Positions, times: Lifetimes, overwritten: dict[str, str]
 ) -> Layout:
@@ -114,7 +77,7 @@ def _finish(
     storages: list[Storage] = []
     places: dict[str, tuple[str, int]] = {}
     for group in positions.groups():
-        stretches = _known(group, times)
+        stretches = [stretch for stretch in group.stretches if stretch.number in times.first]
         if not stretches:
             continue
         origin = min(stretch.bottom for stretch in stretches)

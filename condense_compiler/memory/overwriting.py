@@ -20,6 +20,7 @@ class Overwriting:
         source: Name of the input.
         result: Name of the output.
         stretches: Numbers of the writings that make up the input; all must end here.
+        written: Numbers of the writings that make up the output.
         saved_bytes: Bytes that the result and the input have in common.
     """
 
@@ -27,6 +28,7 @@ class Overwriting:
     source: str
     result: str
     stretches: tuple[int, ...]
+    written: tuple[int, ...]
     saved_bytes: int
 
 
@@ -129,6 +131,7 @@ def _options(
                 source.name,
                 result.name,
                 tuple(stretch.number for stretch in stretches),
+                tuple(stretch.number for stretch in written),
                 min(tensor_bytes(source), tensor_bytes(result)),
             )
 

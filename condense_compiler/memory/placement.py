@@ -18,6 +18,10 @@ from condense_compiler.memory.storages import (
     plan_storages,
 )
 
+# Results overwrite only where the load would exceed this share of the bound otherwise. Few ties
+# make placing easy, many ties leave less to place: which is better differs.
+_SHARES = (1.0, 0.75, 0.5, 0.0)
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:
@@ -49,8 +53,10 @@ def place(sharing: Sharing, steps: Steps, seconds: float | None = None) -> Place
     options = find_options(sharing)
     steps, tied = _lay_out_with_pairs(sharing, options, steps)
     bound = largest_load(tied.storages)
-    # As few ties as the load allows make placing easy; all ties are the other extreme.
-    layouts = (lay_out(sharing, options, steps, limit_bytes=bound), tied)
+    layouts = [
+        tied if share == 0 else lay_out(sharing, options, steps, int(bound * share))
+        for share in _SHARES
+    ]
     best: Placement | None = None
     for tries, layout in itertools.product((QUICK, THOROUGH), layouts):
         planned = plan_storages(layout.storages, tries=tries, seconds=seconds)

@@ -147,7 +147,7 @@ def _reduce_channels(body: _Body, recipe: ConvPool, wide_shape: Sequence[int]) -
         body.apply("Gather", [body.value, body.constant(recipe.members)], axis=_CHANNEL_AXIS)
     if recipe.window == 1 and recipe.reduction in ("max", "min", "mean", "sum"):
         return
-    channels = wide_shape[_CHANNEL_AXIS] // recipe.window
+    channels = (len(recipe.members) or wide_shape[_CHANNEL_AXIS]) // recipe.window
     grouped = [wide_shape[0], channels, recipe.window, *wide_shape[2:]]
     body.apply("Reshape", [body.value, body.constant(grouped)])
     if recipe.reduction == "ordinal":

@@ -104,8 +104,9 @@ class ConvPool:
         optional = {
             "members": list(self.members),
             "rank_weights": list(self.rank_weights),
-            "before": self.before.lines(),
-            "after": self.after.lines(),
+            # One text each, because ONNX Runtime's C interface knows no lists of texts before 1.25.
+            "before": "\n".join(self.before.lines()),
+            "after": "\n".join(self.after.lines()),
         }
         attributes |= {name: value for name, value in optional.items() if value}
         if self.spatial is not None:
@@ -128,8 +129,8 @@ class ConvPool:
             window=attributes["window"],
             members=tuple(attributes.get("members", ())),
             rank_weights=tuple(attributes.get("rank_weights", ())),
-            before=parse(attributes.get("before", ())),
-            after=parse(attributes.get("after", ())),
+            before=parse(attributes.get("before", "").splitlines()),
+            after=parse(attributes.get("after", "").splitlines()),
             spatial=_window(attributes, "pool_") if "pool_kernel_shape" in attributes else None,
         )
 

@@ -1,6 +1,7 @@
 """Runs the compiled model in ONNX Runtime.
 
-Fused operators are model-local functions, so that ONNX Runtime runs their bodies.
+Fused operators are model-local functions, so that ONNX Runtime runs their bodies wherever the
+native kernels are not registered.
 """
 
 import tempfile
@@ -16,6 +17,8 @@ import onnxruntime as ort
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.program import ScheduledProgram
 from condense_compiler.targets.feeds import check_feeds
+from condense_compiler.targets.onnxruntime.library import best_instruction_set, why_unsuitable
+from condense_compiler.targets.onnxruntime.session import create_session, register_kernels
 
 _LOG_ERRORS_ONLY = 3
 
@@ -26,14 +29,16 @@ class OnnxRuntimeTarget:
 
     Attributes:
         threads: Threads of one run; 0 leaves the choice to ONNX Runtime.
+        kernels: Run fused operators with the native kernels.
     """
 
     name: ClassVar[str] = "onnxruntime"
     threads: int = 0
+    kernels: bool = True
 
     def lower(self, program: ScheduledProgram) -> "OnnxRuntimeProgram":
         """Return the program; its session is created when it first runs."""
-        return OnnxRuntimeProgram(program, self.threads)
+        return OnnxRuntimeProgram(program, self.threads, self.kernels)
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class OnnxRuntimeProgram:
 
     program: ScheduledProgram
     threads: int = 0
+    kernels: bool = True
 
     @cached_property
     def session(self) -> ort.InferenceSession:
@@ -53,12 +59,13 @@ class OnnxRuntimeProgram:
         options = ort.SessionOptions()
         options.log_severity_level = _LOG_ERRORS_ONLY
         options.intra_op_num_threads = self.threads
+        native = self.kernels and register_kernels(options)
         # Through a file, because a model in memory ends at 2 GiB.
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
             self.program.network.save(path)
             try:
-                return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+                return create_session(path, options, native)
             except Exception as error:  # noqa: BLE001 - its exceptions share no other base
                 reason = str(error).strip().splitlines()[0]
                 raise UnsupportedError(
@@ -79,5 +86,7 @@ class OnnxRuntimeProgram:
         """Write nothing: model.onnx is all that ONNX Runtime needs."""
 
     def facts(self) -> dict[str, object]:
-        """Return the version of ONNX Runtime that accepted the model."""
-        return {"onnxruntime": ort.__version__}
+        """Return the version of ONNX Runtime, and the instruction set of the native kernels."""
+        native = self.kernels and why_unsuitable() is None
+        kernels = best_instruction_set() if native else None
+        return {"onnxruntime": ort.__version__, "kernels": kernels}

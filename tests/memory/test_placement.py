@@ -86,5 +86,5 @@ def test_an_order_that_the_placement_was_not_made_for_is_refused(
     googlenet: tuple[Sharing, Placement],
 ) -> None:
     sharing, placement = googlenet
-    with pytest.raises(ContractError, match="written over"):
+    with pytest.raises(ContractError, match="read before it is written"):
         check(sharing, replace(placement, steps=list(reversed(placement.steps))))

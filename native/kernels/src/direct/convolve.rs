@@ -1,0 +1,301 @@
+//! Runs the direct convolution: stripes of rows × chunks of filters, as jobs.
+
+use crate::Error;
+use crate::activation::Elementwise;
+use crate::direct::filters::{Chunk, Filters};
+use crate::direct::kernel::{Fold, Tile};
+use crate::direct::packing::Layout;
+use crate::epilogue::{Output, Stripe, Tail, apply};
+use crate::geometry::{Sizes, Window3};
+use crate::recipe::{Recipe, Reduction};
+use crate::reduce::Pooling;
+use crate::runtime::{Runtime, run_jobs};
+
+/// Size of the packed stripe that leaves room for weights in a second-level cache.
+const STRIPE_FLOATS: usize = 96 * 1024;
+/// Tiles of pixels that are pooled and stored together.
+const TILES_IN_BLOCK: usize = 4;
+/// Jobs for each worker, so that none waits long for the last.
+const JOBS_PER_WORKER: usize = 3;
+
+/// A layer and one input of it.
+pub struct Call<'a> {
+    /// What is computed.
+    pub recipe: &'a Recipe,
+    /// The packed filters.
+    pub filters: &'a Filters,
+    /// Program between convolution and reduction.
+    pub before: &'a Elementwise,
+    /// Window of the convolution.
+    pub window: Window3,
+    /// The input: sample, channel, pixel.
+    pub input: &'a [f32],
+    /// Samples.
+    pub batch: usize,
+    /// Input channels of all groups.
+    pub channels: usize,
+    /// Pixels of the input.
+    pub sizes: Sizes,
+    /// What happens behind the reduction.
+    pub tail: Tail<'a>,
+}
+
+/// Computes the layer's output.
+///
+/// # Errors
+/// What the runtime reports.
+pub fn run(call: &Call<'_>, runtime: &dyn Runtime, output: &mut [f32]) -> Result<(), Error> {
+    if output.is_empty() {
+        return Ok(());
+    }
+    let chunks = call.filters.chunks.len();
+    let stripes = call.tail.stripes(call.batch, call.rows_in_stripe(runtime.workers()));
+    let wanted = JOBS_PER_WORKER * runtime.workers();
+    let parts = if runtime.workers() == 1 { 1 } else { wanted.div_ceil(stripes.len()).min(chunks) };
+    let chunks_in_part = chunks.div_ceil(parts);
+    let parts = chunks.div_ceil(chunks_in_part);
+    let rows = stripes.iter().map(|stripe| stripe.last.saturating_sub(stripe.first)).max();
+    let scratch = call.scratch(rows.unwrap_or(0));
+    let output = Output::new(output);
+    run_jobs(runtime, stripes.len() * parts, scratch.total, &|job, memory| {
+        let first = job % parts * chunks_in_part;
+        let range = first..(first + chunks_in_part).min(chunks);
+        call.run_stripe(
+            &stripes[job / parts],
+            &call.filters.chunks[range],
+            memory,
+            &scratch,
+            &output,
+        );
+    })
+}
+
+/// Where things lie in a worker's memory.
+struct ScratchLayout {
+    wide: usize,
+    pooled: usize,
+    staged: usize,
+    row: usize,
+    total: usize,
+}
+
+impl Call<'_> {
+    fn rows_in_stripe(&self, workers: usize) -> usize {
+        let rows = self.tail.output[0];
+        let per_row = self.channels * self.sizes[1] * self.sizes[2] * rows_read(self) / rows.max(1);
+        let fitting = (STRIPE_FLOATS / per_row.max(1)).max(4);
+        let fair = (rows * self.batch).div_ceil(JOBS_PER_WORKER * workers);
+        fitting.min(if workers == 1 { rows } else { fair.max(8) }).clamp(1, rows.max(1))
+    }
+
+    fn block_pixels(&self) -> usize {
+        TILES_IN_BLOCK * self.tail.kernels.tile_pixels
+    }
+
+    fn scratch(&self, rows: usize) -> ScratchLayout {
+        let [_, height, width] = self.tail.convolved;
+        let layout = Layout::new(&self.window, [rows.max(1), height, width]);
+        let most =
+            |count: fn(&Chunk) -> usize| self.filters.chunks.iter().map(count).max().unwrap_or(0);
+        let outputs = |chunk: &Chunk| chunk.slots.len();
+        let pooled_rows = most(outputs) / self.recipe.window;
+        let wide = aligned(self.channels * layout.channel() + layout.reach() + self.block_pixels());
+        let pooled = wide + aligned(most(|chunk| chunk.rows) * self.block_pixels());
+        let staged = pooled + aligned(pooled_rows * self.block_pixels());
+        let stage =
+            if self.tail.spatial.is_some() { pooled_rows * rows * self.tail.row() } else { 0 };
+        let row = staged + aligned(stage);
+        ScratchLayout { wide, pooled, staged, row, total: row + self.tail.pool_scratch() }
+    }
+
+    fn run_stripe(
+        &self,
+        stripe: &Stripe,
+        chunks: &[Chunk],
+        memory: &mut [f32],
+        places: &ScratchLayout,
+        output: &Output,
+    ) {
+        let (packed, rest) = memory.split_at_mut(places.wide);
+        let (wide, rest) = rest.split_at_mut(places.pooled - places.wide);
+        let (pooled, rest) = rest.split_at_mut(places.staged - places.pooled);
+        let (staged, row) = rest.split_at_mut(places.row - places.staged);
+        let rows = stripe.last.saturating_sub(stripe.first);
+        let [_, height, width] = self.tail.convolved;
+        let layout = Layout::new(&self.window, [rows.max(1), height, width]);
+        if rows > 0 {
+            self.pack(&layout, stripe, chunks, packed);
+        }
+        let mut channels = chunks[0].blocks[0].bias;
+        for chunk in chunks {
+            let names = &self.filters.channels[channels..channels + chunk.rows];
+            channels += chunk.rows;
+            for start in
+                (0..if rows > 0 { layout.positions() } else { 0 }).step_by(self.block_pixels())
+            {
+                let count = self.block_pixels().min(layout.positions() - start);
+                self.convolve(chunk, &layout, start, count, packed, wide);
+                let block = self.reduce(chunk, names, wide, pooled);
+                self.scatter(chunk, &layout, stripe, start, count, block, staged, output);
+            }
+            self.pool(chunk, stripe, staged, row, output);
+        }
+    }
+
+    fn pack(&self, layout: &Layout, stripe: &Stripe, chunks: &[Chunk], packed: &mut [f32]) {
+        let in_group = self.channels / self.recipe.group;
+        let groups = || chunks.iter().flat_map(|chunk| &chunk.blocks).map(|block| block.group);
+        let first = groups().min().unwrap_or(0) * in_group;
+        let last = (groups().max().unwrap_or(0) + 1) * in_group;
+        let plane = self.sizes.iter().product::<usize>();
+        for channel in first..last {
+            let start = (stripe.sample * self.channels + channel) * plane;
+            let copy = &mut packed[channel * layout.channel()..(channel + 1) * layout.channel()];
+            layout.pack(
+                &self.window,
+                stripe.first,
+                &self.input[start..start + plane],
+                self.sizes,
+                copy,
+            );
+        }
+    }
+
+    fn convolve(
+        &self,
+        chunk: &Chunk,
+        layout: &Layout,
+        start: usize,
+        count: usize,
+        packed: &[f32],
+        wide: &mut [f32],
+    ) {
+        let in_group = self.channels / self.recipe.group;
+        let kernels = self.tail.kernels;
+        for block in &chunk.blocks {
+            for pixel in (0..count).step_by(kernels.tile_pixels) {
+                let source = block.group * in_group * layout.channel() + start + pixel;
+                let out = block.row / self.filters.fold.window() * self.block_pixels() + pixel;
+                let tile = Tile {
+                    source: packed[source..].as_ptr(),
+                    channel_stride: layout.channel(),
+                    channels: in_group,
+                    taps: &layout.taps,
+                    weights: self.filters.weights[block.weights..].as_ptr(),
+                    bias: self.filters.bias[block.bias..].as_ptr(),
+                    filters: block.filters,
+                    fold: self.filters.fold,
+                    out: wide[out..].as_mut_ptr(),
+                    out_stride: self.block_pixels(),
+                };
+                // SAFETY: the packed stripe holds every tap of every pixel of the tile (behind the
+                // last channel there is room for one more block), the weights of a block lie
+                // together, and `wide` has a row for each filter.
+                unsafe { (kernels.convolve)(&tile) };
+            }
+        }
+    }
+
+    /// Runs `before`, pools the channels, and runs `after`; returns the rows that are left.
+    fn reduce<'s>(
+        &self,
+        chunk: &Chunk,
+        names: &[usize],
+        wide: &'s mut [f32],
+        pooled: &'s mut [f32],
+    ) -> &'s mut [f32] {
+        let pixels = self.block_pixels();
+        let outputs = chunk.slots.len() / self.recipe.window;
+        for (row, &channel) in wide.chunks_exact_mut(pixels).zip(names) {
+            apply(self.before, self.tail.kernels, channel, row);
+        }
+        let done = self.filters.fold != Fold::None
+            || self.recipe.members.is_empty()
+                && self.recipe.window == 1
+                && !matches!(self.recipe.reduction, Reduction::L2 | Reduction::Ordinal(_));
+        let block = if done {
+            wide
+        } else {
+            let pooling = Pooling {
+                reduction: &self.recipe.reduction,
+                window: self.recipe.window,
+                slots: &chunk.slots,
+                wide: wide.as_ptr(),
+                out: pooled.as_mut_ptr(),
+                pixels,
+            };
+            // SAFETY: both memories have a row for each slot and each output, of whole vectors.
+            unsafe { (self.tail.kernels.pool_channels)(&pooling) };
+            pooled
+        };
+        let block = &mut block[..outputs * pixels];
+        if !self.tail.postpones() {
+            match self.tail.after {
+                Elementwise::General(bound) => {
+                    for (output, row) in block.chunks_exact_mut(pixels).enumerate() {
+                        bound.run(chunk.first_output + output, row);
+                    }
+                }
+                simple => apply(simple, self.tail.kernels, 0, block),
+            }
+        }
+        block
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the pieces of a worker's memory")]
+    fn scatter(
+        &self,
+        chunk: &Chunk,
+        layout: &Layout,
+        stripe: &Stripe,
+        start: usize,
+        count: usize,
+        block: &[f32],
+        staged: &mut [f32],
+        output: &Output,
+    ) {
+        let segments = layout.segments(start, count);
+        let plane = (stripe.last - stripe.first) * self.tail.row();
+        for (index, row) in block.chunks_exact(self.block_pixels()).enumerate() {
+            let rows = if self.tail.spatial.is_some() {
+                &mut staged[index * plane..(index + 1) * plane]
+            } else {
+                // SAFETY: jobs differ in sample, rows or channels.
+                unsafe { self.tail.destination(output, stripe, chunk.first_output + index) }
+            };
+            for segment in &segments {
+                let pixels = &row[segment.from..segment.from + segment.count];
+                rows[segment.to..segment.to + segment.count].copy_from_slice(pixels);
+            }
+        }
+    }
+
+    fn pool(
+        &self,
+        chunk: &Chunk,
+        stripe: &Stripe,
+        staged: &[f32],
+        row: &mut [f32],
+        output: &Output,
+    ) {
+        let Some(window) = &self.tail.spatial else { return };
+        let plane = stripe.last.saturating_sub(stripe.first) * self.tail.row();
+        for index in 0..chunk.slots.len() / self.recipe.window {
+            let channel = chunk.first_output + index;
+            // SAFETY: jobs differ in sample, rows or channels.
+            let destination = unsafe { self.tail.destination(output, stripe, channel) };
+            let rows = &staged[index * plane..(index + 1) * plane];
+            self.tail.pool(window, stripe, channel, rows, row, destination);
+        }
+    }
+}
+
+/// Rows of the input that all stripes together read, roughly.
+fn rows_read(call: &Call<'_>) -> usize {
+    call.sizes[0].max(call.tail.convolved[0])
+}
+
+/// Rounds up to whole cache lines.
+fn aligned(floats: usize) -> usize {
+    floats.next_multiple_of(16)
+}

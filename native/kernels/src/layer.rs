@@ -1,0 +1,177 @@
+//! A fused layer with its weights packed.
+
+use crate::activation::Elementwise;
+use crate::direct;
+use crate::elementwise::Bound;
+use crate::epilogue::Tail;
+use crate::geometry::{Window3, on_three_axes};
+use crate::isa::Kernels;
+use crate::recipe::Recipe;
+use crate::runtime::Runtime;
+use crate::winograd::{self, Extent};
+use crate::{Error, Isa};
+
+/// The tensors that a layer is made of.
+#[derive(Clone, Debug)]
+pub struct Weights<'a> {
+    /// Filters: wide channel, channel of the group, kernel.
+    pub filters: &'a [f32],
+    /// Shape of the filters.
+    pub shape: &'a [usize],
+    /// One value for each wide channel; none means zeros.
+    pub bias: Option<&'a [f32]>,
+    /// Operands of `before`, then those of `after`.
+    pub operands: Vec<Vec<f32>>,
+}
+
+/// Filters in the form of the algorithm that was chosen for them.
+enum Packed {
+    Direct(direct::Filters),
+    Winograd(winograd::Filters),
+}
+
+/// A fused layer that is ready to run.
+pub struct Layer {
+    recipe: Recipe,
+    shape: Vec<usize>,
+    filters: Packed,
+    before: Elementwise,
+    after: Elementwise,
+    kernels: &'static Kernels,
+}
+
+impl Layer {
+    /// Checks a recipe against its tensors and packs the filters.
+    ///
+    /// `pixels` are the spatial sizes that most inputs will have, as far as they are known: the
+    /// algorithm is chosen for them.
+    ///
+    /// # Errors
+    /// The first thing that does not fit.
+    pub fn new(
+        recipe: Recipe,
+        weights: Weights<'_>,
+        pixels: Option<&[usize]>,
+        isa: Isa,
+    ) -> Result<Self, Error> {
+        recipe.check(weights.shape)?;
+        let wide = weights.shape[0];
+        if let Some(bias) = weights.bias
+            && bias.len() != wide
+        {
+            return Err(Error::new(format!("B has {} values for {wide} filters", bias.len())));
+        }
+        let mut before = weights.operands;
+        let split = recipe.before.operand_count();
+        if split > before.len() {
+            return Err(Error::new(format!("{} operands, `before` reads {split}", before.len())));
+        }
+        let after = before.split_off(split);
+        let zeros = vec![0.0; wide];
+        let kernels = isa.kernels();
+        let source = direct::Source {
+            weights: weights.filters,
+            bias: weights.bias.unwrap_or(&zeros),
+            filter_size: weights.shape[1..].iter().product(),
+        };
+        Ok(Self {
+            filters: pack(&recipe, weights.shape, source, pixels, kernels),
+            before: Elementwise::new(Bound::new(recipe.before.clone(), before, wide)?),
+            after: Elementwise::new(Bound::new(
+                recipe.after.clone(),
+                after,
+                recipe.output_channels(wide),
+            )?),
+            shape: weights.shape.to_vec(),
+            recipe,
+            kernels,
+        })
+    }
+
+    /// Returns the shape of the output for a shape of the input.
+    ///
+    /// # Errors
+    /// The input does not fit the layer.
+    pub fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, Error> {
+        self.recipe.output_shape(&self.shape, input)
+    }
+
+    /// Computes the output.
+    ///
+    /// # Errors
+    /// The tensors do not fit the layer, or the runtime cannot provide threads or memory.
+    pub fn run(
+        &self,
+        runtime: &dyn Runtime,
+        input: &[f32],
+        shape: &[usize],
+        output: &mut [f32],
+    ) -> Result<(), Error> {
+        let expected: usize = self.output_shape(shape)?.iter().product();
+        if output.len() != expected || input.len() != shape.iter().product::<usize>() {
+            return Err(Error::new("X or Y has another size than its shape says"));
+        }
+        let window = Window3::new(&self.recipe.convolution);
+        let (convolved, pooled) = self.recipe.pixels(&shape[2..])?;
+        let (recipe, batch) = (&self.recipe, shape[0]);
+        let sizes = on_three_axes(&shape[2..], 1);
+        let tail = Tail {
+            convolved: on_three_axes(&convolved, 1),
+            output: on_three_axes(&pooled, 1),
+            channels: recipe.output_channels(self.shape[0]),
+            after: &self.after,
+            spatial: recipe.spatial.as_ref().map(Window3::new),
+            kernels: self.kernels,
+        };
+        match &self.filters {
+            Packed::Direct(filters) => {
+                let (before, channels) = (&self.before, shape[1]);
+                let call = direct::Call {
+                    recipe,
+                    filters,
+                    before,
+                    window,
+                    input,
+                    batch,
+                    channels,
+                    sizes,
+                    tail,
+                };
+                direct::run(&call, runtime, output)
+            }
+            Packed::Winograd(filters) => {
+                let call = winograd::Call { recipe, filters, window, input, batch, sizes, tail };
+                winograd::run(&call, runtime, output)
+            }
+        }
+    }
+}
+
+/// Spatial size that is assumed where it is not known before the first run.
+const USUAL_SIZE: usize = 56;
+
+fn pack(
+    recipe: &Recipe,
+    shape: &[usize],
+    source: direct::Source<'_>,
+    pixels: Option<&[usize]>,
+    kernels: &'static Kernels,
+) -> Packed {
+    let order = direct::canonical_order(recipe, shape[0]);
+    let known = pixels.and_then(|pixels| recipe.convolution.output(pixels).ok());
+    let size = known.filter(|pixels| pixels.len() == 2);
+    let [height, width] = size.map_or([USUAL_SIZE; 2], |pixels| [pixels[0], pixels[1]]);
+    let extent = Extent { channels: shape[1], wide: shape[0], height, width };
+    match (order, winograd::choose(recipe, extent, kernels)) {
+        (Some(order), Some(tile)) => Packed::Winograd(winograd::Filters::pack(
+            recipe,
+            &order,
+            source.weights,
+            source.bias,
+            tile,
+            kernels.lanes,
+            kernels.product_vectors,
+        )),
+        _ => Packed::Direct(direct::Filters::pack(recipe, source, kernels)),
+    }
+}

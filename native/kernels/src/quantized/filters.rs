@@ -1,0 +1,156 @@
+//! Quantized filters in the order in which the products read them.
+
+use crate::Error;
+use crate::direct::canonical_order;
+use crate::isa::Isa;
+use crate::quantized::kernel::{CHANNELS_IN_WORD, Kernel, LANES, VECTORS};
+use crate::quantized::rounding::Rounding;
+use crate::quantized::{Quantization, QuantizedWeights};
+use crate::recipe::{Recipe, Reduction};
+
+/// Vectors of filters that are computed together.
+#[derive(Clone, Copy, Debug)]
+pub struct Block {
+    /// Group of the convolution.
+    pub group: usize,
+    /// First output channel.
+    pub first_output: usize,
+    /// Output channels, at most a vector's.
+    pub outputs: usize,
+    /// Where its weights start.
+    pub weights: usize,
+    /// Where its biases and scales start.
+    pub numbers: usize,
+}
+
+/// All filters of a layer. A block has one vector of filters for each slot of its groups.
+#[derive(Clone, Debug)]
+pub struct Filters {
+    /// Blocks of filters.
+    pub blocks: Vec<Block>,
+    /// Words of four channels: block, panel of vectors, tap, word, vector, filter.
+    pub weights: Vec<[i8; CHANNELS_IN_WORD]>,
+    /// What sums start from: the bias without what the zero point of the input adds.
+    pub bias: Vec<i32>,
+    /// From sums to steps of the output.
+    pub scales: Vec<f32>,
+    /// Zero point of the output, unsigned.
+    pub zero_point: u8,
+    /// Words of four input channels of a group.
+    pub words: usize,
+    /// Slots of a group.
+    pub window: usize,
+    /// Whether the smallest slot is kept instead of the largest.
+    pub smallest: bool,
+    /// Output channels.
+    pub outputs: usize,
+    /// Groups of the convolution.
+    pub groups: usize,
+    /// The function that reads this order.
+    pub kernel: Kernel,
+    /// The function that rounds sums.
+    pub rounding: Rounding,
+}
+
+impl Filters {
+    /// Packs the filters.
+    pub fn pack(
+        recipe: &Recipe,
+        weights: &QuantizedWeights<'_>,
+        input: Quantization,
+        output: Quantization,
+        isa: Isa,
+    ) -> Result<Self, Error> {
+        let wide = weights.shape[0];
+        let order = canonical_order(recipe, wide).ok_or_else(|| {
+            Error::new("quantized maps are pooled within groups of the convolution, each map once")
+        })?;
+        let channels = weights.shape[1];
+        let mut filters = Self {
+            blocks: Vec::new(),
+            weights: Vec::new(),
+            bias: Vec::new(),
+            scales: Vec::new(),
+            zero_point: output.unsigned_zero_point(),
+            words: channels.div_ceil(CHANNELS_IN_WORD),
+            window: recipe.window,
+            smallest: recipe.reduction == Reduction::Min,
+            outputs: wide / recipe.window,
+            groups: recipe.group,
+            kernel: Kernel::new(isa),
+            rounding: Rounding::new(isa),
+        };
+        let in_group = filters.outputs / recipe.group;
+        for group in 0..recipe.group {
+            for first in (0..in_group).step_by(LANES) {
+                let block = Block {
+                    group,
+                    first_output: group * in_group + first,
+                    outputs: LANES.min(in_group - first),
+                    weights: filters.weights.len(),
+                    numbers: filters.bias.len(),
+                };
+                filters.add(&block, &order, weights, input, output)?;
+                filters.blocks.push(block);
+            }
+        }
+        Ok(filters)
+    }
+
+    fn add(
+        &mut self,
+        block: &Block,
+        order: &[usize],
+        weights: &QuantizedWeights<'_>,
+        input: Quantization,
+        output: Quantization,
+    ) -> Result<(), Error> {
+        let size: usize = weights.shape[1..].iter().product();
+        let (channels, taps) = (weights.shape[1], size / weights.shape[1]);
+        let filter_at = |slot: usize, lane: usize| {
+            let group = block.first_output + lane;
+            (lane < block.outputs).then(|| order[group * self.window + slot])
+        };
+        for first in (0..self.window).step_by(VECTORS) {
+            let panel = first..(first + VECTORS).min(self.window);
+            for tap in 0..taps {
+                for word in 0..self.words {
+                    for slot in panel.clone() {
+                        for lane in 0..LANES {
+                            let mut bytes = [0; CHANNELS_IN_WORD];
+                            let Some(filter) = filter_at(slot, lane) else {
+                                self.weights.push(bytes);
+                                continue;
+                            };
+                            for (index, byte) in bytes.iter_mut().enumerate() {
+                                let channel = word * CHANNELS_IN_WORD + index;
+                                if channel < channels {
+                                    let value =
+                                        weights.filters[filter * size + channel * taps + tap];
+                                    *byte = i8::try_from(value).map_err(|_| {
+                                        Error::new(
+                                            "W minus its zero point does not fit into a byte",
+                                        )
+                                    })?;
+                                }
+                            }
+                            self.weights.push(bytes);
+                        }
+                    }
+                }
+            }
+        }
+        for slot in 0..self.window {
+            for lane in 0..LANES {
+                let filter = filter_at(slot, lane);
+                let sum: i32 =
+                    filter.map_or(0, |f| weights.filters[f * size..][..size].iter().sum());
+                let bias = filter.and_then(|f| weights.bias.map(|bias| bias[f])).unwrap_or(0);
+                self.bias.push(bias - sum * i32::from(input.unsigned_zero_point()));
+                let scale = filter.map_or(0.0, |f| weights.scales[f % weights.scales.len()]);
+                self.scales.push(input.scale * scale / output.scale);
+            }
+        }
+        Ok(())
+    }
+}

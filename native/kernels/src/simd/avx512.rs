@@ -1,0 +1,109 @@
+//! AVX-512.
+
+use std::arch::x86_64::{
+    __m512, _MM_HINT_T1, _mm_prefetch, _mm512_add_ps, _mm512_castpd_ps, _mm512_castps_pd,
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_set1_ps,
+    _mm512_shuffle_f32x4, _mm512_sqrt_ps, _mm512_storeu_ps, _mm512_sub_ps, _mm512_unpackhi_pd,
+    _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
+};
+
+use super::Simd;
+
+/// Vectors of sixteen singles.
+#[derive(Clone, Copy)]
+pub struct Avx512;
+
+// SAFETY of every block: the caller has the instruction set and valid pointers, as the trait asks.
+impl Simd for Avx512 {
+    const LANES: usize = 16;
+    type V = __m512;
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self::V {
+        unsafe { _mm512_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, value: Self::V) {
+        unsafe { _mm512_storeu_ps(to, value) }
+    }
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self::V {
+        unsafe { _mm512_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
+        unsafe { _mm512_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
+        unsafe { _mm512_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn min(a: Self::V, b: Self::V) -> Self::V {
+        unsafe { _mm512_min_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    unsafe fn sqrt(a: Self::V) -> Self::V {
+        unsafe { _mm512_sqrt_ps(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch(from: *const f32) {
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(from: *const f32, stride: usize, to: *mut f32, to_stride: usize) {
+        unsafe {
+            // Pairs, then fours of rows within each quarter; then quarters change places.
+            let mut fours = [_mm512_set1_ps(0.0); 16];
+            for four in 0..4 {
+                let row = from.add(4 * four * stride);
+                let (a, b) = (Self::load(row), Self::load(row.add(stride)));
+                let row = row.add(2 * stride);
+                let (c, d) = (Self::load(row), Self::load(row.add(stride)));
+                let low = _mm512_castps_pd(_mm512_unpacklo_ps(a, b));
+                let high = _mm512_castps_pd(_mm512_unpackhi_ps(a, b));
+                let low_2 = _mm512_castps_pd(_mm512_unpacklo_ps(c, d));
+                let high_2 = _mm512_castps_pd(_mm512_unpackhi_ps(c, d));
+                fours[4 * four] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, low_2));
+                fours[4 * four + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, low_2));
+                fours[4 * four + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(high, high_2));
+                fours[4 * four + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(high, high_2));
+            }
+            for i in 0..4 {
+                let (a, b, c, d) = (fours[i], fours[4 + i], fours[8 + i], fours[12 + i]);
+                let even = _mm512_shuffle_f32x4::<0x88>(a, b);
+                let odd = _mm512_shuffle_f32x4::<0xdd>(a, b);
+                let even_2 = _mm512_shuffle_f32x4::<0x88>(c, d);
+                let odd_2 = _mm512_shuffle_f32x4::<0xdd>(c, d);
+                let row = to.add(i * to_stride);
+                Self::store(row, _mm512_shuffle_f32x4::<0x88>(even, even_2));
+                Self::store(row.add(4 * to_stride), _mm512_shuffle_f32x4::<0x88>(odd, odd_2));
+                Self::store(row.add(8 * to_stride), _mm512_shuffle_f32x4::<0xdd>(even, even_2));
+                Self::store(row.add(12 * to_stride), _mm512_shuffle_f32x4::<0xdd>(odd, odd_2));
+            }
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! Runs the fast convolution: transform, multiply, transform back, stripe by stripe.
+
+use crate::Error;
+use crate::epilogue::{Output, Stripe, Tail, apply};
+use crate::geometry::{Sizes, Window3};
+use crate::recipe::Recipe;
+use crate::runtime::{Runtime, run_jobs};
+use crate::winograd::filters::{Block, Filters};
+use crate::winograd::input::{self, InputRun, TILES_IN_RUN};
+use crate::winograd::output::{self, OutputRun};
+use crate::winograd::product::{LINE, Product};
+use crate::winograd::transforms;
+
+/// Tiles of a stripe: enough to use weights often, few enough to stay in the cache.
+const TILES_IN_STRIPE: usize = 56;
+/// Tiles whose products are held at once.
+const TILES_IN_PART: usize = 56;
+/// Stripes for each worker below which workers share stripes.
+const STRIPES_PER_WORKER: usize = 3;
+
+/// A layer and one input of it.
+pub struct Call<'a> {
+    /// What is computed.
+    pub recipe: &'a Recipe,
+    /// The transformed filters.
+    pub filters: &'a Filters,
+    /// Window of the convolution.
+    pub window: Window3,
+    /// The input: sample, channel, pixel.
+    pub input: &'a [f32],
+    /// Samples.
+    pub batch: usize,
+    /// Pixels of the input.
+    pub sizes: Sizes,
+    /// What happens behind the reduction.
+    pub tail: Tail<'a>,
+}
+
+/// Transformed inputs that workers write side by side, each other channels.
+#[derive(Clone, Copy)]
+struct Shared(*mut f32);
+
+// SAFETY: workers write different channels, and read after all have written.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    fn pointer(&self) -> *mut f32 {
+        self.0
+    }
+}
+
+/// Computes the layer's output.
+///
+/// # Errors
+/// What the runtime reports.
+pub fn run(call: &Call<'_>, runtime: &dyn Runtime, output: &mut [f32]) -> Result<(), Error> {
+    if output.is_empty() {
+        return Ok(());
+    }
+    let stripes = call.tail.stripes(call.batch, call.rows_in_stripe());
+    let output = Output::new(output);
+    let places = call.places(&stripes);
+    let (blocks, channels) = (call.filters.blocks.as_slice(), call.channel_blocks());
+    if stripes.len() >= STRIPES_PER_WORKER * runtime.workers() {
+        return run_jobs(runtime, stripes.len(), places.total(), &|job, memory| {
+            let (shared, own) = memory.split_at_mut(places.inputs);
+            let shared = Shared(shared.as_mut_ptr());
+            call.transform_inputs(&stripes[job], 0..channels, shared, own);
+            call.compute(&stripes[job], blocks, shared, own, &places, &output);
+        });
+    }
+    let mut inputs = runtime.scratch(places.inputs)?;
+    let shared = Shared(inputs.floats().as_mut_ptr());
+    for stripe in &stripes {
+        run_jobs(runtime, channels, places.own(), &|job, own| {
+            call.transform_inputs(stripe, job..job + 1, shared, own);
+        })?;
+        run_jobs(runtime, blocks.len(), places.own(), &|job, own| {
+            call.compute(stripe, &blocks[job..=job], shared, own, &places, &output);
+        })?;
+    }
+    Ok(())
+}
+
+/// Sizes of a worker's pieces of memory; the transforms' room is used by turns.
+struct Places {
+    inputs: usize,
+    room: usize,
+    products: usize,
+    staged: usize,
+    row: usize,
+}
+
+impl Places {
+    fn own(&self) -> usize {
+        self.room + self.products + self.staged + self.row
+    }
+
+    fn total(&self) -> usize {
+        self.inputs + self.own()
+    }
+}
+
+impl Call<'_> {
+    fn tile(&self) -> usize {
+        self.filters.tile
+    }
+
+    fn lanes(&self) -> usize {
+        self.tail.kernels.lanes
+    }
+
+    fn channel_blocks(&self) -> usize {
+        self.filters.channels.div_ceil(self.lanes())
+    }
+
+    /// Values from one tile's channels to the next one's; not a power of two, for the cache.
+    fn tile_stride(&self) -> usize {
+        self.channel_blocks() * self.lanes() + 16
+    }
+
+    fn columns(&self) -> usize {
+        self.tail.convolved[2].div_ceil(self.tile())
+    }
+
+    fn rows_of(&self, stripe: &Stripe) -> usize {
+        stripe.last.saturating_sub(stripe.first).div_ceil(self.tile())
+    }
+
+    fn rows_in_stripe(&self) -> usize {
+        let convolved = TILES_IN_STRIPE.div_ceil(self.columns()) * self.tile();
+        let step = self.tail.spatial.map_or(1, |window| window.strides[0]);
+        (convolved / step).max(1)
+    }
+
+    fn places(&self, stripes: &[Stripe]) -> Places {
+        let rows = stripes.iter().map(|stripe| stripe.last.saturating_sub(stripe.first)).max();
+        let tiles = stripes.iter().map(|stripe| self.rows_of(stripe)).max().unwrap_or(0);
+        let tiles = tiles * self.columns();
+        let groups = self.filters.blocks.iter().map(|block| block.groups).max().unwrap_or(0);
+        let vectors = groups * self.recipe.window;
+        let lanes = self.lanes();
+        let part = tiles.min(TILES_IN_PART);
+        let stage = groups * lanes * rows.unwrap_or(0) * self.tail.row();
+        let staged = if self.tail.spatial.is_some() { stage } else { 0 };
+        Places {
+            inputs: self.filters.elements() * tiles * self.tile_stride(),
+            room: input::scratch_size(lanes).max(output::scratch_size(lanes)),
+            products: self.filters.elements() * product_stride(part, vectors * lanes),
+            staged: staged.next_multiple_of(16),
+            row: self.tail.pool_scratch(),
+        }
+    }
+
+    fn transform_inputs(
+        &self,
+        stripe: &Stripe,
+        channel_blocks: std::ops::Range<usize>,
+        inputs: Shared,
+        room: &mut [f32],
+    ) {
+        let lanes = self.lanes();
+        let (height, width) = (self.sizes[0], self.sizes[2]);
+        let tiles = self.rows_of(stripe) * self.columns();
+        for block in channel_blocks {
+            let first = stripe.sample * self.filters.channels + block * lanes;
+            let source = self.input[first * height * width..].as_ptr();
+            for row in 0..self.rows_of(stripe) {
+                for column in (0..self.columns()).step_by(TILES_IN_RUN) {
+                    let y = (stripe.first + row * self.tile()).cast_signed();
+                    let x = (column * self.tile()).cast_signed();
+                    let at = (row * self.columns() + column) * self.tile_stride() + block * lanes;
+                    let run = InputRun {
+                        source,
+                        plane: height * width,
+                        channels: lanes.min(self.filters.channels - block * lanes),
+                        size: (height, width),
+                        origin: (
+                            y - self.window.before[0].cast_signed(),
+                            x - self.window.before[2].cast_signed(),
+                        ),
+                        tiles: TILES_IN_RUN.min(self.columns() - column),
+                        tile: self.tile(),
+                        scratch: room.as_mut_ptr(),
+                        // SAFETY: the memory has room for all elements, tiles and channels.
+                        out: unsafe { inputs.pointer().add(at) },
+                        element_stride: tiles * self.tile_stride(),
+                        tile_stride: self.tile_stride(),
+                    };
+                    // SAFETY: the input holds the block's channels, `room` has the size that is
+                    // asked for, and the strides stay within the transformed inputs.
+                    unsafe { (self.tail.kernels.transform_input)(&run) };
+                }
+            }
+        }
+    }
+
+    fn compute(
+        &self,
+        stripe: &Stripe,
+        blocks: &[Block],
+        inputs: Shared,
+        own: &mut [f32],
+        places: &Places,
+        output: &Output,
+    ) {
+        let (room, rest) = own.split_at_mut(places.room);
+        let (products, rest) = rest.split_at_mut(places.products);
+        let (staged, row) = rest.split_at_mut(places.staged);
+        let tiles = self.rows_of(stripe) * self.columns();
+        for block in blocks {
+            for first in (0..tiles).step_by(TILES_IN_PART) {
+                let part = (first, TILES_IN_PART.min(tiles - first));
+                self.multiply(block, tiles, part, inputs, products);
+                self.transform_outputs(block, stripe, part, products, room, staged, output);
+            }
+            self.finish(block, stripe, staged, row, output);
+        }
+    }
+
+    /// Multiplies a part of the tiles, (first, count), by one block of filters.
+    fn multiply(
+        &self,
+        block: &Block,
+        tiles: usize,
+        (first, count): (usize, usize),
+        inputs: Shared,
+        products: &mut [f32],
+    ) {
+        let lanes = self.lanes();
+        let vectors = block.groups * self.recipe.window;
+        let channels = self.filters.channels;
+        let zeros = vec![0.0; vectors * lanes];
+        let bias = &self.filters.bias[block.bias..block.bias + vectors * lanes];
+        let calls = count.div_ceil(self.tail.kernels.product_tiles);
+        for element in 0..self.filters.elements() {
+            let weights = block.weights + element * vectors * channels * lanes;
+            let initial =
+                if element == transforms::bias_element(self.tile()) { bias } else { &zeros };
+            for panel in &block.panels {
+                let panel_size = panel.vectors * channels * lanes;
+                let mut done = 0;
+                for call in 0..calls {
+                    let size = count / calls + usize::from(call < count % calls);
+                    let tile = element * tiles + first + done;
+                    let out = element * product_stride(count, vectors * lanes)
+                        + (done * vectors + panel.first) * lanes;
+                    let product = Product {
+                        // SAFETY: the transformed inputs hold every element of every tile.
+                        inputs: unsafe { inputs.pointer().add(tile * self.tile_stride()) },
+                        input_stride: self.tile_stride(),
+                        channels,
+                        weights: self.filters.weights[weights + panel.offset..].as_ptr(),
+                        initial: initial[panel.first * lanes..].as_ptr(),
+                        tiles: size,
+                        vectors: panel.vectors,
+                        out: products[out..].as_mut_ptr(),
+                        out_stride: vectors * lanes,
+                        ahead: ahead(
+                            &self.filters.weights[weights + panel.offset..],
+                            panel_size,
+                            call,
+                            calls,
+                        ),
+                    };
+                    // SAFETY: weights and products hold all filters of the panel, and the products
+                    // have a row for each tile of the part.
+                    unsafe { (self.tail.kernels.multiply)(&product) };
+                    done += size;
+                }
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the pieces of a worker's memory")]
+    fn transform_outputs(
+        &self,
+        block: &Block,
+        stripe: &Stripe,
+        (first, count): (usize, usize),
+        products: &[f32],
+        room: &mut [f32],
+        staged: &mut [f32],
+        output: &Output,
+    ) {
+        let lanes = self.lanes();
+        let (rows, width) = (stripe.last - stripe.first, self.tail.convolved[2]);
+        let vectors = block.groups * self.recipe.window;
+        for vector in 0..block.groups {
+            let channel = (block.first + vector) * lanes;
+            let (out, plane) = if self.tail.spatial.is_some() {
+                let plane = rows * width;
+                (staged[vector * lanes * plane..].as_mut_ptr(), plane)
+            } else {
+                let map = stripe.sample * self.tail.channels + channel;
+                let row = map * self.tail.convolved[0] + stripe.first;
+                (output.pointer(row * width), self.tail.convolved[0] * width)
+            };
+            let mut tile = first;
+            while tile < first + count {
+                let (row, column) = (tile / self.columns(), tile % self.columns());
+                let run_tiles = (self.columns() - column).min(first + count - tile);
+                let (y, x) = (row * self.tile(), column * self.tile());
+                let run = OutputRun {
+                    reduction: &self.recipe.reduction,
+                    window: self.recipe.window,
+                    products: products
+                        [((tile - first) * vectors + vector * self.recipe.window) * lanes..]
+                        .as_ptr(),
+                    element_stride: product_stride(count, vectors * lanes),
+                    tile_stride: vectors * lanes,
+                    tiles: run_tiles,
+                    tile: self.tile(),
+                    scratch: room.as_mut_ptr(),
+                    // SAFETY: the position lies in the map.
+                    out: unsafe { out.add(y * width + x) },
+                    plane,
+                    row: width,
+                    valid: (lanes.min(self.tail.channels - channel), rows - y, width - x),
+                };
+                // SAFETY: the products hold all elements of the run, and no more pixels are
+                // written than the map has.
+                unsafe { (self.tail.kernels.transform_output)(&run) };
+                tile += run_tiles;
+            }
+        }
+    }
+
+    /// Runs what follows the reduction on the channels of one block.
+    fn finish(
+        &self,
+        block: &Block,
+        stripe: &Stripe,
+        staged: &mut [f32],
+        row: &mut [f32],
+        output: &Output,
+    ) {
+        let lanes = self.lanes();
+        let plane = stripe.last.saturating_sub(stripe.first) * self.tail.row();
+        let first = block.first * lanes;
+        let last = (first + block.groups * lanes).min(self.tail.channels);
+        for channel in first..last {
+            // SAFETY: jobs differ in sample, rows or channels.
+            let destination = unsafe { self.tail.destination(output, stripe, channel) };
+            let Some(window) = &self.tail.spatial else {
+                apply(self.tail.after, self.tail.kernels, channel, destination);
+                continue;
+            };
+            let rows = &mut staged[(channel - first) * plane..(channel - first + 1) * plane];
+            if !self.tail.postpones() {
+                apply(self.tail.after, self.tail.kernels, channel, rows);
+            }
+            self.tail.pool(window, stripe, channel, rows, row, destination);
+        }
+    }
+}
+
+/// Returns what to fetch during one of the calls on a panel: its share of the next panel, in one
+/// stream if there are calls enough, else in two.
+fn ahead(weights: &[f32], panel: usize, call: usize, calls: usize) -> [*const f32; 2] {
+    let share = panel.div_ceil(calls).next_multiple_of(LINE);
+    let first = weights.as_ptr().wrapping_add(panel + call * share);
+    let enough = calls >= 4;
+    [first, if enough { first } else { first.wrapping_add(share / 2) }]
+}
+
+/// Distance of elements in the products of `tiles` tiles; not a power of two, for the cache.
+fn product_stride(tiles: usize, filters: usize) -> usize {
+    tiles * filters + 16
+}

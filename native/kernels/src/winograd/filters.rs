@@ -1,0 +1,126 @@
+//! Transformed filters in the order in which the products read them.
+
+use crate::recipe::Recipe;
+use crate::winograd::transforms::{self, TAPS, TileSize};
+
+/// Vectors of filters that are transformed back together, so that a panel of the product is full.
+const VECTORS_IN_BLOCK: usize = 4;
+
+/// Vectors that one call of the product computes.
+#[derive(Clone, Copy, Debug)]
+pub struct Panel {
+    /// First vector in the block.
+    pub first: usize,
+    /// Vectors.
+    pub vectors: usize,
+    /// Where its weights start, behind those of the element.
+    pub offset: usize,
+}
+
+/// All slots of a few vectors of groups.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// First vector of groups.
+    pub first: usize,
+    /// Vectors of groups; each has `window` vectors of filters.
+    pub groups: usize,
+    /// Calls of the product.
+    pub panels: Vec<Panel>,
+    /// Where its weights start.
+    pub weights: usize,
+    /// Where its biases start, one for each filter.
+    pub bias: usize,
+}
+
+/// All filters of a layer, for one size of tiles.
+#[derive(Clone, Debug)]
+pub struct Filters {
+    /// Outputs of a tile along one axis.
+    pub tile: TileSize,
+    /// Input channels.
+    pub channels: usize,
+    /// Weights: block, element, panel, channel, filter.
+    pub weights: Vec<f32>,
+    /// Biases: block, filter.
+    pub bias: Vec<f32>,
+    /// Blocks of filters.
+    pub blocks: Vec<Block>,
+}
+
+impl Filters {
+    /// Transforms and packs 3×3 filters; `order` names the filter of each slot.
+    pub fn pack(
+        recipe: &Recipe,
+        order: &[usize],
+        weights: &[f32],
+        bias: &[f32],
+        tile: TileSize,
+        lanes: usize,
+        largest_panel: usize,
+    ) -> Self {
+        let channels = weights.len() / TAPS / TAPS / bias.len();
+        let elements = (tile + TAPS - 1).pow(2);
+        let vectors = (order.len() / recipe.window).div_ceil(lanes);
+        let in_block = (VECTORS_IN_BLOCK / recipe.window).max(1);
+        let mut filters =
+            Self { tile, channels, weights: Vec::new(), bias: Vec::new(), blocks: Vec::new() };
+        // Filter of a lane of a vector of slots; nothing where there are no more groups.
+        let filter_at = |vector: usize, lane: usize| {
+            let group = vector / recipe.window * lanes + lane;
+            order.get(group * recipe.window + vector % recipe.window).copied()
+        };
+        for first in (0..vectors).step_by(in_block) {
+            let groups = in_block.min(vectors - first);
+            let count = groups * recipe.window;
+            let panels = panels(count, largest_panel, channels * lanes);
+            let start = filters.weights.len();
+            filters.weights.resize(start + elements * count * channels * lanes, 0.0);
+            let block = &mut filters.weights[start..];
+            for panel in &panels {
+                for vector in 0..panel.vectors {
+                    for lane in 0..lanes {
+                        let slot = first * recipe.window + panel.first + vector;
+                        let Some(filter) = filter_at(slot, lane) else { continue };
+                        for channel in 0..channels {
+                            let at = (filter * channels + channel) * TAPS * TAPS;
+                            let taps = &weights[at..at + TAPS * TAPS];
+                            let column = (channel * panel.vectors + vector) * lanes + lane;
+                            for (element, value) in
+                                transforms::filter(tile, taps).into_iter().enumerate()
+                            {
+                                let row = element * count * channels * lanes + panel.offset;
+                                block[row + column] = value;
+                            }
+                        }
+                    }
+                }
+            }
+            let bias_start = filters.bias.len();
+            for vector in first * recipe.window..(first + groups) * recipe.window {
+                let values =
+                    (0..lanes).map(|lane| filter_at(vector, lane).map_or(0.0, |f| bias[f]));
+                filters.bias.extend(values);
+            }
+            filters.blocks.push(Block { first, groups, panels, weights: start, bias: bias_start });
+        }
+        filters
+    }
+
+    /// Returns the number of elements of a transformed tile.
+    pub fn elements(&self) -> usize {
+        (self.tile + TAPS - 1).pow(2)
+    }
+}
+
+/// Cuts vectors into panels of nearly equal size.
+fn panels(vectors: usize, largest: usize, vector_size: usize) -> Vec<Panel> {
+    let count = vectors.div_ceil(largest);
+    let mut panels = Vec::with_capacity(count);
+    let mut first = 0;
+    for index in 0..count {
+        let size = vectors / count + usize::from(index < vectors % count);
+        panels.push(Panel { first, vectors: size, offset: first * vector_size });
+        first += size;
+    }
+    panels
+}

@@ -1,0 +1,96 @@
+"""Sessions of ONNX Runtime that run the fused operators with native kernels."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxruntime as ort
+
+from condense_compiler.errors import InputError
+from condense_compiler.operators.fused import OP
+from condense_compiler.targets.onnxruntime.element_types import keep_bodies
+from condense_compiler.targets.onnxruntime.library import custom_ops_library, why_unsuitable
+from condense_compiler.targets.onnxruntime.quantized import fuse_quantized
+
+_MODEL_FILE = "model.onnx"
+_QUANTIZE = "QuantizeLinear"
+
+
+def onnxruntime_session(
+    model: str | Path | onnx.ModelProto, **session_options: Any
+) -> ort.InferenceSession:
+    """Create a session of ONNX Runtime whose fused operators run in native kernels.
+
+    Quantized layers (QDQ) that are pooled over channels are fused, too. Where the kernels cannot
+    be used, a warning says why, and the plain operators inside the fused ones run instead.
+
+    Args:
+        model: A folder that `condense compile` wrote, an ONNX file, or a model in memory.
+        session_options: Attributes of `onnxruntime.SessionOptions`, by name.
+
+    Raises:
+        InputError: There is no such session option, or no such model.
+    """
+    options = session_options_of(session_options)
+    native = register_kernels(options)
+    return create_session(
+        model if isinstance(model, onnx.ModelProto) else _file(model), options, native
+    )
+
+
+def _file(model: str | Path) -> Path:
+    path = Path(model)
+    path = path / _MODEL_FILE if path.is_dir() else path
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    return path
+
+
+def create_session(
+    model: Path | onnx.ModelProto, options: ort.SessionOptions, native: bool
+) -> ort.InferenceSession:
+    """Create a session; where native kernels are registered, the model is prepared for them."""
+    if native:
+        model = _lowered(model)
+    source = str(model) if isinstance(model, Path) else model.SerializeToString()
+    return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+
+
+def _lowered(model: Path | onnx.ModelProto) -> Path | onnx.ModelProto:
+    """Return the model for sessions with native kernels; what was given if nothing changes."""
+    given = onnx.load(model, load_external_data=False) if isinstance(model, Path) else model
+    operators = {node.op_type for node in given.graph.node}
+    if not operators & {OP, _QUANTIZE}:
+        return model
+    if _QUANTIZE not in operators and keep_bodies(given) is given:
+        return model
+    given = onnx.load(model) if isinstance(model, Path) else model
+    changed = keep_bodies(fuse_quantized(given))
+    return model if changed is given else changed
+
+
+def session_options_of(values: dict[str, Any]) -> ort.SessionOptions:
+    """Return session options with some attributes set.
+
+    Raises:
+        InputError: There is no such attribute.
+    """
+    options = ort.SessionOptions()
+    for name, value in values.items():
+        if not hasattr(options, name):
+            raise InputError(f"onnxruntime.SessionOptions has no attribute {name!r}")
+        setattr(options, name, value)
+    return options
+
+
+def register_kernels(options: ort.SessionOptions) -> bool:
+    """Register the native kernels; warn and return False where they cannot be used."""
+    reason = why_unsuitable()
+    if reason is None:
+        options.register_custom_ops_library(custom_ops_library())
+        return True
+    warnings.warn(
+        f"fused operators run without native kernels: {reason}", RuntimeWarning, stacklevel=3
+    )
+    return False

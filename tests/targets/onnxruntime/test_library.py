@@ -1,0 +1,252 @@
+"""The library as a whole: no Python in it, no leak, no crash, errors that say what is wrong."""
+
+import ctypes
+import resource
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from kit.fused import FusedLayer
+from kit.numerics import assert_close, run_onnxruntime
+
+import condense_compiler as cc
+from condense_compiler.errors import InputError
+from condense_compiler.operators.elementwise import parse
+from condense_compiler.operators.fused import ConvPool, Window
+from condense_compiler.targets.onnxruntime import library
+
+WINDOW = Window((3, 3), (1, 1), (1, 1, 1, 1), (1, 1))
+LAYER = FusedLayer(ConvPool(WINDOW, 1, "max", 2), 1, 8, 32, (14, 14))
+SESSIONS = 1000
+KIB_FOR_SESSIONS = 16 * 1024
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, uses ldd")
+needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+
+
+def quiet_session(model: onnx.ModelProto) -> ort.InferenceSession:
+    return cc.onnxruntime_session(model, intra_op_num_threads=1, log_severity_level=4)
+
+
+@linux_only
+def test_library_needs_no_python() -> None:
+    listing = subprocess.run(
+        ["ldd", cc.custom_ops_library()],  # noqa: S607 - wherever ldd is
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "libpython" not in listing.stdout
+
+
+def test_library_registers_without_python() -> None:
+    assert ctypes.CDLL(cc.custom_ops_library()).RegisterCustomOps
+
+
+PROGRAM = r"""
+#include <dlfcn.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* The part of ONNX Runtime's C interface that loading a session needs, by position. */
+typedef void* Status;
+typedef struct { const void* (*GetApi)(uint32_t); const char* (*GetVersionString)(void); } Base;
+enum { CREATE_STATUS = 0, ERROR_MESSAGE = 2, CREATE_ENV = 3, CREATE_SESSION = 7,
+       CREATE_OPTIONS = 10, RUN = 9, REGISTER = 32 };
+
+int main(int count, char** arguments) {
+    void* runtime = dlopen(arguments[1], RTLD_NOW);
+    void* operators = dlopen(arguments[2], RTLD_NOW);
+    if (count != 4 || !runtime || !operators) { puts(dlerror()); return 1; }
+    const Base* base = ((const Base* (*)(void))dlsym(runtime, "OrtGetApiBase"))();
+    void** api = (void**)base->GetApi(20);
+    void *environment = 0, *options = 0, *session = 0;
+    Status status = ((Status (*)(int, const char*, void**))api[CREATE_ENV])(4, "c", &environment);
+    if (!status) status = ((Status (*)(void**))api[CREATE_OPTIONS])(&options);
+    if (!status) status = ((Status (*)(void*, const Base*))dlsym(operators, "RegisterCustomOps"))(
+        options, base);
+    if (!status) status = ((Status (*)(void*, const char*, void*, void**))api[CREATE_SESSION])(
+        environment, arguments[3], options, &session);
+    if (status) { puts(((const char* (*)(Status))api[ERROR_MESSAGE])(status)); return 2; }
+    puts(session ? "session" : "no session");
+    return 0;
+}
+"""
+
+
+@linux_only
+@needs_compiler
+def test_c_program_creates_a_session(tmp_path: Path) -> None:
+    source, program, model = (tmp_path / name for name in ("main.c", "main", "model.onnx"))
+    source.write_text(PROGRAM)
+    onnx.save(without_function(LAYER.model()), model)
+    runtime = next((Path(ort.__file__).parent / "capi").glob("libonnxruntime.so*"), None)
+    if runtime is None:
+        runtime = next((Path(ort.__file__).parent / "capi").glob("onnxruntime_pybind11_state*"))
+    subprocess.run(["cc", source, "-o", program, "-ldl"], check=True)  # noqa: S607
+    command = [program, runtime, cc.custom_ops_library(), model]
+    result = subprocess.run(command, check=False, capture_output=True, text=True)
+    if "undefined symbol: Py" in result.stdout:
+        pytest.skip("this wheel of ONNX Runtime cannot be loaded without Python")
+    assert (result.returncode, result.stdout) == (0, "session\n"), result.stdout
+
+
+def without_function(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Leave the operator to the library alone."""
+    del model.functions[:]
+    model.graph.node[0].overload = ""
+    return model
+
+
+def test_the_registered_kernel_runs_instead_of_the_body() -> None:
+    model = LAYER.model()
+    expected = run_onnxruntime(model, LAYER.feeds())
+    result = quiet_session(without_function(model)).run(["Y"], LAYER.feeds())[0]
+    assert_close({"Y": result}, expected)
+
+
+def test_sessions_in_parallel_threads() -> None:
+    model, feeds = LAYER.model(), LAYER.feeds()
+    expected = run_onnxruntime(model, feeds)
+    session = cc.onnxruntime_session(model, intra_op_num_threads=2)
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            own = quiet_session(model)
+            for _ in range(50):
+                assert_close({"Y": session.run(["Y"], feeds)[0]}, expected)
+                assert_close({"Y": own.run(["Y"], feeds)[0]}, expected)
+            del own
+        except BaseException as failure:  # noqa: BLE001 - reported in the main thread
+            failures.append(failure)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+@linux_only
+def test_a_thousand_sessions_leave_nothing_behind() -> None:
+    model, feeds = LAYER.model(), LAYER.feeds()
+
+    def create(count: int) -> None:
+        for _ in range(count):
+            quiet_session(model).run(["Y"], feeds)
+
+    create(SESSIONS // 10)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    create(SESSIONS)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < KIB_FOR_SESSIONS
+
+
+def refusal(layer: FusedLayer, feeds: dict[str, np.ndarray] | None = None, **change: object) -> str:
+    model = without_function(layer.model())
+    for attribute in model.graph.node[0].attribute:
+        if attribute.name in change:
+            value = onnx.helper.make_attribute(attribute.name, change[attribute.name])
+            attribute.CopyFrom(value)
+    with pytest.raises(Exception, match="condense::ConvPool") as raised:
+        quiet_session(model).run(["Y"], feeds or layer.feeds())
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "reason"),
+    [
+        ("reduction", "median", 'reduction "median" is not known'),
+        ("window", 5, "32 wide channels cannot be pooled by 5"),
+        ("window", 0, "attribute window is 0"),
+        ("group", 3, "32 filters, which 3 groups do not divide"),
+        ("strides", [1], "as many strides"),
+        ("pads", [1, 1, 1, -1], "attribute pads holds -1"),
+        ("kernel_shape", [5, 5], "kernel_shape is [5, 5]"),
+    ],
+)
+def test_recipes_that_do_not_fit(attribute: str, value: object, reason: str) -> None:
+    assert reason in refusal(LAYER, **{attribute: value})
+
+
+def test_programs_that_cannot_be_read() -> None:
+    recipe = ConvPool(WINDOW, 1, "max", 2, after=parse(["Relu x"]))
+    layer = FusedLayer(recipe, 1, 8, 32, (14, 14))
+    assert 'cannot read "Relu y"' in refusal(layer, after="Relu y")
+    assert "2 operands" not in refusal(layer, after="Mul x $0")
+
+
+def test_inputs_that_do_not_fit() -> None:
+    model = without_function(LAYER.model())
+    del model.graph.input[0].type.tensor_type.shape.dim[:]
+    model.graph.input[0].type.tensor_type.ClearField("shape")
+    session = quiet_session(model)
+    for shape, reason in [
+        ((1, 7, 14, 14), "X has 7 channels, W reads 8"),
+        ((1, 8, 14), "X has 3 dimensions, the kernel asks for 4"),
+    ]:
+        with pytest.raises(Exception, match=reason) as raised:
+            session.run(["Y"], {"X": np.zeros(shape, np.float32)})
+        assert "condense::ConvPool" in str(raised.value)
+
+
+def test_element_types_that_do_not_fit() -> None:
+    model = without_function(LAYER.model())
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
+    with pytest.raises(Exception, match="ConvPool"):
+        quiet_session(model)
+
+
+@pytest.mark.parametrize("dtype", [np.float16])
+def test_other_element_types_run_their_bodies(dtype: type[np.floating], tmp_path: Path) -> None:
+    model = LAYER.model()
+    kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    for tensor in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(tensor).astype(dtype)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.elem_type = kind
+    feeds = {"X": LAYER.input().astype(dtype)}
+    expected = run_onnxruntime(model, feeds)
+    path = tmp_path / "model.onnx"
+    onnx.save(model, path)
+    for source in (model, path):
+        assert_close({"Y": cc.onnxruntime_session(source).run(["Y"], feeds)[0]}, expected)
+
+
+def test_session_options_are_checked() -> None:
+    with pytest.raises(InputError, match="no attribute 'colour'"):
+        cc.onnxruntime_session(LAYER.model(), colour=1)
+    with pytest.raises(InputError, match="no such file"):
+        cc.onnxruntime_session("nowhere.onnx")
+
+
+def test_saved_compilations_run(tmp_path: Path) -> None:
+    model = LAYER.model()
+    onnx.save(model, tmp_path / "model.onnx")
+    result = cc.onnxruntime_session(tmp_path).run(["Y"], LAYER.feeds())[0]
+    assert_close({"Y": result}, run_onnxruntime(model, LAYER.feeds()))
+
+
+def test_old_processors_warn_and_run_the_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
+    library.why_unsuitable.cache_clear()
+    monkeypatch.setattr(library, "best_instruction_set", lambda: "portable")
+    with pytest.warns(RuntimeWarning, match="neither AVX-512 nor AVX2"):
+        session = cc.onnxruntime_session(LAYER.model())
+    library.why_unsuitable.cache_clear()
+    expected = run_onnxruntime(LAYER.model(), LAYER.feeds())
+    assert_close({"Y": session.run(["Y"], LAYER.feeds())[0]}, expected)
+
+
+def test_old_runtimes_warn(monkeypatch: pytest.MonkeyPatch) -> None:
+    library.why_unsuitable.cache_clear()
+    monkeypatch.setattr(library.ort, "__version__", "1.19.2")
+    assert "older than 1.20" in str(library.why_unsuitable())
+    library.why_unsuitable.cache_clear()

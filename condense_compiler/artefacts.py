@@ -4,13 +4,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from condense_compiler.compilation import MODEL_FILE, PLAN_FILE, REPORT_FILE
+from condense_compiler.compilation import MODEL_FILE, PICTURE_FILE, PLAN_FILE, REPORT_FILE
 from condense_compiler.errors import InputError
 from condense_compiler.memory.order import file_order
 from condense_compiler.memory.placement_csv import read_placement
 from condense_compiler.memory.sharing import resolve_sharing
 from condense_compiler.network import load_network
+from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.program import ScheduledProgram, Step
+from condense_compiler.report.picture import Picture
 
 
 def read_report(folder: Path) -> dict[str, Any]:
@@ -20,18 +22,36 @@ def read_report(folder: Path) -> dict[str, Any]:
         InputError: The folder holds none.
     """
     path = folder / REPORT_FILE
+    content = _read_json(path)
+    names = ("target", "model")
+    if not isinstance(content, dict) or not all(isinstance(content.get(n), str) for n in names):
+        raise InputError(f"{path}: not a report; compile the model again")
+    return content
+
+
+def read_picture(folder: Path) -> Picture:
+    """Return the picture of a saved compilation.
+
+    Raises:
+        InputError: The folder holds none.
+    """
+    path = folder / PICTURE_FILE
+    content = _read_json(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return Picture.from_dict(content)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: not the picture of a plan; compile the model again") from error
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(
             f"{path}: {error.strerror or error}; give a folder that `condense compile` wrote"
         ) from error
     except ValueError as error:
         raise InputError(f"{path}: not JSON: {error}; compile the model again") from error
-    names = ("target", "model")
-    if not isinstance(content, dict) or not all(isinstance(content.get(n), str) for n in names):
-        raise InputError(f"{path}: not a report; compile the model again")
-    return content
 
 
 def read_program(folder: Path) -> ScheduledProgram:
@@ -44,5 +64,7 @@ def read_program(folder: Path) -> ScheduledProgram:
     network.name = folder.name
     sharing = resolve_sharing(network, file_order(network))
     steps, offsets, arena_bytes = read_placement(folder / PLAN_FILE, sharing)
+    if arena_bytes > 2 * sum(map(tensor_bytes, sharing.tensors.values())):
+        raise InputError(f"{folder / PLAN_FILE}: offsets beyond any need; compile the model again")
     program_steps = tuple(Step(*(sharing.order[number] for number in step)) for step in steps)
     return ScheduledProgram(network, program_steps, offsets, arena_bytes)

@@ -16,10 +16,13 @@ from condense_compiler.memory.placement import Placement
 from condense_compiler.memory.placement_csv import write_placement
 from condense_compiler.memory.sharing import Sharing
 from condense_compiler.program import ScheduledProgram
+from condense_compiler.report.notebook import picture_html, report_html
+from condense_compiler.report.picture import Picture
 from condense_compiler.report.report import Report
 from condense_compiler.targets import Lowered
 
-MODEL_FILE, PLAN_FILE, REPORT_FILE = "model.onnx", "plan.csv", "report.json"
+MODEL_FILE, PLAN_FILE = "model.onnx", "plan.csv"
+REPORT_FILE, PICTURE_FILE = "report.json", "picture.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class Compilation:
         placement: What runs when, and where everything lies.
         lowered: What the target made of it.
         report: What was done and what it saved.
+        picture: The plans before and after, as they are shown.
     """
 
     program: ScheduledProgram
@@ -39,6 +43,7 @@ class Compilation:
     placement: Placement
     lowered: Lowered
     report: Report
+    picture: Picture
 
     @property
     def plan(self) -> Plan:
@@ -53,8 +58,12 @@ class Compilation:
         """
         return self.lowered.run(feeds)
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the plans, then the report."""
+        return picture_html(self.picture) + report_html(self.report)
+
     def save(self, folder: str | Path) -> None:
-        """Write model.onnx, plan.csv, report.json and what the target adds, whole or not at all.
+        """Write model, plan, report, picture and what the target adds, whole or not at all.
 
         Files of these names in the folder are replaced; others stay.
 
@@ -79,6 +88,8 @@ class Compilation:
         write_placement(folder / PLAN_FILE, self.sharing, placement.steps, placement.offsets)
         text = json.dumps(self.report.to_dict(), indent=2) + "\n"
         (folder / REPORT_FILE).write_text(text, encoding="utf-8")
+        text = json.dumps(self.picture.to_dict(), separators=(",", ":")) + "\n"
+        (folder / PICTURE_FILE).write_text(text, encoding="utf-8")
         self.lowered.save(folder)
 
 

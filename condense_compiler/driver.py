@@ -1,24 +1,28 @@
 """The compiler from top to bottom: load, rewrite, schedule, plan, lower."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 
 from condense_compiler.compilation import Compilation
+from condense_compiler.memory.buffers import Plan
 from condense_compiler.memory.order import file_order
 from condense_compiler.memory.placement import Placement, place
 from condense_compiler.memory.planner import plan
-from condense_compiler.memory.scheduling import schedule
+from condense_compiler.memory.scheduling import Schedule, schedule
 from condense_compiler.memory.sharing import Sharing, resolve_sharing
 from condense_compiler.network import Network, load_network
 from condense_compiler.passes import DEFAULT_PASSES, find_pass
 from condense_compiler.program import ScheduledProgram, Step
 from condense_compiler.report.collect import collect_report
-from condense_compiler.report.measure import measure_given
+from condense_compiler.report.measure import Given, measure_given
+from condense_compiler.report.picture import Picture
+from condense_compiler.report.picturing import draw
 from condense_compiler.report.stages import Stages, StageWatcher
 from condense_compiler.rewriting.contract import Pass
-from condense_compiler.rewriting.runner import run_passes
+from condense_compiler.rewriting.runner import AppliedPass, run_passes
 from condense_compiler.targets import find_target
 from condense_compiler.verification import random_feeds, verify
 
@@ -51,8 +55,94 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
         InputError: The model, or what was asked of it, cannot be used.
     """
     backend = find_target(target)
-    pipeline = _pipeline(passes)
     stages = Stages(watcher)
+    planned = _plan_model(model, dims, _pipeline(passes), stages, order_seconds=order_seconds)
+    network = planned.network
+    with stages("lower"):
+        program = as_program(network, planned.sharing, planned.placement)
+        lowered = backend.lower(program)
+    verification = None
+    if verify_outputs:
+        with stages("verify"):
+            verification = verify(lowered.run, model, random_feeds(network))
+    report = collect_report(
+        model=model.graph.name if isinstance(model, onnx.ModelProto) else str(model),
+        target=target,
+        dims=dims or {},
+        given=planned.given,
+        before=planned.before,
+        sharing=planned.sharing,
+        scheduled=planned.scheduled,
+        placement=planned.placement,
+        memory_limit_bytes=memory_limit_bytes,
+        applied=planned.applied,
+        target_facts=lowered.facts(),
+        seconds=stages.seconds,
+        verification=verification,
+    )
+    picture = planned.picture()
+    return Compilation(program, planned.sharing, planned.placement, lowered, report, picture)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A network, compiled as far as the plan.
+
+    Attributes:
+        network: The rewritten network.
+        given: What was measured before it was rewritten.
+        applied: What each pass did.
+        sharing: What it stores, and which feature maps share memory.
+        scheduled: The order.
+        before: The plan of the network as given.
+        placement: What runs when, and where everything lies.
+    """
+
+    network: Network
+    given: Given
+    applied: Sequence[AppliedPass]
+    sharing: Sharing
+    scheduled: Schedule
+    before: Plan
+    placement: Placement
+
+    def picture(self) -> Picture:
+        """Return the plans before and after, as they are shown."""
+        return draw(self.given, self.before, self.sharing, self.placement, self.applied)
+
+
+def plan_model(
+    model: str | Path | onnx.ModelProto,
+    *,
+    dims: Mapping[str, int] | None = None,
+    passes: Sequence[str | Pass] | None = None,
+    seconds: float | None = None,
+    watcher: StageWatcher | None = None,
+) -> Planned:
+    """Compile an ONNX network as far as the plan.
+
+    Args:
+        model: Path of an ONNX file, or a model in memory.
+        dims: Sizes of symbolic dimensions, by name.
+        passes: Names of passes, or passes, to run instead of the default ones.
+        seconds: Search for a smaller arena no longer than this.
+        watcher: Called with the name of each stage when it starts.
+
+    Raises:
+        InputError: The model, or what was asked of it, cannot be used.
+    """
+    return _plan_model(model, dims, _pipeline(passes), Stages(watcher), plan_seconds=seconds)
+
+
+def _plan_model(
+    model: str | Path | onnx.ModelProto,
+    dims: Mapping[str, int] | None,
+    pipeline: Sequence[Pass],
+    stages: Stages,
+    *,
+    order_seconds: float | None = None,
+    plan_seconds: float | None = None,
+) -> Planned:
     with stages("load"):
         network = load_network(model, dims)
         given = measure_given(network)
@@ -63,48 +153,8 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
         scheduled = schedule(sharing, seconds=order_seconds)
     with stages("plan"):
         before = plan(given.buffers)
-        placement = place(sharing, scheduled.steps)
-    with stages("lower"):
-        program = as_program(network, sharing, placement)
-        lowered = backend.lower(program)
-    verification = None
-    if verify_outputs:
-        with stages("verify"):
-            verification = verify(lowered.run, model, random_feeds(network))
-    report = collect_report(
-        model=model.graph.name if isinstance(model, onnx.ModelProto) else str(model),
-        target=target,
-        dims=dims or {},
-        given=given,
-        before=before,
-        sharing=sharing,
-        scheduled=scheduled,
-        placement=placement,
-        memory_limit_bytes=memory_limit_bytes,
-        applied=applied,
-        target_facts=lowered.facts(),
-        seconds=stages.seconds,
-        verification=verification,
-    )
-    return Compilation(program, sharing, placement, lowered, report)
-
-
-def compile_placement(
-    model: str | Path | onnx.ModelProto,
-    *,
-    dims: Mapping[str, int] | None = None,
-    passes: Sequence[str | Pass] | None = None,
-    seconds: float | None = None,
-) -> tuple[Sharing, Placement]:
-    """Compile an ONNX network as far as the plan.
-
-    Raises:
-        InputError: The model, or what was asked of it, cannot be used.
-    """
-    network = load_network(model, dims)
-    run_passes(network, _pipeline(passes))
-    sharing = resolve_sharing(network, file_order(network))
-    return sharing, place(sharing, schedule(sharing).steps, seconds)
+        placement = place(sharing, scheduled.steps, plan_seconds)
+    return Planned(network, given, applied, sharing, scheduled, before, placement)
 
 
 def as_program(network: Network, sharing: Sharing, placement: Placement) -> ScheduledProgram:

@@ -75,7 +75,6 @@ def test_model_in_memory_is_not_changed(target: str) -> None:
 
 def test_compilation_of_a_copy_is_the_same(path: Path) -> None:
     one, other = (cc.compile(path, dims={"batch": 2}, verify_outputs=False) for _ in range(2))
-    assert one.buffers == other.buffers
     assert one.plan == other.plan
     assert one.program.network.to_model() == other.program.network.to_model()
 
@@ -161,7 +160,7 @@ def failing(*_arguments: object) -> None:
 
 
 @pytest.mark.parametrize("existing", [False, True])
-@pytest.mark.parametrize("step", ["write_plan", "_move_all"])
+@pytest.mark.parametrize("step", ["write_placement", "_move_all"])
 def test_failing_save_leaves_everything_as_it_was(
     compilation: Compilation,
     path: Path,
@@ -186,7 +185,7 @@ def test_save_that_fails_while_moving_files_puts_the_old_ones_back(
 ) -> None:
     folder = path.parent / "out"
     folder.mkdir()
-    for name in FILES - {"model.onnx"}:
+    for name in ("plan.csv", "report.json"):
         (folder / name).write_text("old")
     rename, count = Path.rename, 0
 

@@ -1,6 +1,7 @@
 """Two maps on the same bytes: the validator sees it, and the outputs would show it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -9,8 +10,7 @@ from kit.topology_writer import TopologyWriter, build
 
 import condense_compiler as cc
 from condense_compiler.errors import ContractError
-from condense_compiler.memory.buffers import Buffer, Plan
-from condense_compiler.memory.validation import validate
+from condense_compiler.memory.placement_check import check_placement
 from condense_compiler.program import ScheduledProgram
 from condense_compiler.targets.reference import ReferenceTarget
 from condense_compiler.verification import random_feeds
@@ -28,20 +28,28 @@ def compiled() -> cc.Compilation:
     return cc.compile(build(residual), verify_outputs=False)
 
 
-def pairs(compilation: cc.Compilation) -> Iterator[tuple[Buffer, Buffer]]:
-    """Yield maps of which the second is written while the first is needed afterwards."""
-    for one, other in permutations(compilation.buffers, 2):
-        if one.lower < other.lower < one.upper - 1:
-            yield one, other
+def colliding(program: ScheduledProgram) -> list[tuple[str, str]]:
+    """Return maps of which the second is written while the first is needed afterwards."""
+    last_step = len(program.steps)
+    written = {tensor.name: -1 for tensor in program.network.graph.inputs}
+    read: dict[str, int] = {}
+    for number, step in enumerate(program.steps):
+        for node in filter(None, (step.node, step.addition)):
+            read |= {tensor.name: number for tensor in node.inputs}
+            written |= {tensor.name: number for tensor in node.outputs}
+    read |= {tensor.name: last_step for tensor in program.network.graph.outputs}
+    maps = [name for name in written if name in program.offsets]
+    return [(a, b) for a, b in permutations(maps, 2) if written[a] < written[b] < read[a]]
 
 
 def names() -> list[tuple[str, str]]:
-    return [(one.id, other.id) for one, other in pairs(compiled())]
+    return colliding(compiled().program)
 
 
-def moved(compilation: cc.Compilation, one: str, other: str) -> dict[str, int]:
-    """Return the plan's offsets, but with `other` where `one` lies."""
-    return {**compilation.plan.offsets, other: compilation.plan.offsets[one]}
+def on_top(program: ScheduledProgram, one: str, other: str) -> ScheduledProgram:
+    """Return the program, but with one map where another lies."""
+    offsets = {**program.offsets, other: program.offsets[one]}
+    return replace(program, offsets=offsets, arena_bytes=2 * program.arena_bytes)
 
 
 def test_there_are_maps_that_could_collide() -> None:
@@ -51,25 +59,21 @@ def test_there_are_maps_that_could_collide() -> None:
 @pytest.mark.parametrize(("one", "other"), names())
 def test_overlap_is_rejected(one: str, other: str) -> None:
     compilation = compiled()
-    plan = compilation.plan
-    wrong = Plan(moved(compilation, one, other), 2 * plan.arena_bytes, 0, optimal=False)
-    with pytest.raises(ContractError, match="share memory") as error:
-        validate(compilation.buffers, wrong)
-    assert repr(other) in str(error.value)
+    wrong = on_top(compilation.program, one, other)
+    steps = compilation.placement.steps
+    with pytest.raises(ContractError, match="is written over") as error:
+        check_placement(compilation.sharing, steps, wrong.offsets, wrong.arena_bytes)
+    assert repr(one) in str(error.value) or repr(other) in str(error.value)
 
 
 @pytest.mark.parametrize(("one", "other"), names())
 def test_overlap_that_nobody_checked_changes_the_outputs(one: str, other: str) -> None:
     compilation = compiled()
-    program = compilation.program
-    feeds = random_feeds(program.network)
+    feeds = random_feeds(compilation.program.network)
     expected = compilation.run(feeds)
-    wrong = ScheduledProgram(
-        program.network, program.steps, moved(compilation, one, other), 2 * program.arena_bytes
-    )
+    wrong = on_top(compilation.program, one, other)
     actual = ReferenceTarget().lower(wrong).run(feeds)
-    difference = max(float(np.abs(actual[n] - expected[n]).max()) for n in expected)
-    assert difference > 1e-3
+    assert max(float(np.abs(actual[n] - expected[n]).max()) for n in expected) > 1e-3
 
 
 def test_the_same_plan_moved_as_a_whole_changes_nothing() -> None:
@@ -77,7 +81,7 @@ def test_the_same_plan_moved_as_a_whole_changes_nothing() -> None:
     program = compilation.program
     feeds = random_feeds(program.network)
     offsets = {name: offset + 256 for name, offset in program.offsets.items()}
-    shifted = ScheduledProgram(program.network, program.steps, offsets, program.arena_bytes + 256)
+    shifted = replace(program, offsets=offsets, arena_bytes=program.arena_bytes + 256)
     actual = ReferenceTarget().lower(shifted).run(feeds)
     for name, values in compilation.run(feeds).items():
         np.testing.assert_array_equal(actual[name], values)

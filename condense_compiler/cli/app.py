@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from condense_compiler.cli import compiling, listing, planning, running
+from condense_compiler.cli import compiling, inspecting, listing, planning, running, viewing
 from condense_compiler.cli.status import DONE, INTERRUPTED, UNUSABLE
 from condense_compiler.errors import CondenseError
 
@@ -22,6 +22,9 @@ app = typer.Typer(
 app.command("compile")(compiling.compile_command)
 app.command("run")(running.run_command)
 app.command("plan")(planning.plan_command)
+app.command("view")(viewing.view_command)
+app.command("inspect")(inspecting.inspect_command)
+app.command("compare")(inspecting.compare_command)
 app.command("verify")(running.verify_command)
 app.command("passes")(listing.passes_command)
 app.command("targets")(listing.targets_command)

@@ -84,6 +84,7 @@ def _read_array(path: Path) -> npt.NDArray[Any]:
     except (ValueError, EOFError) as error:
         raise InputError(f"{path}: not an .npy file: {error}") from error
     if not isinstance(loaded, np.ndarray):
+        loaded.close()
         raise InputError(f"{path}: holds several arrays; give one .npy file for each input")
     return loaded
 

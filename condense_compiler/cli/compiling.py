@@ -11,7 +11,6 @@ from condense_compiler.cli.progress import stage_progress
 from condense_compiler.cli.status import BOUND_NOT_MET, DONE
 from condense_compiler.compilation import check_writable
 from condense_compiler.driver import compile_model
-from condense_compiler.report.report import Report
 from condense_compiler.report.text import print_report
 
 Model = Annotated[Path, typer.Argument(help="ONNX file.", show_default=False)]
@@ -57,7 +56,7 @@ def compile_command(
 ) -> int:
     """Compile an ONNX network: fuse, order, place, lower, verify.
 
-    Writes model.onnx, plan.csv, report.json and what the target adds to a folder.
+    Writes model.onnx, plan.csv, report.json, picture.json and what the target adds to a folder.
 
     Example: condense compile network.onnx -o out --memory 512KiB
     """
@@ -81,14 +80,9 @@ def compile_command(
         typer.echo(json.dumps(report.to_dict(), indent=2))
     else:
         print_report(report, folder)
-    return _status(report)
+    return DONE if report.succeeded else BOUND_NOT_MET
 
 
 def split_names(text: str | None) -> list[str] | None:
     """Read a list of names separated by commas; None stays None."""
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _status(report: Report) -> int:
-    verified = report.verification is None or report.verification.passed
-    return DONE if report.fits and verified else BOUND_NOT_MET

@@ -1,5 +1,6 @@
 """`condense plan`: placing the feature maps of a network, or any buffers."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -9,13 +10,14 @@ import typer
 from condense_compiler.cli.arguments import parse_bytes, parse_dims
 from condense_compiler.cli.compiling import Dims, Passes, split_names
 from condense_compiler.cli.status import BOUND_NOT_MET, DONE
-from condense_compiler.driver import compile_placement
+from condense_compiler.driver import plan_model
 from condense_compiler.errors import InputError
 from condense_compiler.memory.buffers import Buffer, Plan, Verdict
 from condense_compiler.memory.buffers_csv import read_buffers, write_plan
 from condense_compiler.memory.placement_csv import placement_rows
 from condense_compiler.memory.planner import plan
-from condense_compiler.report.text import format_bytes
+from condense_compiler.report.explain import explain, explanation_text
+from condense_compiler.report.words import format_bytes
 
 
 def plan_command(
@@ -35,29 +37,44 @@ def plan_command(
     ] = None,
     dim: Dims = [],  # noqa: B006 - typer wants a list, and nothing changes it
     passes: Passes = None,
+    explained: Annotated[
+        bool, typer.Option("--explain", help="Tell why the peak is where it is (models only).")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the explanation as JSON.")] = False,
 ) -> int:
     """Place buffers in the smallest arena: a network's feature maps, or those of a CSV file.
 
     Example: condense plan network.onnx -o plan.csv
+    Example: condense plan network.onnx --explain
     Example: condense plan --buffers problem.csv --capacity 1MiB --seconds 10
     """
     if (model is None) == (buffers is None):
         raise InputError("give either a model or --buffers FILE")
+    if (explained and model is None) or (as_json and not explained):
+        raise InputError("--explain is for models, and --json for --explain")
     if seconds is not None and not seconds > 0:
         raise InputError(f"--seconds {seconds} must be positive")
     limit = parse_bytes("--capacity", capacity)
+    explanation = None
     if buffers is not None:
         problem = read_buffers(buffers)
         found = plan(problem, capacity=limit, seconds=seconds)
     else:
-        sharing, placement = compile_placement(
+        planned = plan_model(
             str(model), dims=parse_dims(dim), passes=split_names(passes), seconds=seconds
         )
-        problem, offsets = placement_rows(sharing, placement.steps, placement.offsets)
+        placement = planned.placement
+        problem, offsets = placement_rows(planned.sharing, placement.steps, placement.offsets)
         found = replace(placement.plan, offsets=offsets)
+        explanation = explain(planned.picture().after) if explained else None
     if output is not None:
         write_plan(output, problem, found)
+    if as_json:
+        typer.echo(json.dumps(explanation.to_dict() if explanation else None, indent=2))
+        return DONE if limit is None or found.verdict(limit) is Verdict.FITS else BOUND_NOT_MET
     typer.echo(_summary(problem, found))
+    if explanation is not None:
+        typer.echo(explanation_text(explanation))
     return _answer(found, limit)
 
 

@@ -94,3 +94,9 @@ class Plan:
         if self.arena_bytes <= capacity:
             return Verdict.FITS
         return Verdict.DOES_NOT_FIT if capacity < self.lower_bound_bytes else Verdict.NOT_FOUND
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from condense_compiler.report.notebook import plan_html  # noqa: PLC0415 - notebooks alone
+
+        return plan_html(self)

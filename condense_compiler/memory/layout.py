@@ -63,7 +63,7 @@ def lay_out(sharing: Sharing, options: Options, steps: Steps, limit_bytes: int =
 
 def _loads(sharing: Sharing, times: Lifetimes, step_count: int) -> list[int]:
     """Return the bytes alive at each step if nothing is overwritten."""
-    changes = [0] * (step_count + 1)
+    changes = [0] * (max(step_count, 1) + 1)  # what is given is alive even if nothing runs
     for number, first in times.first.items():
         changes[first] += sharing.writings[number].size
         changes[times.last[number] + 1] -= sharing.writings[number].size

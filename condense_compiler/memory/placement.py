@@ -33,6 +33,7 @@ class Placement:
         storages: What was placed.
         plan: Where, by storage.
         offsets: Offset of each feature map in the arena, in bytes, by name.
+        storage_of: Name of the storage that holds each feature map, by name.
         overwritten: Inputs whose place was taken, by the name of the tensor that took it.
     """
 
@@ -40,6 +41,7 @@ class Placement:
     storages: tuple[Storage, ...]
     plan: Plan
     offsets: Mapping[str, int]
+    storage_of: Mapping[str, str]
     overwritten: Mapping[str, str]
 
 
@@ -82,4 +84,5 @@ def _placed(steps: Steps, layout: Layout, plan: Plan) -> Placement:
         tensor: plan.offsets[storage] + offset
         for tensor, (storage, offset) in layout.places.items()
     }
-    return Placement(steps, layout.storages, plan, offsets, layout.overwritten)
+    storage_of = {tensor: storage for tensor, (storage, _) in layout.places.items()}
+    return Placement(steps, layout.storages, plan, offsets, storage_of, layout.overwritten)

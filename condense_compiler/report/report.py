@@ -2,7 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from condense_compiler.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +139,11 @@ class Report:
         """Whether the arena is within the limit that was set, if one was."""
         return self.memory_limit_bytes is None or self.after.arena_bytes <= self.memory_limit_bytes
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether it fits, and the outputs agree where they were compared."""
+        return self.fits and (self.verification is None or self.verification.passed)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the report as it stands in report.json."""
         return {
@@ -161,6 +171,31 @@ class Report:
             if self.verification is None
             else asdict(self.verification) | {"passed": self.verification.passed},
         }
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """Return what was saved as a table: a row for each quantity, columns before and after.
+
+        Raises:
+            InputError: pandas is not installed.
+        """
+        try:
+            import pandas as pd  # noqa: PLC0415 - not needed for anything else
+        except ImportError as error:
+            raise InputError("a frame needs pandas: pip install pandas") from error
+        rows = {
+            "arena_bytes": (self.before.arena_bytes, self.after.arena_bytes),
+            "lower_bound_bytes": (self.before.lower_bound_bytes, self.after.lower_bound_bytes),
+            "sum_bytes": (self.before.sum_bytes, self.after.sum_bytes),
+            "traffic_bytes": (self.traffic_before, self.traffic_after),
+            "macs": (self.macs_before, self.macs),
+        }
+        return pd.DataFrame.from_dict(rows, orient="index", columns=["before", "after"])
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from condense_compiler.report.notebook import report_html  # noqa: PLC0415 - reads reports
+
+        return report_html(self)
 
 
 def _layer(layer: FusedLayer | RefusedLayer) -> dict[str, Any]:

@@ -1,84 +1,119 @@
-"""The report as a person reads it."""
+"""The report as a person reads it: whether it fits, what was saved, what was done."""
 
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
-from condense_compiler.report.report import Report
+from condense_compiler.report.report import FusedLayer, RefusedLayer, Report
+from condense_compiler.report.tables import align
+from condense_compiler.report.words import change, format_bytes, format_short
 
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
-_SHOWN = 12  # more layers than this are counted, not listed
-
-
-def format_bytes(count: int) -> str:
-    """Return a size with its exact bytes, and a unit a person can compare."""
-    value, unit = float(count), 0
-    while value >= 1024 and unit < len(_UNITS) - 1:
-        value, unit = value / 1024, unit + 1
-    return f"{count:,} B" if unit == 0 else f"{count:,} B ({value:.2f} {_UNITS[unit]})"
+_SHOWN = 8  # more layers than this are counted, not listed
 
 
 def print_report(report: Report, folder: Path, console: Console | None = None) -> None:
     """Print what a person wants to know first; the rest is in report.json."""
     console = console or Console(highlight=False)
-    console.print(f"[bold]{report.model}[/bold] → {folder} (target {report.target})")
-    console.print(_storage_table(report))
-    if not report.fits:
-        limit = format_bytes(report.memory_limit_bytes or 0)
-        console.print(f"[red]does not fit[/red] the {limit} that were asked for")
-    _print_layers(report, console)
-    _print_verification(report, console)
-    times = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in report.seconds.items())
-    console.print(f"seconds: {times}")
+    style = "bold green" if report.succeeded else "bold red"
+    headline, *lines = report_lines(report)
+    _print(console, headline, style)
+    for line in lines:
+        _print(console, line)
+    _print(console, f"written to {folder}; see the plan: condense view {folder}")
 
 
-def _storage_table(report: Report) -> Table:
-    table = Table("", "before", "after", "saved", box=None)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    rows = [
-        ("feature-map arena", report.before.arena_bytes, report.after.arena_bytes),
-        ("lower bound", report.before.lower_bound_bytes, report.after.lower_bound_bytes),
-        ("all feature maps", report.before.sum_bytes, report.after.sum_bytes),
-        ("traffic", report.traffic_before, report.traffic_after),
+def report_lines(report: Report) -> list[str]:
+    """Return the report as lines: first whether it fits."""
+    return [
+        headline(report),
+        *storage_lines(report),
+        *_fused_lines(report.fused),
+        *_refused_lines(report.refused),
+        _verification_line(report),
+        _seconds_line(report),
     ]
-    for name, before, after in rows:
-        table.add_row(name, format_bytes(before), format_bytes(after), _saved(before, after))
-    table.add_row(
-        "multiply-accumulates",
-        f"{report.macs_before:,}",
-        f"{report.macs:,}",
-        _saved(report.macs_before, report.macs),
+
+
+def headline(report: Report) -> str:
+    """Return the one line that matters most."""
+    arena = format_short(report.after.arena_bytes)
+    proof = _proof(report)
+    name = Path(report.model).name
+    if report.memory_limit_bytes is None:
+        return f"{name}: arena {arena}, {proof}"
+    verdict = "fits" if report.fits else "does not fit"
+    difference = abs(report.memory_limit_bytes - report.after.arena_bytes)
+    word = "to spare" if report.fits else "missing"
+    limit = format_short(report.memory_limit_bytes)
+    return f"{name}: {verdict} {limit}: arena {arena}, {format_short(difference)} {word}, {proof}"
+
+
+def _proof(report: Report) -> str:
+    if report.after.order_optimal:
+        return "proved minimal for every order"
+    if report.after.optimal:
+        return "proved minimal for this order"
+    return f"not proved minimal, at least {format_short(report.after.lower_bound_bytes)}"
+
+
+def storage_lines(report: Report) -> list[str]:
+    """Return the table of what was saved."""
+    quantities: Sequence[tuple[str, int, int, Callable[[int], str]]] = (
+        ("feature-map arena", report.before.arena_bytes, report.after.arena_bytes, _bytes),
+        ("lower bound", report.before.lower_bound_bytes, report.after.lower_bound_bytes, _bytes),
+        ("all feature maps", report.before.sum_bytes, report.after.sum_bytes, _bytes),
+        ("traffic", report.traffic_before, report.traffic_after, _bytes),
+        ("multiply-accumulates", report.macs_before, report.macs, "{:,}".format),
     )
-    return table
+    rows = [
+        (name, show(before), show(after), change(before, after))
+        for name, before, after, show in quantities
+    ]
+    lines = align([("", "before", "after", "change"), *rows], right=4)
+    width = max(len(name) for name, *_ in rows)
+    # The names stand at the left, the numbers at the right.
+    return [f"  {line[:width].strip():<{width}}{line[width:]}" for line in lines]
 
 
-def _saved(before: int, after: int) -> str:
-    return f"{1 - after / before:.1%}" if before else ""
+def _bytes(count: int) -> str:
+    return f"{count:,} B"
 
 
-def _print_layers(report: Report, console: Console) -> None:
-    virtual = sum(layer.virtual_bytes for layer in report.fused)
-    console.print(f"fused: {len(report.fused)}, {format_bytes(virtual)} of maps are virtual")
-    for layer in report.fused[:_SHOWN]:
-        console.print(f"  {layer.node}: {layer.pattern}", style="green", markup=False)
-    if report.refused:
-        console.print(f"refused: {len(report.refused)}")
-    for refused in report.refused[:_SHOWN]:
-        console.print(f"  {refused.node}: {refused.reason}", style="yellow", markup=False)
-    hidden = max(len(report.fused) - _SHOWN, 0) + max(len(report.refused) - _SHOWN, 0)
-    if hidden:
-        console.print(f"  ... {hidden} more in report.json")
+def _fused_lines(fused: Sequence[FusedLayer]) -> Iterable[str]:
+    virtual = format_bytes(sum(layer.virtual_bytes for layer in fused))
+    yield f"fused: {len(fused)}" + (f", {virtual} of feature maps are virtual" if fused else "")
+    yield from (f"  {layer.node}: {layer.pattern}" for layer in fused[:_SHOWN])
+    yield from _more(len(fused))
 
 
-def _print_verification(report: Report, console: Console) -> None:
+def _refused_lines(refused: Sequence[RefusedLayer]) -> Iterable[str]:
+    yield f"refused: {len(refused)}"
+    yield from (f"  {layer.node}: {layer.reason}" for layer in refused[:_SHOWN])
+    yield from _more(len(refused))
+
+
+def _more(count: int) -> Iterable[str]:
+    if count > _SHOWN:
+        yield f"  and {count - _SHOWN} more, in report.json"
+
+
+def _verification_line(report: Report) -> str:
     result = report.verification
     if result is None:
-        console.print("not verified")
-        return
-    verdict = "[green]verified[/green]" if result.passed else "[red]outputs differ[/red]"
-    console.print(
+        return "not verified"
+    verdict = "verified" if result.passed else "OUTPUTS DIFFER"
+    return (
         f"{verdict} against ONNX Runtime: largest difference "
         f"{result.relative_difference:.1e} of the largest magnitude"
     )
+
+
+def _seconds_line(report: Report) -> str:
+    times = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in report.seconds.items())
+    return f"seconds: {times}"
+
+
+def _print(console: Console, line: str, style: str | None = None) -> None:
+    """Print a line as it is: not wrapped, so that it can be searched and compared."""
+    console.print(line, style=style, markup=False, soft_wrap=True)

@@ -44,6 +44,7 @@ def test_compile_writes_the_folder_and_says_what_was_saved(place: Place) -> None
     finished = place.run("compile", "net.onnx", "-o", "out", status=0)
     assert sorted(path.name for path in (place.folder / "out").iterdir()) == [
         "model.onnx",
+        "picture.json",
         "plan.csv",
         "report.json",
     ]

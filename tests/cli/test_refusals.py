@@ -112,7 +112,7 @@ def test_model_that_cannot_be_used(place: Place, damage: Damage, reason: str, co
 
 USAGE: dict[str, tuple[str, ...]] = {
     "Missing command": (),
-    "No such command 'compil'. Did you mean 'compile'?": ("compil", "net.onnx"),
+    "No such command 'compil'. Did you mean 'compile'": ("compil", "net.onnx"),
     "No such command 'frobnicate'": ("frobnicate",),
     "Missing argument": ("compile",),
     "No such option: --taget": ("compile", "net.onnx", "--taget", "reference"),
@@ -197,6 +197,11 @@ def replace_line(path: Path, number: int, change: Callable[[list[str]], list[str
     path.write_text("\n".join(lines) + "\n")
 
 
+def offset(text: str) -> Damage:
+    """Change the offset of the first map."""
+    return lambda path: replace_line(path, 1, lambda cells: [*cells[:-1], text])
+
+
 def all_at_the_start(path: Path) -> None:
     for number in range(1, len(path.read_text().splitlines())):
         replace_line(path, number, lambda cells: [*cells[:-1], "0"])
@@ -210,16 +215,25 @@ def last_line_twice(path: Path) -> None:
     path.write_text(path.read_text() + path.read_text().splitlines()[-1] + "\n")
 
 
+def other_name(path: Path) -> None:
+    replace_line(path, 1, lambda cells: ["other", *cells[1:]])
+
+
+def longer_life(path: Path) -> None:
+    replace_line(path, 1, lambda cells: [*cells[:2], "9", *cells[3:]])
+
+
 TAMPERED: dict[str, tuple[Damage, str]] = {
-    "maps on top of each other": (all_at_the_start, "share memory"),
-    "line left out": (line_left_out, "does not match the model"),
-    "line twice": (last_line_twice, "plan.csv"),
-    "another name": (lambda p: replace_line(p, 1, lambda c: ["other", *c[1:]]), "does not match"),
-    "negative": (lambda p: replace_line(p, 1, lambda c: [*c[:-1], "-4"]), "offset"),
-    "no number": (lambda p: replace_line(p, 1, lambda c: [*c[:-1], "zero"]), "not a number"),
-    "nothing": (lambda p: replace_line(p, 1, lambda c: [*c[:-1], ""]), "plan.csv"),
-    "cell missing": (lambda p: replace_line(p, 1, lambda c: c[:-1]), "plan.csv"),
-    "not aligned": (lambda p: replace_line(p, 1, lambda c: [*c[:-1], "999999"]), "not aligned"),
+    "maps on top of each other": (all_at_the_start, "is written over"),
+    "line left out": (line_left_out, "no row"),
+    "line twice": (last_line_twice, "output"),
+    "another name": (other_name, "input"),
+    "another lifetime": (longer_life, "does not match the model"),
+    "negative offset": (offset("-4"), "outside the arena"),
+    "offset that is no number": (offset("zero"), "not a number"),
+    "no offset": (offset(""), "plan.csv"),
+    "offset that is too large": (offset(str(2**59)), "beyond any need"),
+    "cell missing": (lambda path: replace_line(path, 1, lambda cells: cells[:-1]), "plan.csv"),
     "no offsets": (lambda p: replace_line(p, 0, lambda c: [*c[:-1], "place"]), "offset"),
     "empty": (empty, "empty"),
     "missing": (nothing_there, "No such file"),
@@ -230,7 +244,9 @@ TAMPERED: dict[str, tuple[Damage, str]] = {
 @pytest.mark.parametrize(("damage", "reason"), TAMPERED.values(), ids=TAMPERED)
 def test_plan_that_was_tampered_with(compiled: Place, damage: Damage, reason: str) -> None:
     damage(compiled.folder / "out" / "plan.csv")
-    assert reason in compiled.refused("run", "out", "--input", "x.npy")
+    error = compiled.refused("run", "out", "--input", "x.npy")
+    assert "plan.csv" in error
+    assert reason in error
 
 
 BROKEN_REPORTS: dict[str, str] = {

@@ -1,0 +1,47 @@
+"""`condense inspect` and `condense compare`."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from condense_compiler.artefacts import read_report
+from condense_compiler.cli.arguments import parse_dims
+from condense_compiler.cli.compiling import Dims
+from condense_compiler.cli.status import DONE
+from condense_compiler.network import load_network
+from condense_compiler.report.compare import compare_reports, comparison_text
+from condense_compiler.report.measure import measure_given
+from condense_compiler.report.operators import operators_dict, operators_text
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def inspect_command(
+    model: Annotated[Path, typer.Argument(help="ONNX file.", show_default=False)],
+    dim: Dims = [],  # noqa: B006 - typer wants a list, and nothing changes it
+    as_json: AsJson = False,
+) -> int:
+    """List a network's operators: feature maps, load, arithmetic, parameters; * marks the peak.
+
+    Example: condense inspect network.onnx
+    """
+    given = measure_given(load_network(model, parse_dims(dim)))
+    typer.echo(json.dumps(operators_dict(given), indent=2) if as_json else operators_text(given))
+    return DONE
+
+
+def compare_command(
+    first: Annotated[Path, typer.Argument(metavar="A", help="Compiled folder.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
+    as_json: AsJson = False,
+) -> int:
+    """Compare two compiled folders: memory, traffic, arithmetic, what was fused and refused.
+
+    Example: condense compare out_before out_after
+    """
+    comparison = compare_reports(read_report(first), read_report(second))
+    names = (str(first), str(second))
+    typer.echo(json.dumps(comparison, indent=2) if as_json else comparison_text(names, comparison))
+    return DONE

@@ -1,0 +1,124 @@
+"""`condense view`: the picture of a plan."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from condense_compiler.artefacts import read_picture
+from condense_compiler.cli.arguments import parse_dims
+from condense_compiler.cli.compiling import Dims, Passes, split_names
+from condense_compiler.cli.progress import stage_progress
+from condense_compiler.cli.status import DONE
+from condense_compiler.driver import plan_model
+from condense_compiler.errors import InputError
+from condense_compiler.report.figure import SUFFIXES, write_figure
+from condense_compiler.report.page import render_page
+from condense_compiler.report.picture import Picture
+from condense_compiler.report.tables import render_text
+from condense_compiler.report.terminal import render_terminal
+
+_PLAIN_WIDTH = 100  # characters of the picture where there is no terminal
+
+
+class Form(StrEnum):
+    """How a picture is shown on standard output."""
+
+    TERMINAL = "terminal"
+    TEXT = "text"
+    JSON = "json"
+
+
+def view_command(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR|MODEL", help="Compiled folder, or ONNX file.", show_default=False
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="File to write: .html, .svg, .png or .pdf.",
+            show_default="NAME.plan.html",
+        ),
+    ] = None,
+    terminal: Annotated[
+        bool, typer.Option("--terminal", help="Draw in the terminal; write no file.")
+    ] = False,
+    as_text: Annotated[
+        bool, typer.Option("--text", help="Print every fact of the picture; write no file.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
+    dim: Dims = [],  # noqa: B006 - typer wants a list, and nothing changes it
+    passes: Passes = None,
+) -> int:
+    """Show where every feature map lies in the arena, and when, before and after compilation.
+
+    Example: condense view network.onnx
+    Example: condense view out -o plan.svg
+    Example: condense view network.onnx --terminal
+    """
+    chosen = [form for form, asked in zip(Form, (terminal, as_text, as_json), strict=True) if asked]
+    if len(chosen) + (output is not None) > 1:
+        raise InputError("give only one of --output, --terminal, --text, --json")
+    target = output or Path(f"{source.resolve().name.removesuffix('.onnx')}.plan.html")
+    write = None if chosen else _writer(target)
+    picture = _picture(source, parse_dims(dim), split_names(passes))
+    if write is None:
+        _print(picture, chosen[0])
+        return DONE
+    write(picture, target)
+    typer.echo(target)
+    return DONE
+
+
+def _picture(source: Path, dims: dict[str, int], passes: list[str] | None) -> Picture:
+    if not source.is_dir():
+        with stage_progress() as watcher:
+            return plan_model(source, dims=dims, passes=passes, watcher=watcher).picture()
+    if dims or passes is not None:
+        raise InputError(f"{source}: is compiled already; --dim and --passes are for models")
+    return read_picture(source)
+
+
+def _write_page(picture: Picture, path: Path) -> None:
+    page = render_page(picture)
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+_WRITERS: Mapping[str, Callable[[Picture, Path], None]] = {
+    ".html": _write_page,
+    **dict.fromkeys(SUFFIXES, write_figure),
+}
+
+
+def _writer(path: Path) -> Callable[[Picture, Path], None]:
+    suffix = path.suffix.lower()
+    if suffix not in _WRITERS:
+        raise InputError(f"--output {str(path)!r}: end the name with {', '.join(_WRITERS)}")
+    if not path.resolve().parent.is_dir():
+        raise InputError(f"{path}: the folder {str(path.parent)!r} does not exist")
+    return _WRITERS[suffix]
+
+
+def _print(picture: Picture, form: Form) -> None:
+    if form is Form.JSON:
+        typer.echo(json.dumps(picture.to_dict(), indent=2))
+    elif form is Form.TEXT:
+        typer.echo(render_text(picture), nl=False)
+    else:
+        console = Console(highlight=False)
+        width = console.width if sys.stdout.isatty() else _PLAIN_WIDTH
+        console = Console(highlight=False, width=width)
+        console.print(render_terminal(picture, width), end="", soft_wrap=True)

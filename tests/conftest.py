@@ -1,0 +1,30 @@
+from pathlib import Path
+
+import pytest
+from kit.command import Condense, runner
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden", action="store_true", help="write what is expected instead of comparing"
+    )
+
+
+@pytest.fixture
+def condense(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Condense:
+    return runner(monkeypatch, capsys)
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest):
+    """Compare text with a file beside the test; `--update-golden` writes the file."""
+
+    def compare(name: str, text: str) -> None:
+        path = Path(request.path).parent / "golden" / name
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert path.is_file(), f"{path} is missing; run pytest with --update-golden"
+        assert text == path.read_text(encoding="utf-8")
+
+    return compare

@@ -1,0 +1,85 @@
+"""Pictures of plans to test what shows them."""
+
+import itertools
+import random
+from functools import cache
+
+import condensation_net
+import onnx
+
+from condense_compiler.driver import plan_model
+from condense_compiler.memory.buffers import Buffer
+from condense_compiler.memory.planner import plan
+from condense_compiler.report.picture import FeatureMap, Picture, PlanPicture, Step
+from condense_compiler.report.records import Kind
+from kit.models import hydrated
+from kit.small_models import model, node, value
+
+
+def widened() -> onnx.ModelProto:
+    """Return a small network with cross-channel pooling."""
+    return condensation_net.build(k=4, width=0.25, size=64)
+
+
+@cache
+def widened_picture() -> Picture:
+    """Return the picture of a network whose wide maps become virtual."""
+    return plan_model(widened()).picture()
+
+
+@cache
+def idle_picture() -> Picture:
+    """Return the picture of a network that has nothing to do: its output is a view."""
+    return plan_model(
+        model([node("Flatten", ["x"], ["y"])], [value("x", [1, 2, 3])], [value("y", [1, 6])])
+    ).picture()
+
+
+@cache
+def concatenating_picture() -> Picture:
+    """Return the picture of a network with concatenations in place and overwriting."""
+    return plan_model(hydrated("squeezenet1_1")).picture()
+
+
+def crowded_picture(count: int) -> Picture:
+    """Return a picture of `count` feature maps and steps on either side."""
+    generator = random.Random(7)  # noqa: S311 - not for secrets
+    buffers = [
+        Buffer(
+            f"tensor{number}",
+            lower=number,
+            upper=min(count, number + 1 + int(generator.paretovariate(1.1))),
+            size=generator.randrange(1, 64) * 1024,
+        )
+        for number in range(count)
+    ]
+    placed = plan(buffers)
+    changes = [0] * (count + 1)
+    for buffer in buffers:
+        changes[buffer.lower] += buffer.size
+        changes[buffer.upper] -= buffer.size
+    kinds = list(Kind)
+    maps = tuple(
+        FeatureMap(
+            tensor=buffer.id,
+            operator=f"operator{number}",
+            op="Conv",
+            kind=kinds[number % len(kinds)],
+            shape=(1, buffer.size // 4096, 32, 32),
+            dtype="float",
+            size=buffer.size,
+            offset=placed.offsets[buffer.id],
+            first=buffer.lower,
+            last=buffer.upper - 1,
+            readers=(f"operator{buffer.upper - 1}",),
+            kept=False,
+            storage=buffer.id,
+        )
+        for number, buffer in enumerate(buffers)
+    )
+    steps = tuple(
+        Step((f"operator{number}",), ("Conv",), kinds[number % len(kinds)], load)
+        for number, load in enumerate(itertools.islice(itertools.accumulate(changes), count))
+    )
+    side = PlanPicture(placed.arena_bytes, placed.lower_bound_bytes, placed.optimal, maps, steps)
+    return Picture("crowded", side, side, ())

@@ -41,6 +41,15 @@ def fixed_point(factor: float) -> FixedPoint:
     return FixedPoint(min(max(multiplier, -limit), limit), shift)
 
 
+def fixed_point_with(factor: float, offset: float) -> FixedPoint:
+    """Return a factor whose shift leaves room for an offset of as many bits behind the point."""
+    point = fixed_point(factor)
+    shift = point.shift
+    if offset:
+        shift = max(0, min(shift, MAX_SHIFT - 1 - math.frexp(offset)[1]))
+    return point if shift == point.shift else FixedPoint(round(math.ldexp(factor, shift)), shift)
+
+
 def common_fixed_point(factors: list[float]) -> tuple[tuple[int, ...], int]:
     """Return multipliers that share one shift, the largest factor with 31 significant bits."""
     shift = fixed_point(max(factors, key=abs)).shift

@@ -1,5 +1,6 @@
 """Collect integer operators: round sums to codes, apply functions, store maps."""
 
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from condense_compiler.targets.accelerator.integer.arithmetic import (
     CODE_MIN,
     Array,
     common_fixed_point,
-    fixed_point,
+    fixed_point_with,
 )
 from condense_compiler.targets.accelerator.integer.compute import L2_FRACTION_BITS
 from condense_compiler.targets.accelerator.integer.network import (
@@ -161,9 +162,11 @@ def _set_scaling(raw: Raw, limits: tuple[int, int, int]) -> None:
             operator.pooling, scaling=_pooling_scaling(operator.pooling, units, limits)
         )
     elif isinstance(operator, Convolution):
-        factors = [fixed_point(unit) for unit in units]
+        factors = list(map(fixed_point_with, units, raw.offsets.tolist()))
         multipliers = tuple(factor.multiplier for factor in factors)
         operator.scaling = Scaling(multipliers, tuple(f.shift for f in factors), *limits)
+        biases = [round(math.ldexp(o, f.shift)) for o, f in zip(raw.offsets, factors, strict=True)]
+        operator.bias = np.array(biases, np.int64)
     else:
         assert isinstance(operator, Binary | SpatialPooling)
         operator.scaling = _common(units, limits)

@@ -76,12 +76,11 @@ def _columns(
 
 
 def scale_channels(sums: Array, bias: Array, scaling: Scaling) -> Array:
-    """Add the bias of each channel and scale to codes."""
-    biased = sums.astype(np.int64) + bias.astype(np.int64)[:, None, None]
+    """Scale the sums of each channel to codes, its bias added."""
     multipliers = np.array(scaling.multipliers, np.int64)[:, None, None]
     shifts = np.array(scaling.shifts, np.int64)[:, None, None]
-    limits = (scaling.zero, scaling.lower, scaling.upper)
-    return requantise(biased, multipliers, shifts, *limits)
+    scaled = shift_to_even(sums * multipliers + bias[:, None, None], shifts)
+    return np.clip(scaled + scaling.zero, scaling.lower, scaling.upper).astype(np.int8)
 
 
 def pool_channels(codes: Array, pooling: ChannelPooling) -> Array:

@@ -23,7 +23,7 @@ from condense_compiler.targets.accelerator.integer.network import (
     Map,
 )
 from condense_compiler.targets.accelerator.integer.values import Coded, Raw, Value
-from condense_compiler.targets.accelerator.integer.weights import integer_bias, split_scales
+from condense_compiler.targets.accelerator.integer.weights import split_scales
 
 _MOST_PRODUCTS = (1 << 31) // (255 * 128)  # that a signed 32-bit accumulator surely holds
 _LINEAR = {"mean": True, "sum": False}  # reduction -> whether its weights are 1 / window
@@ -48,12 +48,10 @@ def sums(  # noqa: PLR0913 - what a convolution is
     if np.prod(weights.shape[1:]) > _MOST_PRODUCTS:
         raise UnsupportedError(f"{name}: sums of more than {_MOST_PRODUCTS} products")
     integers, scales = split_scales(weights, name)
-    steps, scales = integer_bias(bias, integers, scales, source.scale, name)
-    operator = Convolution(
-        name, (source,), NOWHERE, weights=integers, bias=steps, window=window, group=group
-    )
+    operator = Convolution(name, (source,), NOWHERE, weights=integers, window=window, group=group)
+    offsets = np.zeros(len(weights)) if bias is None else bias.astype(np.float64)
     height, width = window.output_shape(source.shape[1:])
-    return Raw(operator, (len(weights), height, width), source.scale * scales)
+    return Raw(operator, (len(weights), height, width), source.scale * scales, offsets)
 
 
 def conv(source: Map, node: gs.Node) -> Raw:

@@ -48,7 +48,7 @@ class Map:
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """From accumulators to codes: `clamp(round(acc * multiplier / 2 ** shift) + zero)`.
+    """From sums to codes: `clamp(round((sum * multiplier + bias) / 2 ** shift) + zero)`.
 
     Attributes:
         multipliers: One for each channel, for each rank, for each operand, or one.
@@ -120,7 +120,7 @@ class Convolution(Operator):
 
     Attributes:
         weights: Signed 8-bit, (wide channels, input channels / group, height, width).
-        bias: Signed 32-bit, one for each wide channel.
+        bias: Signed 64-bit, one for each wide channel, added to the sum times its multiplier.
         window: How it walks over the pixels.
         group: Groups of channels, as in ONNX.
         scaling: Accumulators to codes, for each wide channel.
@@ -130,7 +130,7 @@ class Convolution(Operator):
     """
 
     weights: Array = field(default_factory=lambda: np.empty(0, np.int8))
-    bias: Array = field(default_factory=lambda: np.empty(0, np.int32))
+    bias: Array = field(default_factory=lambda: np.empty(0, np.int64))
     window: Window = field(default_factory=lambda: POINT)
     group: int = 1
     scaling: Scaling | None = None

@@ -5,7 +5,7 @@ are not yet rounded to codes, or `Coded`, a function of the codes of a map or of
 is still being built, or `Parts`, the parts of a concatenation.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -52,6 +52,7 @@ class Raw:
         operator: The operator.
         shape: Channels, height, width.
         units: Value of one unit of the sums, for each channel, rank or operand, or one for all.
+        offsets: Values to be added, for each channel or one for all.
         lower: Values are clipped from below.
         upper: Values are clipped from above.
         rounded: They are rounded to whole numbers.
@@ -60,6 +61,7 @@ class Raw:
     operator: Operator
     shape: Shape
     units: Array
+    offsets: Array = field(default_factory=lambda: np.zeros(1))
     lower: float = -np.inf
     upper: float = np.inf
     rounded: bool = False

@@ -7,7 +7,7 @@ from condense_compiler.targets.accelerator.integer.arithmetic import Array
 
 _LARGEST = 128
 _TOLERANCE_STEPS = 2e-3  # what arithmetic in float32 may do to 127 steps, and a margin
-_BIAS_STEPS = 1 << 20  # for filters of zeros, whose scale is free
+_SCALE_OF_ZEROS = 2.0**-20  # free: small, so that a bias behind it keeps its precision
 
 
 def split_scales(weights: Array, name: str) -> tuple[Array, Array]:
@@ -20,7 +20,7 @@ def split_scales(weights: Array, name: str) -> tuple[Array, Array]:
     """
     rows = weights.reshape(len(weights), -1).astype(np.float64)
     largest = np.abs(rows).max(axis=1, initial=0.0)
-    scales = np.where(largest > 0, largest, 1.0)
+    scales = np.where(largest > 0, largest, _SCALE_OF_ZEROS)
     missing = largest > 0
     for steps in (127, *range(1, 127), _LARGEST):  # 127 is what quantisation usually leaves
         candidates = np.flatnonzero(missing)
@@ -43,25 +43,6 @@ def split_scales(weights: Array, name: str) -> tuple[Array, Array]:
     if integers.max(initial=0) > _LARGEST - 1:  # 128 of 128 steps: -128 is a code, 128 is not
         raise UnsupportedError(f"{name}: a weight is 128 steps, which 8 bits do not hold")
     return integers.astype(np.int8).reshape(weights.shape), scales
-
-
-def integer_bias(
-    bias: Array | None, weights: Array, scales: Array, input_scale: float, name: str
-) -> tuple[Array, Array]:
-    """Return the bias in units of the sums, and the scales, changed where filters are zero.
-
-    Raises:
-        UnsupportedError: The bias does not fit 32 bits.
-    """
-    if bias is None:
-        return np.zeros(len(weights), np.int32), scales
-    values = bias.astype(np.float64)
-    empty = ~weights.reshape(len(weights), -1).any(axis=1) & (values != 0)
-    scales = np.where(empty, np.abs(values) / (input_scale * _BIAS_STEPS), scales)
-    steps = np.rint(values / (input_scale * scales))
-    if np.abs(steps).max(initial=0) >= 1 << 31:
-        raise UnsupportedError(f"{name}: the bias does not fit 32 bits")
-    return steps.astype(np.int32), scales
 
 
 def bits_needed(weights: Array) -> int:

@@ -19,7 +19,7 @@ from condense_compiler.report.measure import measure_given
 from condense_compiler.report.stages import Stages, StageWatcher
 from condense_compiler.rewriting.contract import Pass
 from condense_compiler.rewriting.runner import run_passes
-from condense_compiler.targets import find_target
+from condense_compiler.targets import Preparing, Verifying, find_target
 from condense_compiler.verification import random_feeds, verify
 
 
@@ -32,6 +32,7 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
     memory_limit_bytes: int | None = None,
     order_seconds: float | None = None,
     verify_outputs: bool = True,
+    target_options: Mapping[str, str] | None = None,
     watcher: StageWatcher | None = None,
 ) -> Compilation:
     """Compile an ONNX network.
@@ -45,17 +46,21 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
         order_seconds: Search for a better order of the operators no longer than this; without it
             the effort is fixed.
         verify_outputs: Compare the outputs with ONNX Runtime on the model as given.
+        target_options: Options of the target by name, as text.
         watcher: Called with the name of each stage when it starts.
 
     Raises:
         InputError: The model, or what was asked of it, cannot be used.
     """
-    backend = find_target(target)
+    backend = find_target(target, target_options)
     pipeline = _pipeline(passes)
     stages = Stages(watcher)
     with stages("load"):
         network = load_network(model, dims)
         given = measure_given(network)
+        if isinstance(backend, Preparing):
+            prepared, backend = backend.prepare(model, dims or {}, memory_limit_bytes)
+            network, memory_limit_bytes = load_network(prepared), None
     with stages("rewrite"):
         applied = run_passes(network, pipeline)
     with stages("schedule"):
@@ -70,7 +75,11 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
     verification = None
     if verify_outputs:
         with stages("verify"):
-            verification = verify(lowered.run, model, random_feeds(network))
+            verification = (
+                lowered.verify(random_feeds(network))
+                if isinstance(lowered, Verifying)
+                else verify(lowered.run, model, random_feeds(network))
+            )
     report = collect_report(
         model=model.graph.name if isinstance(model, onnx.ModelProto) else str(model),
         target=target,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from condense_compiler.cli import compiling, listing, planning, running
+from condense_compiler.cli import accelerator, compiling, listing, planning, running
 from condense_compiler.cli.status import DONE, UNUSABLE
 from condense_compiler.errors import CondenseError
 
@@ -23,6 +23,9 @@ app.command("compile")(compiling.compile_command)
 app.command("run")(running.run_command)
 app.command("plan")(planning.plan_command)
 app.command("verify")(running.verify_command)
+app.command("simulate")(accelerator.simulate_command)
+app.command("disassemble")(accelerator.disassemble_command)
+app.command("assemble")(accelerator.assemble_command)
 app.command("passes")(listing.passes_command)
 app.command("targets")(listing.targets_command)
 

@@ -41,7 +41,7 @@ def run_command(
     feeds = read_feeds(inputs, names)
     outputs = find_target(report["target"]).lower(program).run(feeds)
     if output is not None:
-        _write_arrays(output, outputs)
+        write_arrays(output, outputs)
     for name, values in outputs.items():
         typer.echo(f"{name}: {values.dtype} {list(values.shape)}, {_extent(values)}")
     return DONE
@@ -72,7 +72,7 @@ def _extent(values: npt.NDArray[Any]) -> str:
     return f"from {values.min():.6g} to {values.max():.6g}"
 
 
-def _write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     temporary = path.with_name(f".{path.name}.part")
     try:
         with temporary.open("wb") as file:

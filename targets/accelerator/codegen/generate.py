@@ -8,7 +8,7 @@ from condense_compiler.targets.accelerator.codegen.hazards import Span
 from condense_compiler.targets.accelerator.codegen.packing import Block, Packed, pack
 from condense_compiler.targets.accelerator.codegen.placement import MemoryPlan
 from condense_compiler.targets.accelerator.codegen.registers import opcode_of, registers_of
-from condense_compiler.targets.accelerator.codegen.rows import Rows, Stripe, stripes_of
+from condense_compiler.targets.accelerator.integer.rows import Rows, Stripe, stripes_of
 from condense_compiler.targets.accelerator.codegen.tiling import Tiling, Work
 from condense_compiler.targets.accelerator.integer.network import IntegerNetwork, Map, Port
 from condense_compiler.targets.accelerator.isa.binary import Binary
@@ -75,7 +75,7 @@ def _in_root(source: Map, address: int, rows: Rows | None = None) -> Rectangle:
     root, channel = source.root()
     channels, height, width = source.shape
     rows = rows or Rows(0, height)
-    pitch = root.shape[0] * width
+    pitch = root.size_bytes // height
     first = address + rows.first * pitch + channel * width
     return Rectangle(first, pitch, rows.count, channels * width)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from condense_compiler.operators.fused import Window
 from condense_compiler.targets.accelerator.codegen.packing import Block, Packed, is_depthwise
-from condense_compiler.targets.accelerator.codegen.rows import NO_PADS, Stripe, columns_of
+from condense_compiler.targets.accelerator.integer.rows import NO_PADS, Stripe, columns_of
 from condense_compiler.targets.accelerator.integer.network import (
     Binary,
     ChannelPooling,

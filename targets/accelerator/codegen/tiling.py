@@ -9,7 +9,7 @@ from condense_compiler.targets.accelerator.codegen.packing import (
     blocks_of,
     pack,
 )
-from condense_compiler.targets.accelerator.codegen.rows import Stripe, stripes_of, sums_shape
+from condense_compiler.targets.accelerator.integer.rows import Stripe, stripes_of, sums_shape
 from condense_compiler.targets.accelerator.integer.network import Convolution, Operator
 from condense_compiler.targets.accelerator.machine import Machine
 

@@ -71,6 +71,8 @@ def run_operator(operator: Operator, codes: Codes) -> Array:
 def read(codes: Codes, source: Map) -> Array:
     """Return the codes of a map."""
     root, channel = source.root()
+    if source.shape[1] != root.shape[1]:  # the rows of all channels, one behind the other
+        return codes[root].transpose(1, 0, 2).reshape(source.shape)
     return codes[root][channel : channel + source.shape[0]].reshape(source.shape)
 
 
@@ -79,7 +81,11 @@ def write(codes: Codes, destination: Map, values: Array) -> None:
     root, channel = destination.root()
     if root not in codes:
         codes[root] = np.zeros(root.shape, np.int8)
-    codes[root][channel : channel + destination.shape[0]] = values
+    if destination.shape[1] != root.shape[1]:
+        by_row = values.reshape(root.shape[1], root.shape[0], root.shape[2])
+        values = by_row.transpose(1, 0, 2)
+        channel = 0
+    codes[root][channel : channel + len(values)] = values
 
 
 def _convolve(operator: Convolution, inputs: list[Array]) -> Array:

@@ -34,15 +34,12 @@ from condense_compiler.targets.reference.functions import FUNCTIONS
 _VIEWS = ("Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
 
-def lower_network(
-    graph: gs.Graph, nodes: Iterable[gs.Node], ports: Mapping[str, Any]
-) -> IntegerNetwork:
+def lower_network(graph: gs.Graph, nodes: Iterable[gs.Node]) -> IntegerNetwork:
     """Collect integer operators.
 
     Raises:
         UnsupportedError: A node does something that the accelerator does not.
     """
-    del ports
     collector = _Collector({tensor.name for tensor in graph.outputs})
     for tensor in graph.inputs:
         collector.inputs[tensor.name] = tuple(tensor.shape)

@@ -16,6 +16,9 @@ Array = npt.NDArray[Any]
 class Map:
     """A feature map of signed 8-bit codes; the value of a code is `(code - zero) * scale`.
 
+    In memory, row follows row, and in a row channel follows channel. So a map may also be seen as
+    one channel that has the rows of all channels.
+
     Attributes:
         name: Unique in the network.
         shape: Channels, height, width.

@@ -9,7 +9,6 @@ import numpy as np
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.targets.accelerator.integer.arithmetic import Array
 from condense_compiler.targets.accelerator.integer.network import Convolution, Operator
-from condense_compiler.targets.accelerator.integer.weights import bits_needed
 from condense_compiler.targets.accelerator.isa.registers import (
     FACTOR_BYTES,
     NO_TABLE,
@@ -75,7 +74,7 @@ def _convolution_blocks(operator: Convolution, slot_bytes: int) -> Iterator[Bloc
     wide, depth = len(operator.weights), int(np.prod(operator.weights.shape[1:]))
     group_wide = wide // operator.group
     group_inputs = operator.weights.shape[1]
-    bits = bits_needed(operator.weights)
+    bits = operator.weight_bits
     free = slot_bytes - 2 * TABLE_BYTES - window * FACTOR_BYTES - 16
     most = free * 8 // (depth * bits + PARAMETER_BYTES * 8 + 8)
     depthwise = is_depthwise(operator)
@@ -110,7 +109,7 @@ def pack(operator: Operator, block: Block) -> Packed | None:
     if isinstance(operator, Convolution):
         first, count = block.wide
         weights = operator.weights[first : first + count]
-        parts["weight_address"] = pack_bits(weights, bits_needed(operator.weights))
+        parts["weight_address"] = pack_bits(weights, operator.weight_bits)
     registers = {"inner_table": NO_TABLE, "outer_table": NO_TABLE}
     content = b""
     for register, part in parts.items():

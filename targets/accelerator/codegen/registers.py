@@ -15,7 +15,6 @@ from condense_compiler.targets.accelerator.integer.network import (
     Scaling,
     SpatialPooling,
 )
-from condense_compiler.targets.accelerator.integer.weights import bits_needed
 from condense_compiler.targets.accelerator.isa.registers import (
     COMBINATIONS,
     NO_TABLE,
@@ -114,7 +113,7 @@ def _convolution(operator: Convolution, stripe: Stripe, block: Block) -> Registe
         "dilation_x": window.dilations[1],
         "depthwise": int(is_depthwise(operator)),
         "wide_channels": block.wide[1],
-        "weight_bits": bits_needed(operator.weights),
+        "weight_bits": operator.weight_bits,
         "pool_kind": 0,
         "reduction": 0,
     }

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from condense_compiler.operators.fused import Window
+from condense_compiler.targets.accelerator.integer.weights import bits_needed
 
 Array = npt.NDArray[Any]
 
@@ -115,7 +117,7 @@ class Operator:
     table: Table | None = None
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False)
 class Convolution(Operator):
     """A convolution, with what is done to its accumulators before anything is stored.
 
@@ -140,6 +142,11 @@ class Convolution(Operator):
     inner_table: Table | None = None
     pooling: ChannelPooling | None = None
     spatial: Window | None = None
+
+    @cached_property
+    def weight_bits(self) -> int:
+        """Bits that hold all the weights: 1 (plus or minus one), 2, 4 or 8."""
+        return bits_needed(self.weights)
 
 
 @dataclass(eq=False, slots=True)

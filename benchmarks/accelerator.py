@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""What the accelerator saves: traffic, storage and cycles, counted by its simulator.
+
+    python benchmarks/accelerator.py                     Condensation-Net, k = 1, 2, 4, 8
+    python benchmarks/accelerator.py --networks *.onnx   which networks compile, and match
+
+Fused and unfused run on the same machine: unfused stores the wide maps, pools their channels from
+memory, then pools pixels. Compulsory is each byte of input, weights and output once.
+"""
+
+import argparse
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from condense_compiler.driver import compile_model
+from condense_compiler.errors import CondenseError
+from condense_compiler.operators.fused import Window
+from condense_compiler.targets.accelerator.codegen.generate import Code, generate
+from condense_compiler.targets.accelerator.codegen.placement import place
+from condense_compiler.targets.accelerator.integer.network import Convolution, IntegerNetwork
+from condense_compiler.targets.accelerator.integer.separating import separate_pooling
+from condense_compiler.targets.accelerator.isa.registers import Queue
+from condense_compiler.targets.accelerator.lowered import AcceleratorProgram
+from condense_compiler.targets.accelerator.machine import Machine, read_machine
+from condense_compiler.targets.accelerator.simulator.simulate import Run, simulate
+from condense_compiler.targets.accelerator.simulator.timing import macs
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
+from condensation_net import build  # noqa: E402 - an example, not a package
+
+_MANY_CHANNELS = 64
+_WINDOW = (3, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A run, and what it was a run of."""
+
+    network: IntegerNetwork
+    code: Code
+    run: Run
+
+
+def measure(network: IntegerNetwork, machine: Machine, *, all_in_dram: bool) -> Measured:
+    """Place, write and simulate a network on random input."""
+    code = generate(network, place(network, machine, all_in_dram=all_in_dram), machine)
+    generator = np.random.default_rng(1)
+    feeds = {
+        name: generator.standard_normal(port.shape).astype(np.float32)
+        for name, port in network.inputs.items()
+    }
+    return Measured(network, code, simulate(code.binary, feeds))
+
+
+def compulsory_bytes(measured: Measured) -> int:
+    """Return the least traffic: input, weights and output once."""
+    ports = [*measured.network.inputs.values(), *measured.network.outputs.values()]
+    return sum(p.map.size_bytes for p in ports) + len(measured.code.binary.weights)
+
+
+def utilisations(measured: Measured) -> Iterator[tuple[str, float]]:
+    """Yield each 3x3 convolution of many channels, and how busy its units are, stalls included."""
+    machine, before = measured.code.binary.machine, 0
+    computed = [entry for entry in measured.run.timed if entry.start.queue is Queue.COMPUTE]
+    names = _names_of_computing(measured)
+    for operator in measured.network.operators:
+        mine = [e for e, name in zip(computed, names, strict=True) if name == operator.name]
+        end = max(entry.last_cycle for entry in mine)
+        if _is_counted(operator):
+            done = sum(macs(entry.start) for entry in mine)
+            yield operator.name, done / ((end - before) * machine.rows * machine.lanes)
+        before = end
+
+
+def _is_counted(operator: object) -> bool:
+    if not isinstance(operator, Convolution):
+        return False
+    window: Window = operator.window
+    return window.kernel_shape == _WINDOW and operator.inputs[0].shape[0] >= _MANY_CHANNELS
+
+
+def _names_of_computing(measured: Measured) -> list[str]:
+    """Return the operator behind each instruction of the compute queue, in order."""
+    by_queue: dict[int, str] = {}
+    from condense_compiler.targets.accelerator.simulator.program import (  # noqa: PLC0415
+        decode_program,
+    )
+
+    starts = decode_program(measured.code.binary)
+    for start, name in zip(starts, measured.code.starts, strict=True):
+        if start.queue is Queue.COMPUTE:
+            by_queue[start.number] = name
+    return [by_queue[number] for number in sorted(by_queue)]
+
+
+def condensation_net(k: int, size: int) -> IntegerNetwork:
+    """Return Condensation-Net in integers."""
+    compilation = compile_model(build(k=k, size=size), "accelerator", verify_outputs=False)
+    assert isinstance(compilation.lowered, AcceleratorProgram)
+    return compilation.lowered.fused
+
+
+def print_condensation_net(factors: list[int], size: int, machine: Machine) -> None:
+    """Print a table of one line for each k."""
+    unit = machine.pooling_unit_bytes
+    print(f"machine {machine.name}: pooling unit {unit} B, {unit / machine.on_chip_bytes:.4%} of the chip")
+    print(
+        f"{'k':>2} {'unfused':>12} {'fused':>12} {'saved':>6} {'compulsory':>12} {'over':>6} "
+        f"{'on chip':>12} {'over':>6} {'storage':>9} {'cycles':>11} {'busy':>5} {'least':>6} {'s':>5}"
+    )
+    for k in factors:
+        started = time.perf_counter()
+        fused = condensation_net(k, size)
+        unfused = measure(separate_pooling(fused), machine, all_in_dram=True)
+        dram = measure(fused, machine, all_in_dram=True)
+        chip = measure(fused, machine, all_in_dram=False)
+        least = compulsory_bytes(dram)
+        before, after = unfused.run.counts.traffic_bytes, dram.run.counts.traffic_bytes
+        inside = chip.run.counts.traffic_bytes
+        counts = chip.run.counts
+        busy = min((share for _, share in utilisations(chip)), default=0.0)
+        print(
+            f"{k:2} {before:12,} {after:12,} {1 - after / before:6.1%} {least:12,} "
+            f"{after / least - 1:6.1%} {inside:12,} {inside / least - 1:6.1%} "
+            f"{counts.chip_bytes:9,} {counts.cycles:11,} {counts.mac_utilisation:5.1%} "
+            f"{busy:6.1%} {time.perf_counter() - started:5.1f}",
+            flush=True,
+        )
+
+
+def print_networks(paths: list[Path]) -> None:
+    """Print for each network whether it compiles and matches, or why not."""
+    for path in paths:
+        print(f"{path.stem:26} {_one_network(path)}", flush=True)
+
+
+def _one_network(path: Path) -> str:
+    dims = {
+        dimension.dim_param: 1
+        for value in onnx.load(path, load_external_data=False).graph.input
+        for dimension in value.type.tensor_type.shape.dim
+        if dimension.dim_param
+    }
+    started = time.perf_counter()
+    try:
+        compilation = compile_model(path, "accelerator", dims=dims)
+    except CondenseError as error:
+        return f"refused: {error}"
+    result = compilation.report.verification
+    assert result is not None
+    verdict = "matches" if result.passed else "DIFFERS"
+    return (
+        f"{verdict}: {1 - result.relative_difference:.4%} of the codes equal, largest "
+        f"{result.largest_difference:.0f} steps, {time.perf_counter() - started:.1f} s"
+    )
+
+
+def main() -> None:
+    """Read the command line and measure."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--k", type=int, nargs="+", default=[1, 2, 4, 8], help="widening factors")
+    parser.add_argument("--size", type=int, default=416, help="height and width of the image")
+    parser.add_argument("--machine", default="default", help="name or TOML file")
+    parser.add_argument("--networks", type=Path, nargs="+", help="ONNX files to compile instead")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    if options.networks:
+        print_networks(options.networks)
+    else:
+        print_condensation_net(options.k, options.size, read_machine(options.machine))
+
+
+if __name__ == "__main__":
+    main()

@@ -73,6 +73,11 @@ def _extent(values: npt.NDArray[Any]) -> str:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write arrays to an .npz file, whole or not at all.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.part")
     try:
         with temporary.open("wb") as file:

@@ -85,7 +85,9 @@ def _ends(network: IntegerNetwork, codes: Codes, outputs: Mapping[str, Array]) -
     """Return the differences of the network's outputs, in steps."""
     return np.concatenate(
         [
-            np.abs(_steps(outputs[name], port) - (read(codes, port.map).reshape(-1) - port.map.zero))
+            np.abs(
+                _steps(outputs[name], port) - (read(codes, port.map).reshape(-1) - port.map.zero)
+            )
             for name, port in network.outputs.items()
         ]
     )

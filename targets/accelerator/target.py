@@ -89,9 +89,7 @@ class AcceleratorTarget:
         machine = read_machine(self.machine)
         if not self.memory_bytes:
             return machine
-        return replace(
-            machine, feature_map_bytes=min(machine.feature_map_bytes, self.memory_bytes)
-        )
+        return replace(machine, feature_map_bytes=min(machine.feature_map_bytes, self.memory_bytes))
 
 
 def _in_order(program: ScheduledProgram, steps: list[gs.Node]) -> list[gs.Node]:

@@ -33,7 +33,9 @@ class Rectangle:
 
     def span(self, memory: str) -> Span:
         """Return the bytes from the first to the last."""
-        return Span(memory, self.address, self.address + (self.rows - 1) * self.pitch + self.row_bytes)
+        return Span(
+            memory, self.address, self.address + (self.rows - 1) * self.pitch + self.row_bytes
+        )
 
 
 @dataclass(slots=True)

@@ -8,9 +8,9 @@ from condense_compiler.targets.accelerator.codegen.hazards import Span
 from condense_compiler.targets.accelerator.codegen.packing import Block, Packed, pack
 from condense_compiler.targets.accelerator.codegen.placement import MemoryPlan
 from condense_compiler.targets.accelerator.codegen.registers import opcode_of, registers_of
-from condense_compiler.targets.accelerator.integer.rows import Rows, Stripe, stripes_of
 from condense_compiler.targets.accelerator.codegen.tiling import Tiling, Work
 from condense_compiler.targets.accelerator.integer.network import IntegerNetwork, Map, Port
+from condense_compiler.targets.accelerator.integer.rows import Rows, Stripe, stripes_of
 from condense_compiler.targets.accelerator.isa.binary import Binary
 from condense_compiler.targets.accelerator.isa.instructions import Instruction
 from condense_compiler.targets.accelerator.isa.ports import PortRecord
@@ -147,7 +147,9 @@ class _Step:
     def _run_stripes(self, stripes: list[Stripe]) -> None:
         blocks = self.work.blocks
         whole = Block(
-            (0, self.work.operator.inputs[0].shape[0]), (0, 0), (0, self.work.operator.output.shape[0])
+            (0, self.work.operator.inputs[0].shape[0]),
+            (0, 0),
+            (0, self.work.operator.output.shape[0]),
         )
         weights: tuple[Packed | None, int] | None = None
         for stripe in stripes:

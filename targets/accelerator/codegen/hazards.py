@@ -50,7 +50,9 @@ class Hazards:
     counts: dict[Queue, int] = field(default_factory=lambda: dict.fromkeys(Queue, 0))
     _accesses: list[_Access] = field(default_factory=list)
 
-    def waits(self, queue: Queue, reads: Iterable[Span], writes: Iterable[Span]) -> dict[Queue, int]:
+    def waits(
+        self, queue: Queue, reads: Iterable[Span], writes: Iterable[Span]
+    ) -> dict[Queue, int]:
         """Record an instruction; return how many of each other queue must have finished."""
         reads, writes = list(reads), list(writes)
         waits = dict.fromkeys(Queue, 0)

@@ -136,9 +136,7 @@ class _Search:
         lower, upper = self.alive[candidate]
         return 1.0 / (candidate.size_bytes * (upper - lower) + 1)
 
-    def _feasible(
-        self, resident: frozenset[Map], below_bytes: int | None = None
-    ) -> _Choice | None:
+    def _feasible(self, resident: frozenset[Map], below_bytes: int | None = None) -> _Choice | None:
         choice = self._evaluate_or_none(resident)
         if choice is None or (below_bytes is not None and choice.traffic_bytes >= below_bytes):
             return None
@@ -239,4 +237,3 @@ class _Search:
 def _away(operator: Operator, resident: frozenset[Map]) -> Away:
     inputs = tuple(source.root()[0] not in resident for source in operator.inputs)
     return Away(inputs, operator.output.root()[0] not in resident)
-

@@ -5,7 +5,6 @@ from typing import Any
 
 from condense_compiler.operators.fused import Window
 from condense_compiler.targets.accelerator.codegen.packing import Block, Packed, is_depthwise
-from condense_compiler.targets.accelerator.integer.rows import NO_PADS, Stripe, columns_of
 from condense_compiler.targets.accelerator.integer.network import (
     Binary,
     ChannelPooling,
@@ -15,6 +14,7 @@ from condense_compiler.targets.accelerator.integer.network import (
     Scaling,
     SpatialPooling,
 )
+from condense_compiler.targets.accelerator.integer.rows import NO_PADS, Stripe, columns_of
 from condense_compiler.targets.accelerator.isa.registers import (
     COMBINATIONS,
     NO_TABLE,

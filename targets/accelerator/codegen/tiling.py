@@ -9,8 +9,8 @@ from condense_compiler.targets.accelerator.codegen.packing import (
     blocks_of,
     pack,
 )
-from condense_compiler.targets.accelerator.integer.rows import Stripe, stripes_of, sums_shape
 from condense_compiler.targets.accelerator.integer.network import Convolution, Operator
+from condense_compiler.targets.accelerator.integer.rows import Stripe, stripes_of, sums_shape
 from condense_compiler.targets.accelerator.machine import Machine
 
 _ROW_COUNTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
@@ -114,9 +114,7 @@ def tilings(work: Work, away: Away, machine: Machine) -> list[Tiling]:
     return sorted(found, key=lambda tiling: (tiling.cost, tiling.staging_bytes))
 
 
-def _tiling(
-    work: Work, away: Away, machine: Machine, rows: int, blocks_first: bool
-) -> Tiling:
+def _tiling(work: Work, away: Away, machine: Machine, rows: int, blocks_first: bool) -> Tiling:
     stripes = stripes_of(work.operator, rows)
     inputs = _input_bytes(work, away, stripes, blocks_first)
     channels, _, width = work.operator.output.shape
@@ -126,7 +124,9 @@ def _tiling(
     traffic = _traffic(work, away, stripes, blocks_first)
     dma = traffic / machine.dram_bytes_per_cycle
     exposed = 0.0 if several else (sum(inputs) + output) / machine.dram_bytes_per_cycle
-    cycles = max(dma, work.compute_cycles) + exposed + 2.0 * machine.dram_latency_cycles * len(stripes)
+    cycles = (
+        max(dma, work.compute_cycles) + exposed + 2.0 * machine.dram_latency_cycles * len(stripes)
+    )
     return Tiling(
         rows=rows,
         blocks_first=blocks_first,
@@ -170,5 +170,3 @@ def _traffic(work: Work, away: Away, stripes: list[Stripe], blocks_first: bool) 
         elif is_away:
             total += channels * width
     return total + (operator.output.size_bytes if away.output else 0)
-
-

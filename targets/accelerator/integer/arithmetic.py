@@ -71,7 +71,7 @@ def shift_to_even(values: Array, shift: Array | int) -> Array:
     return quotient
 
 
-def requantise(  # noqa: PLR0913 - one value for each register of the unit
+def requantise(
     values: Array, multiplier: Array | int, shift: Array | int, zero: int, lower: int, upper: int
 ) -> Array:
     """Scale accumulators to codes: `clamp(round(values * multiplier / 2 ** shift) + zero)`."""

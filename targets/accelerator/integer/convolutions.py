@@ -35,7 +35,7 @@ def convolve(source: Map, node: gs.Node, window: Window, group: int) -> Raw:
     return sums(source, weights, bias, window, group, node.name)
 
 
-def sums(  # noqa: PLR0913 - what a convolution is
+def sums(
     source: Map, weights: Array, bias: Array | None, window: Window, group: int, name: str
 ) -> Raw:
     """Return the sums of a convolution.

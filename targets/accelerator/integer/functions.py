@@ -83,7 +83,7 @@ def _factor(op: str, arguments: Arguments) -> float | None:
     return None
 
 
-def _apply_to_sums(  # noqa: PLR0913 - those of `apply`
+def _apply_to_sums(
     builder: Builder,
     raw: Raw,
     op: str,

@@ -22,24 +22,28 @@ from condense_compiler.targets.accelerator.integer.rows import sums_shape
 _MIRRORED = Table(tuple(range(127, -129, -1)))  # turns the smallest code into the largest
 
 
+def separate_spatial(network: IntegerNetwork) -> IntegerNetwork:
+    """Return a network in which no convolution pools pixels: un-pooled maps are stored."""
+    parts = (part for operator in network.operators for part in _separate(operator, of_pixels=True))
+    return IntegerNetwork(tuple(parts), network.inputs, network.outputs)
+
+
 def separate_pooling(network: IntegerNetwork) -> IntegerNetwork:
     """Return a network in which no convolution pools: wide maps are stored, then pooled.
 
     Raises:
         UnsupportedError: Pooling by l2 or by rank takes the unit.
     """
-    operators = [
-        part for operator in network.operators for part in _separate(operator)
-    ]
+    operators = [part for operator in network.operators for part in _separate(operator)]
     return IntegerNetwork(tuple(operators), network.inputs, network.outputs)
 
 
-def _separate(operator: Operator) -> list[Operator]:
+def _separate(operator: Operator, *, of_pixels: bool = False) -> list[Operator]:
     if not isinstance(operator, Convolution):
         return [operator]
     parts: list[Operator] = [_copy(operator)]
     output, table, spatial = operator.output, operator.table, operator.spatial
-    if operator.pooling is not None:
+    if operator.pooling is not None and not of_pixels:
         parts = _pool_separately(operator, table)
     if spatial is not None:
         stored = Map(f"{operator.name}/unpooled", _before_spatial(operator), 1.0, output.zero)
@@ -74,7 +78,8 @@ def _pool_separately(operator: Convolution, table: Table | None) -> list[Operato
     if pooling.ranked or pooling.reduction == "l2":
         reduction = "rank" if pooling.ranked else pooling.reduction
         raise UnsupportedError(
-            f"{operator.name}: cross-channel pooling by {reduction}, and the machine has no unit for it"
+            f"{operator.name}: cross-channel pooling by {reduction}, and the machine has no unit "
+            "for it"
         )
     height, width = sums_shape(operator)
     wide = Map(f"{operator.name}/wide", (len(operator.weights), height, width), 1.0, pooling.zero)

@@ -42,9 +42,11 @@ def decode(content: bytes) -> list[Instruction]:
     """
     if len(content) % INSTRUCTION_BYTES:
         raise InputError("the instructions end within an instruction")
-    return list(map(_decode_one, *zip(*enumerate(_LAYOUT.iter_unpack(content)), strict=True))) if (
-        content
-    ) else []
+    return (
+        list(map(_decode_one, *zip(*enumerate(_LAYOUT.iter_unpack(content)), strict=True)))
+        if (content)
+        else []
+    )
 
 
 def _decode_one(index: int, fields: tuple[int, int, int, int]) -> Instruction:

@@ -94,5 +94,7 @@ def _decode_one(content: bytes, offset: int) -> tuple[PortRecord, int]:
     channels, height, width = pixels
     if min(pixels) < 1 or pitch < channels * width or not -(1 << 10) <= zero <= 1 << 10:
         raise InputError(f"binary: port {name!r} is damaged")
-    record = PortRecord(name, bool(direction), address, pitch, (channels, height, width), zero, scale, shape)
+    record = PortRecord(
+        name, bool(direction), address, pitch, (channels, height, width), zero, scale, shape
+    )
     return record, end

@@ -1,12 +1,12 @@
 """The text form of a binary: everything in it, one item on a line.
 
-    .machine NAME rows=16 lanes=32 ...
-    .memory chip=102400 dram=77550
-    .port input NAME address=0 pitch=480 pixels=3x160x160 zero=-2 scale=0x1.0p-6 shape=1x3x160x160
-    .weights 0123456789abcdef...      64 bytes in hexadecimal on each line
-    .code
-    set dma_rows 1
-    load
+.machine NAME rows=16 lanes=32 ...
+.memory chip=102400 dram=77550
+.port input NAME address=0 pitch=480 pixels=3x160x160 zero=-2 scale=0x1.0p-6 shape=1x3x160x160
+.weights 0123456789abcdef...      64 bytes in hexadecimal on each line
+.code
+set dma_rows 1
+load
 """
 
 from collections.abc import Iterator

@@ -31,7 +31,11 @@ def read_samples(path: Path, inputs: Sequence[gs.Tensor]) -> list[Sample]:
     Raises:
         InputError: A file cannot be read, or does not match the inputs of the network.
     """
-    files = sorted(p for p in path.iterdir() if p.suffix in (".npy", ".npz")) if path.is_dir() else [path]
+    files = (
+        sorted(p for p in path.iterdir() if p.suffix in (".npy", ".npz"))
+        if path.is_dir()
+        else [path]
+    )
     samples = [sample for file in files for sample in _samples_in(file, inputs)]
     if not samples:
         raise InputError(f"{path}: holds no samples; give .npz or .npy files")

@@ -154,7 +154,18 @@ def _copy(writer: _Writer, node: onnx.NodeProto) -> None:
 
 
 _MOVES_CODES = frozenset(
-    "Concat Flatten Identity MaxPool Reshape Slice Split Squeeze Transpose Unsqueeze".split()
+    [
+        "Concat",
+        "Flatten",
+        "Identity",
+        "MaxPool",
+        "Reshape",
+        "Slice",
+        "Split",
+        "Squeeze",
+        "Transpose",
+        "Unsqueeze",
+    ]
 )
 
 _RULES: Mapping[str, Callable[[_Writer, onnx.NodeProto], None]] = {

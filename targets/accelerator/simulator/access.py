@@ -133,7 +133,9 @@ def _convolve(r: Registers) -> Access:
     _require(wide == r["output_channels"] * group, "wide channels in whole groups")
     _require(not r["depthwise"] or wide % max(channels, 1) == 0, "channels for each input channel")
     _check_codes(r, "scale")
-    sums = _positions(r, (r["input_height"], r["input_width"]), "kernel", "stride", "dilation", "pad")
+    sums = _positions(
+        r, (r["input_height"], r["input_width"]), "kernel", "stride", "dilation", "pad"
+    )
     if r["pool_kind"]:
         sums = _pooled(r, sums)
     _require(sums == (r["output_height"], r["output_width"]), "an output of the window's size")
@@ -167,7 +169,7 @@ def _factors(r: Registers, group: int) -> tuple[Area, ...]:
     return (_buffer(r["factor_address"], count * FACTOR_BYTES),)
 
 
-def _positions(  # noqa: PLR0913 - names of the registers of one window
+def _positions(
     r: Registers, pixels: tuple[int, int], size: str, step: str, spread: str, pad: str
 ) -> tuple[int, int]:
     """Return how many positions a window has along each axis."""
@@ -176,7 +178,7 @@ def _positions(  # noqa: PLR0913 - names of the registers of one window
         before, after = (r[f"{pad}_{side}"] for side in sides)
         kernel, stride = r[f"{size}_{dimension}"], r[f"{step}_{axis}"]
         dilation = r[f"{spread}_{axis}"]
-        _require(1 <= min(kernel, stride, dilation), "windows of one pixel or more")
+        _require(min(kernel, stride, dilation) >= 1, "windows of one pixel or more")
         largest = max(kernel, stride, dilation, before, after)
         _require(largest <= _LARGEST_WINDOW, "windows of a sensible size")
         reach = dilation * (kernel - 1) + 1

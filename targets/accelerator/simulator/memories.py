@@ -72,9 +72,7 @@ class Memory:
                     f"{queue.name.lower()}: a barrier is missing"
                 )
 
-    def _record(
-        self, accesses: dict[Queue, Array], area: Area, queue: Queue, number: int
-    ) -> None:
+    def _record(self, accesses: dict[Queue, Array], area: Area, queue: Queue, number: int) -> None:
         if queue not in accesses:
             accesses[queue] = np.zeros(len(self.content), np.int32)
         rows(accesses[queue], area)[...] = number + 1

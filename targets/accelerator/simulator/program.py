@@ -80,7 +80,10 @@ def _start(
         if wait > count:
             raise InputError(f"waits for {wait} instructions where {count} were given")
     start = Start(
-        opcode, counts[queue], dict(registers), (waits[0], waits[1], waits[2]),
+        opcode,
+        counts[queue],
+        dict(registers),
+        (waits[0], waits[1], waits[2]),
         access_of(opcode, registers, binary),
     )
     counts[queue] += 1

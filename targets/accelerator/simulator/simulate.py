@@ -142,7 +142,11 @@ def _known_finished(starts: Sequence[Start]) -> list[Known]:
     for start in starts:
         finished = list(start.waits)
         finished[start.queue] = start.number
-        behind = [by_queue[queue][count - 1] for queue, count in zip(Queue, finished, strict=True) if count]
+        behind = [
+            by_queue[queue][count - 1]
+            for queue, count in zip(Queue, finished, strict=True)
+            if count
+        ]
         merged = [max(column) for column in zip(finished, *behind, strict=True)]
         entry = (merged[0], merged[1], merged[2])
         by_queue[start.queue].append(entry)

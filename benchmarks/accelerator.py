@@ -26,7 +26,10 @@ from condense_compiler.operators.fused import Window
 from condense_compiler.targets.accelerator.codegen.generate import Code, generate
 from condense_compiler.targets.accelerator.codegen.placement import place
 from condense_compiler.targets.accelerator.integer.network import Convolution, IntegerNetwork
-from condense_compiler.targets.accelerator.integer.separating import separate_pooling
+from condense_compiler.targets.accelerator.integer.separating import (
+    separate_pooling,
+    separate_spatial,
+)
 from condense_compiler.targets.accelerator.isa.registers import Queue
 from condense_compiler.targets.accelerator.lowered import AcceleratorProgram
 from condense_compiler.targets.accelerator.machine import Machine, read_machine

@@ -7,7 +7,7 @@ names a frozen dataclass that follows `Target`.
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 import numpy.typing as npt
 import onnx
@@ -102,8 +102,10 @@ def find_target(name: str, options: Mapping[str, str] | None = None) -> Target:
     """
     if name in BUILT_IN:
         module, _, attribute = BUILT_IN[name].partition(":")
-        return configured(name, getattr(import_module(module), attribute), options or {})
+        return cast(
+            Target, configured(name, getattr(import_module(module), attribute), options or {})
+        )
     installed = load_installed(ENTRY_POINTS, name)
     if installed is None:
         raise unknown_name("target", name, target_names())
-    return configured(name, installed, options or {})
+    return cast(Target, configured(name, installed, options or {}))

@@ -52,8 +52,13 @@ def is_depthwise(operator: Convolution) -> bool:
     return operator.weights.shape[1] == 1 and operator.group > 1
 
 
-def blocks_of(operator: Operator, slot_bytes: int) -> list[Block]:
+def blocks_of(operator: Operator, slot_bytes: int, rows: int) -> list[Block]:
     """Cut an operator into blocks that a part of the weight buffer holds.
+
+    Args:
+        operator: The operator.
+        slot_bytes: Size of the part.
+        rows: Channels that the machine computes at once; blocks are multiples where they can be.
 
     Raises:
         UnsupportedError: Not even the smallest block fits.
@@ -61,7 +66,7 @@ def blocks_of(operator: Operator, slot_bytes: int) -> list[Block]:
     channels, outputs = operator.inputs[0].shape[0], operator.output.shape[0]
     if not isinstance(operator, Convolution):
         return [Block((0, channels), (0, outputs), (0, outputs))]
-    blocks = list(_convolution_blocks(operator, slot_bytes))
+    blocks = list(_convolution_blocks(operator, slot_bytes, rows))
     if not blocks:
         raise UnsupportedError(
             f"{operator.name}: one group of its filters takes more than the weight buffer"
@@ -69,7 +74,7 @@ def blocks_of(operator: Operator, slot_bytes: int) -> list[Block]:
     return blocks
 
 
-def _convolution_blocks(operator: Convolution, slot_bytes: int) -> Iterator[Block]:
+def _convolution_blocks(operator: Convolution, slot_bytes: int, rows: int) -> Iterator[Block]:
     window = operator.pooling.window if operator.pooling else 1
     wide, depth = len(operator.weights), int(np.prod(operator.weights.shape[1:]))
     group_wide = wide // operator.group
@@ -81,7 +86,8 @@ def _convolution_blocks(operator: Convolution, slot_bytes: int) -> Iterator[Bloc
     # Channels that cannot be parted: those pooled together, and all of an input channel.
     unit = int(np.lcm(window, group_wide)) if depthwise else window
     span = wide if depthwise else group_wide
-    size = most // unit * unit
+    full = int(np.lcm(unit, rows))
+    size = most // full * full or most // unit * unit
     if size < unit or span % unit:
         return
     for start in range(0, wide, span):
@@ -148,12 +154,12 @@ def pack_bits(weights: Array, bits: int) -> bytes:
 def unpack_bits(content: Array, count: int, bits: int) -> Array:
     """Return weights from what `pack_bits` made of them."""
     if bits == 8:
-        return content[:count].view(np.int8)
+        return np.asarray(content[:count].view(np.int8))
     planes = np.unpackbits(content, bitorder="little")[: count * bits].reshape(count, bits)
     codes = (planes.astype(np.int16) << np.arange(bits)).sum(axis=1)
     if bits == 1:
-        return (2 * codes - 1).astype(np.int8)
-    return np.where(codes >= 1 << (bits - 1), codes - (1 << bits), codes).astype(np.int8)
+        return np.asarray(2 * codes - 1, np.int8)
+    return np.asarray(np.where(codes >= 1 << (bits - 1), codes - (1 << bits), codes), np.int8)
 
 
 def packed_bytes(count: int, bits: int) -> int:

@@ -76,7 +76,7 @@ def requantise(
 ) -> Array:
     """Scale accumulators to codes: `clamp(round(values * multiplier / 2 ** shift) + zero)`."""
     scaled = shift_to_even(values.astype(np.int64) * np.asarray(multiplier, np.int64), shift)
-    return np.clip(scaled + zero, lower, upper).astype(np.int8)
+    return np.asarray(np.clip(scaled + zero, lower, upper), np.int8)
 
 
 def look_up(codes: Array, table: Array) -> Array:

@@ -80,7 +80,7 @@ def scale_channels(sums: Array, bias: Array, scaling: Scaling) -> Array:
     multipliers = np.array(scaling.multipliers, np.int64)[:, None, None]
     shifts = np.array(scaling.shifts, np.int64)[:, None, None]
     scaled = shift_to_even(sums * multipliers + bias[:, None, None], shifts)
-    return np.clip(scaled + scaling.zero, scaling.lower, scaling.upper).astype(np.int8)
+    return np.asarray(np.clip(scaled + scaling.zero, scaling.lower, scaling.upper), np.int8)
 
 
 def pool_channels(codes: Array, pooling: ChannelPooling) -> Array:
@@ -135,7 +135,9 @@ def combine(kind: str, codes: tuple[Array, Array], zeros: tuple[int, int], by: S
     if kind == "multiply":
         return requantise(first * second, by.multipliers[0], by.shifts[0], *limits)
     sums = first * by.multipliers[0] + second * by.multipliers[1]
-    return np.clip(shift_to_even(sums, by.shifts[0]) + by.zero, by.lower, by.upper).astype(np.int8)
+    return np.asarray(
+        np.clip(shift_to_even(sums, by.shifts[0]) + by.zero, by.lower, by.upper), np.int8
+    )
 
 
 __all__ = [

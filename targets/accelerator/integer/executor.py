@@ -33,7 +33,7 @@ Codes = dict[Map, Array]
 def encode(values: Array, port: Port) -> Array:
     """Return the codes of floating-point values, as QuantizeLinear of ONNX has it."""
     steps = np.rint(np.asarray(values, np.float32) / np.float32(port.map.scale)) + port.map.zero
-    return np.clip(steps, CODE_MIN, CODE_MAX).astype(np.int8).reshape(port.map.shape)
+    return np.asarray(np.clip(steps, CODE_MIN, CODE_MAX), np.int8).reshape(port.map.shape)
 
 
 def decode(codes: Array, port: Port) -> Array:

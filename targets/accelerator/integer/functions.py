@@ -93,8 +93,13 @@ def _apply_to_sums(
 ) -> Value:
     factor = _factor(op, arguments)
     if factor is not None and factor > 0 and not raw.rounded:
-        limits = {"lower": raw.lower * factor, "upper": raw.upper * factor}
-        return replace(raw, units=raw.units * factor, offsets=raw.offsets * factor, **limits)
+        return replace(
+            raw,
+            units=raw.units * factor,
+            offsets=raw.offsets * factor,
+            lower=raw.lower * factor,
+            upper=raw.upper * factor,
+        )
     if op == "Clip" and raw.rounded:
         return builder.clip_sums(raw, float(arguments[1]), float(arguments[2]), name)
     rule = _ON_SUMS.get(op)

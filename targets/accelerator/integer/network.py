@@ -13,6 +13,9 @@ from condense_compiler.targets.accelerator.integer.weights import bits_needed
 
 Array = npt.NDArray[Any]
 
+# The window of one pixel.
+POINT = Window((1, 1), (1, 1), (0, 0, 0, 0), (1, 1))
+
 
 @dataclass(eq=False, slots=True)
 class Map:
@@ -169,9 +172,6 @@ class Binary(Operator):
 @dataclass(eq=False, slots=True)
 class Lookup(Operator):
     """A copy of a map, each code through the table."""
-
-
-POINT = Window((1, 1), (1, 1), (0, 0, 0, 0), (1, 1))
 
 
 @dataclass(frozen=True, slots=True)

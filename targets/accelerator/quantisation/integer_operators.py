@@ -8,10 +8,10 @@ from onnx import helper
 SplitUp = Callable[[onnx.NodeProto], list[onnx.NodeProto]]
 
 
-def _dequantise(node: onnx.NodeProto, first: int, **attributes: int) -> onnx.NodeProto:
+def _dequantise(node: onnx.NodeProto, first: int, axis: int = 1) -> onnx.NodeProto:
     inputs = list(node.input[first : first + 3])
     name = f"{node.output[0]}/operand{first}"
-    return helper.make_node("DequantizeLinear", inputs, [name], name=name, **attributes)
+    return helper.make_node("DequantizeLinear", inputs, [name], name, axis=axis)
 
 
 def _between(
@@ -76,3 +76,8 @@ SPLIT_UP: Mapping[str, SplitUp] = {
     "QLinearMul": _binary("Mul"),
     "QLinearSigmoid": _unary("Sigmoid"),
 }
+
+
+def split_up(node: onnx.NodeProto) -> list[onnx.NodeProto]:
+    """Return what stands for a node: itself, unless it is an operator on codes."""
+    return SPLIT_UP[node.op_type](node) if node.op_type in SPLIT_UP else [node]

@@ -17,7 +17,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from condense_compiler.errors import UnsupportedError
-from condense_compiler.targets.accelerator.quantisation.integer_operators import SPLIT_UP
+from condense_compiler.targets.accelerator.quantisation.integer_operators import split_up
 
 Array = npt.NDArray[Any]
 
@@ -38,7 +38,7 @@ def unfold(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     writer = _Writer({t.name: t for t in model.graph.initializer})
     for node in model.graph.node:
-        for part in SPLIT_UP.get(node.op_type, lambda n: [n])(node):
+        for part in split_up(node):
             writer.add(part)
     writer.name_outputs([output.name for output in model.graph.output])
     unfolded = onnx.ModelProto()

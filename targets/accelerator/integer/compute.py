@@ -127,14 +127,20 @@ def _windows(codes: Array, window: Window, padding: int) -> Array:
     return np.moveaxis(columns.reshape(len(codes), taps, height, width), 1, 0)
 
 
+_JOINED = {"add": np.add, "max": np.maximum, "min": np.minimum}
+
+
 def combine(kind: str, codes: tuple[Array, Array], zeros: tuple[int, int], by: Scaling) -> Array:
-    """Return the scaled sum or product of two maps, the second of one pixel or as many."""
+    """Return the scaled sum, product, maximum or minimum of two maps.
+
+    The second map has one pixel, or as many as the first.
+    """
     first = codes[0].astype(np.int64) - zeros[0]
     second = codes[1].astype(np.int64) - zeros[1]
     limits = (by.zero, by.lower, by.upper)
     if kind == "multiply":
         return requantise(first * second, by.multipliers[0], by.shifts[0], *limits)
-    sums = first * by.multipliers[0] + second * by.multipliers[1]
+    sums = _JOINED[kind](first * by.multipliers[0], second * by.multipliers[1])
     return np.asarray(
         np.clip(shift_to_even(sums, by.shifts[0]) + by.zero, by.lower, by.upper), np.int8
     )

@@ -194,28 +194,29 @@ def _elementwise(collector: _Collector, node: gs.Node) -> list[Value]:
     return [apply(collector.builder, value, node.op, arguments, attributes, node.name)]
 
 
+_KINDS = {"Add": "add", "Max": "max", "Min": "min", "Mul": "multiply", "Sub": "add"}
+
+
 def _two_tensors(collector: _Collector, node: gs.Node, tensors: list[gs.Tensor]) -> Value:
     values = [collector.value(tensor) for tensor in tensors]
     first, second = values
     if isinstance(first, Coded) and isinstance(second, Coded) and first.base is second.base:
         result = evaluate(node.op, [first.values, second.values], {})
         return replace(first, values=result, grid=None, rounded=False)
-    if node.op not in ("Add", "Mul", "Sub"):
+    if node.op not in _KINDS:
         raise UnsupportedError(f"{node.name}: the accelerator has no {node.op} of two maps")
     maps = [collector.map(tensor) for tensor in tensors]
-    units = {
-        "Add": np.array([maps[0].scale, maps[1].scale]),
-        "Sub": np.array([maps[0].scale, -maps[1].scale]),
-        "Mul": np.array([maps[0].scale * maps[1].scale]),
-    }[node.op]
+    sign = -1.0 if node.op == "Sub" else 1.0
+    units = np.array([maps[0].scale, sign * maps[1].scale])
+    if node.op == "Mul":
+        units = np.array([maps[0].scale * maps[1].scale])
     if maps[0].size_bytes < maps[1].size_bytes:
         maps.reverse()
         units = units[::-1]
     one_pixel = (maps[0].shape[0], 1, 1)
     if maps[1].shape not in (maps[0].shape, one_pixel):
         raise UnsupportedError(f"{node.name}: {node.op} of {maps[0].shape} and {maps[1].shape}")
-    kind = "multiply" if node.op == "Mul" else "add"
-    operator = Binary(node.name, tuple(maps), NOWHERE, kind=kind)
+    operator = Binary(node.name, tuple(maps), NOWHERE, kind=_KINDS[node.op])
     return Raw(operator, maps[0].shape, units)
 
 
@@ -278,12 +279,49 @@ def _view(collector: _Collector, node: gs.Node) -> list[Value]:
         moved = [axis for axis in node.attrs["perm"] if node.inputs[0].shape[axis] > 1]
         if moved != sorted(moved):
             raise UnsupportedError(f"{node.name}: a Transpose that moves data")
-    if len(target) == 2 and target[0] == 1:
+    if (len(target) == 2 and target[0] == 1) or _groups_channels(value, target):
         return [value]
     shape = pixels_of(target, node.name)
     if shape != value.shape and not (shape[1:] == value.shape[1:] == (1, 1)):
         raise UnsupportedError(f"{node.name}: a {node.op} that moves data among channels")
     return [value]
+
+
+def _groups_channels(value: Value, target: tuple[int, ...]) -> bool:
+    """Tell whether a view groups channels, for a pooling that the passes could not fuse."""
+    channels, height, width = value.shape
+    return target[0] == 1 and target[3:] == (height, width) and (
+        len(target) == 5 and target[1] * target[2] == channels
+    )
+
+
+def _reduce(collector: _Collector, node: gs.Node) -> list[Value]:
+    """Pool pixels, or channels that a view grouped."""
+    axes, rank = int_list(node, "axes", 1), len(node.inputs[0].shape)
+    if rank != 5 or [axis % rank for axis in axes or []] != [2]:
+        if node.op != "ReduceMean":
+            raise UnsupportedError(f"{node.name}: {node.op} over other axes than grouped channels")
+        return _global_average(collector, node)
+    if node.op == "ReduceMin":
+        raise UnsupportedError(f"{node.name}: ReduceMin of channels that are stored")
+    source, group = collector.map(node.inputs[0]), node.inputs[0].shape[2]
+    channels, height, width = source.shape
+    if source.parent is not None:
+        raise UnsupportedError(f"{node.name}: {node.op} of a part of a map")
+    shape = (1, height * channels, width)
+    by_row = Map(f"{source.name}/rows", shape, source.scale, source.zero, source)
+    pooled = Map(
+        f"{node.name}/pooled", (channels // group, height, width), source.scale, source.zero
+    )
+    window = Window((group, 1), (group, 1), (0, 0, 0, 0), (1, 1))
+    kind = "max" if node.op == "ReduceMax" else "average"
+    shape = (1, height * channels // group, width)
+    result = Map(f"{pooled.name}/rows", shape, source.scale, source.zero, pooled)
+    operator = SpatialPooling(node.name, (by_row,), result, kind=kind, window=window)
+    if kind == "average":
+        raise UnsupportedError(f"{node.name}: {node.op} of channels that are stored")
+    collector.builder.operators.append(operator)
+    return [stored(pooled)]
 
 
 def _concatenate(collector: _Collector, node: gs.Node) -> list[Value]:
@@ -343,7 +381,10 @@ _RULES: Mapping[str, Rule] = {
     "GlobalAveragePool": _global_average,
     "MatMul": _dense,
     "MaxPool": _max_pool,
-    "ReduceMean": _global_average,
+    "ReduceMax": _reduce,
+    "ReduceMean": _reduce,
+    "ReduceMin": _reduce,
+    "ReduceSum": _reduce,
     "Slice": _slice,
     "Split": _split,
 }

@@ -163,7 +163,10 @@ class SpatialPooling(Operator):
 
 @dataclass(eq=False, slots=True)
 class Binary(Operator):
-    """The scaled sum or product of two maps; a second map of one pixel serves all pixels."""
+    """The scaled sum, product, maximum or minimum of two maps.
+
+    A second map of one pixel serves all pixels.
+    """
 
     kind: str = "add"
     scaling: Scaling | None = None

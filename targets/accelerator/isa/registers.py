@@ -129,7 +129,7 @@ SIGNED = frozenset(
 NO_TABLE = 0xFFFFFFFF
 REDUCTIONS = ("none", "max", "min", "linear", "ranked", "l2")
 POOL_KINDS = ("none", "max", "average")
-COMBINATIONS = ("add", "multiply")
+COMBINATIONS = ("add", "multiply", "max", "min")
 WEIGHT_BITS = (8, 4, 2, 1)
 
 TABLE_BYTES = 256

@@ -59,11 +59,13 @@ class _Writer:
         constants: Constants by name.
         nodes: Nodes in their order.
         known: Floating-point name of each tensor whose name stands for codes, or for their values.
+        grids: Scale and zero of values that are quantised, by floating-point name.
     """
 
     constants: dict[str, onnx.TensorProto]
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     known: dict[str, str] = field(default_factory=dict)
+    grids: dict[str, tuple[float, int]] = field(default_factory=dict)
 
     def add(self, node: onnx.NodeProto) -> None:
         """Add a node of the quantised model."""
@@ -114,15 +116,20 @@ def _quantise(writer: _Writer, node: onnx.NodeProto) -> None:
     source, codes = node.input[0], node.output[0]
     scale, zero, dtype = _scale_and_zero(writer, node)
     limits = np.iinfo(dtype)
+    grid, values = (scale, zero), writer.known.get(source, source)
+    if writer.grids.get(values) == grid:  # quantised so already
+        writer.known[codes] = values
+        return
     step = writer.constant(f"{codes}/scale", scale)
     bounds = [
         writer.constant(f"{codes}/{name}", limit - zero)
         for name, limit in (("lower", limits.min), ("upper", limits.max))
     ]
-    steps = writer.append("Div", [writer.known.get(source, source), step], f"{codes}/steps")
+    steps = writer.append("Div", [values, step], f"{codes}/steps")
     rounded = writer.append("Round", [steps], f"{codes}/rounded")
     clipped = writer.append("Clip", [rounded, *bounds], f"{codes}/clipped")
     writer.known[codes] = writer.append("Mul", [clipped, step], f"{codes}/values")
+    writer.grids[writer.known[codes]] = grid
 
 
 def _dequantise(writer: _Writer, node: onnx.NodeProto) -> None:
@@ -150,6 +157,8 @@ def _copy(writer: _Writer, node: onnx.NodeProto) -> None:
     if node.input and node.input[0] in writer.known and copy.op_type in _MOVES_CODES:
         copy.output[:] = [f"{name}/values" for name in node.output]
         writer.known |= {name: f"{name}/values" for name in node.output}
+    if copy.op_type in _MOVES_CODES - {"Concat"} and copy.input[0] in writer.grids:
+        writer.grids |= dict.fromkeys(copy.output, writer.grids[copy.input[0]])
     writer.nodes.append(copy)
 
 

@@ -9,6 +9,7 @@ import onnx
 
 from condense_compiler.network import load_network
 from condense_compiler.targets.accelerator.quantisation.fewer_bits import reduce_weights
+from condense_compiler.targets.accelerator.quantisation.rank_sums import keep_rank_sums_exact
 from condense_compiler.targets.accelerator.quantisation.samples import drawn_samples, read_samples
 from condense_compiler.targets.accelerator.quantisation.static import quantise
 from condense_compiler.targets.accelerator.quantisation.unfolding import is_quantised, unfold
@@ -52,5 +53,6 @@ def prepare(
         else:
             samples = read_samples(calibration, network.graph.inputs)
         model = quantise(network, samples)
+        keep_rank_sums_exact(model)
         reduce_weights(model, weight_bits)
     return Prepared(model, unfold(model))

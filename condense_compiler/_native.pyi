@@ -14,9 +14,20 @@ def plan(
     seconds: float | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> tuple[list[int], int, int, str]: ...
+def find_order(
+    predecessors: list[list[int]],
+    maps: list[tuple[int, int | None, list[int], bool]],
+    overwrites: list[tuple[int, list[int], int]],
+    accumulations: list[tuple[int, int, list[int], int]],
+    *,
+    initial: list[int] | None = None,
+    seconds: float | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> tuple[list[list[int]], int, int, int, str]: ...
 def plan_shapes(
     parts: list[list[tuple[int, int, int, int]]],
     alignments: list[int],
+    tries_per_shape: int,
     *,
     capacity: int | None = None,
     seconds: float | None = None,

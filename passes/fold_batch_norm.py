@@ -95,35 +95,39 @@ def _for_each_channel(constant: npt.NDArray[Any] | None, shape: tuple[int, ...])
 def _into_convolution(node: gs.Node, scaling: _Scaling) -> bool:
     weights, bias = constant_input(node, 1), constant_input(node, 2)
     has_bias = len(node.inputs) > 2 and not node.inputs[2].is_empty()
-    if weights is None or (has_bias and bias is None) or not np.all(np.isfinite(scaling.scale)):
+    if weights is None or (has_bias and bias is None):
         return False
     old_bias = np.zeros(len(weights)) if bias is None else bias.astype(np.float64)
     factors = scaling.scale.reshape(-1, *(1,) * (weights.ndim - 1))
-    new_weights = (weights * factors).astype(weights.dtype)
-    new_bias = (old_bias * scaling.scale + scaling.shift).astype(weights.dtype)
-    _set_constants(node, {1: new_weights, 2: new_bias})
-    return True
+    new_bias = old_bias * scaling.scale + scaling.shift
+    return _set_constants(node, {1: weights * factors, 2: new_bias}, weights.dtype)
 
 
 def _into_normalisation(node: gs.Node, scaling: _Scaling) -> bool:
     gamma, beta = constant_input(node, 1), constant_input(node, 2)
-    if gamma is None or beta is None or not np.all(np.isfinite(scaling.scale)):
+    if gamma is None or beta is None:
         return False
     new_beta = beta * scaling.scale + scaling.shift
-    _set_constants(
-        node, {1: (gamma * scaling.scale).astype(gamma.dtype), 2: new_beta.astype(beta.dtype)}
-    )
-    return True
+    return _set_constants(node, {1: gamma * scaling.scale, 2: new_beta}, gamma.dtype)
 
 
-def _set_constants(node: gs.Node, values: dict[int, npt.NDArray[np.generic]]) -> None:
-    """Give a node constants of its own: others may read the old ones."""
-    for index, value in values.items():
+def _set_constants(node: gs.Node, values: dict[int, Values], dtype: np.dtype[Any]) -> bool:
+    """Give a node constants of its own, since others may read the old ones.
+
+    Returns:
+        Whether the values exist in the type; nothing is changed if they do not.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        stored = {index: value.astype(dtype) for index, value in values.items()}
+    if not all(np.all(np.isfinite(value)) for value in stored.values()):
+        return False
+    for index, value in stored.items():
         constant = gs.Constant(f"{FoldBatchNorm.name}/{node.name}/{index}", value)
         if index < len(node.inputs):
             node.inputs[index] = constant
         else:
             node.inputs.append(constant)
+    return True
 
 
 _INTO = {"BatchNormalization": _into_normalisation, "Conv": _into_convolution}

@@ -1,16 +1,10 @@
 """From an order to storages: who lies where, once it is known when each map is needed."""
 
-import copy
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from condense_compiler.memory.overwriting import (
-    Accumulating,
-    Overwriting,
-    find_accumulatings,
-    find_overwritings,
-)
+from condense_compiler.memory.overwriting import Options, Overwriting
 from condense_compiler.memory.positions import Group, Positions, Stretch
 from condense_compiler.memory.sharing import Sharing
 from condense_compiler.memory.storages import Part, Storage, disjoint_parts
@@ -55,11 +49,12 @@ class CannotAccumulateError(Exception):
         self.pair = pair
 
 
-def lay_out(sharing: Sharing, steps: Steps, limit_bytes: int = 0) -> Layout:
+def lay_out(sharing: Sharing, options: Options, steps: Steps, limit_bytes: int = 0) -> Layout:
     """Decide what overwrites what, and form storages.
 
     Args:
         sharing: What shares memory whatever the order.
+        options: What may overwrite what.
         steps: The order.
         limit_bytes: Overwrite only where the load would exceed this otherwise. Storages that are
             not tied to each other are easier to place.
@@ -68,35 +63,19 @@ def lay_out(sharing: Sharing, steps: Steps, limit_bytes: int = 0) -> Layout:
         CannotAccumulateError: A pair of steps has to run apart.
     """
     times = _times(sharing, steps)
-    positions = copy.deepcopy(sharing.positions)
+    positions = sharing.positions.copy()
     overwritten: dict[str, str] = {}
     loads = _loads(sharing, times, len(steps))
-    options = find_overwritings(sharing)
-    accumulating = {(a.producer, a.overwriting.operator): a for a in find_accumulatings(sharing)}
-    by_operator: dict[int, list[Overwriting]] = {}
-    for option in options:
-        by_operator.setdefault(option.operator, []).append(option)
     for step, operators in enumerate(steps):
-        pair = len(operators) > 1
-        candidates = (
-            _partner(accumulating, operators) if pair else by_operator.get(operators[0], [])
-        )
-        if not pair and loads[step] <= limit_bytes:
+        is_pair = len(operators) > 1
+        if not is_pair and loads[step] <= limit_bytes:
             continue
-        chosen = _first_possible(positions, times, candidates, step)
+        chosen = _first_possible(positions, times, options.at(operators), step)
         if chosen is not None:
             overwritten[chosen.result] = chosen.source
-        elif pair:
+        elif is_pair:
             raise CannotAccumulateError(operators)
     return _finish(sharing, positions, times, overwritten)
-
-
-def _partner(
-    accumulating: dict[tuple[int, int], Accumulating], operators: tuple[int, ...]
-) -> list[Overwriting]:
-    producer, consumer = operators
-    known = accumulating.get((producer, consumer))
-    return [known.overwriting] if known is not None else []
 
 
 def _times(sharing: Sharing, steps: Steps) -> _Times:

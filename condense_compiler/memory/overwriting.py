@@ -1,6 +1,6 @@
 """Which results may take the place of what their operator reads for the last time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx_graphsurgeon as gs
@@ -8,7 +8,7 @@ import onnx_graphsurgeon as gs
 from condense_compiler.memory.positions import Stretch
 from condense_compiler.memory.sharing import Sharing
 from condense_compiler.network.tensors import tensor_bytes
-from condense_compiler.operators.aliasing import accumulates, overwritable_inputs
+from condense_compiler.operators.aliasing import accumulates, is_addition, overwritable_inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,38 @@ class Accumulating:
     overwriting: Overwriting
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Everything that may take the place of something else.
+
+    Attributes:
+        overwritings: For each operator, by its position.
+        accumulatings: For each pair of producer and addition.
+    """
+
+    overwritings: Mapping[int, Sequence[Overwriting]]
+    accumulatings: Mapping[tuple[int, ...], Overwriting]
+
+    def at(self, operators: tuple[int, ...]) -> Sequence[Overwriting]:
+        """Return the options of a step."""
+        if len(operators) == 1:
+            return self.overwritings.get(operators[0], ())
+        accumulating = self.accumulatings.get(operators)
+        return (accumulating,) if accumulating is not None else ()
+
+
+def find_options(sharing: Sharing) -> Options:
+    """Return all options of a network."""
+    overwritings: dict[int, list[Overwriting]] = {}
+    for option in find_overwritings(sharing):
+        overwritings.setdefault(option.operator, []).append(option)
+    pairs: dict[tuple[int, ...], Overwriting] = {
+        (pair.producer, pair.overwriting.operator): pair.overwriting
+        for pair in find_accumulatings(sharing)
+    }
+    return Options(overwritings, pairs)
+
+
 def find_overwritings(sharing: Sharing) -> list[Overwriting]:
     """Return every way in which an operator's result may take an input's place."""
     return [
@@ -63,7 +95,7 @@ def find_accumulatings(sharing: Sharing) -> list[Accumulating]:
     }
     found: list[Accumulating] = []
     for number, node in enumerate(sharing.order):
-        if node.op != "Add" or number in sharing.idle:
+        if number in sharing.idle or not is_addition(node):
             continue
         for index, tensor in enumerate(node.inputs):
             producer = producers.get(tensor.name)

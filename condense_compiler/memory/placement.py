@@ -1,13 +1,21 @@
 """From an order to a place for every feature map."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from condense_compiler.memory.buffers import Plan
 from condense_compiler.memory.layout import CannotAccumulateError, Layout, Steps, lay_out
+from condense_compiler.memory.overwriting import Options, find_options
 from condense_compiler.memory.placement_check import check_placement
 from condense_compiler.memory.sharing import Sharing
-from condense_compiler.memory.storages import Storage, largest_load, plan_storages
+from condense_compiler.memory.storages import (
+    QUICK,
+    THOROUGH,
+    Storage,
+    largest_load,
+    plan_storages,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +43,16 @@ def place(sharing: Sharing, steps: Steps, seconds: float | None = None) -> Place
 
     The order is kept, but for pairs that turn out not to be able to accumulate: they run apart.
     """
-    steps = _separate_impossible_pairs(sharing, steps)
-    tied = lay_out(sharing, steps)
+    options = find_options(sharing)
+    steps, tied = _lay_out_with_pairs(sharing, options, steps)
     bound = largest_load(tied.storages)
     # As few ties as the load allows make placing easy; all ties are the other extreme.
+    layouts = (lay_out(sharing, options, steps, limit_bytes=bound), tied)
     best: Placement | None = None
-    for layout in (lay_out(sharing, steps, limit_bytes=bound), tied):
-        candidate = _placed(steps, layout, plan_storages(layout.storages, seconds=seconds))
-        if best is None or candidate.plan.arena_bytes < best.plan.arena_bytes:
-            best = candidate
+    for tries, layout in itertools.product((QUICK, THOROUGH), layouts):
+        planned = plan_storages(layout.storages, tries=tries, seconds=seconds)
+        if best is None or planned.arena_bytes < best.plan.arena_bytes:
+            best = _placed(steps, layout, planned)
         if best.plan.arena_bytes <= bound:
             break
     assert best is not None
@@ -51,15 +60,14 @@ def place(sharing: Sharing, steps: Steps, seconds: float | None = None) -> Place
     return best
 
 
-def _separate_impossible_pairs(sharing: Sharing, steps: Steps) -> Steps:
+def _lay_out_with_pairs(sharing: Sharing, options: Options, steps: Steps) -> tuple[Steps, Layout]:
+    """Lay out with all ties; pairs that cannot accumulate run apart."""
     while True:
         try:
-            lay_out(sharing, steps)
+            return steps, lay_out(sharing, options, steps)
         except CannotAccumulateError as error:
             apart = [(operator,) for operator in error.pair]
             steps = [s for step in steps for s in (apart if step == error.pair else [step])]
-        else:
-            return steps
 
 
 def _placed(steps: Steps, layout: Layout, plan: Plan) -> Placement:

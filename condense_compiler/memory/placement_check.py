@@ -104,7 +104,7 @@ def _handovers(
     options += [a.overwriting for a in find_accumulatings(sharing) if a.producer in accumulated]
     pairs: set[tuple[int, int]] = set()
     for option in options:
-        if offsets[option.source] != offsets[option.result]:
+        if offsets.get(option.source) != offsets.get(option.result, -1):
             continue
         result = sharing.tensors[option.result]
         written = sharing.positions.stretches_of(option.result, tensor_bytes(result))

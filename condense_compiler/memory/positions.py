@@ -45,6 +45,15 @@ class Positions:
     def __init__(self) -> None:
         self._group_of: dict[str, Group] = {}
 
+    def copy(self) -> "Positions":
+        """Return groups that can be joined without changing these."""
+        copied = {
+            id(group): Group(dict(group.tensors), list(group.stretches)) for group in self.groups()
+        }
+        result = Positions()
+        result._group_of = {name: copied[id(group)] for name, group in self._group_of.items()}
+        return result
+
     def add(self, name: str) -> None:
         """Give a tensor a group of its own."""
         self._group_of[name] = Group(tensors={name: 0})

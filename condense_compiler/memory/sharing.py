@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import onnx_graphsurgeon as gs
 
+from condense_compiler.memory.concatenation import Slot, refuse_parts
 from condense_compiler.memory.order import Order
 from condense_compiler.memory.positions import Positions
 from condense_compiler.network import Network
@@ -121,35 +122,36 @@ class _Builder:
     def _concatenate(self, number: int, node: gs.Node, aliases: Sequence[Alias]) -> None:
         """Produce as many parts as possible inside the result; the operator copies the others."""
         result = node.outputs[0]
+        parts = [node.inputs[alias.input] for alias in aliases]
+        slots = [
+            Slot(
+                part.name if part.name in self._tensors else None,
+                start=-alias.shift,
+                size=tensor_bytes(part),
+            )
+            for part, alias in zip(parts, aliases, strict=True)
+        ]
+        reasons = refuse_parts(self._positions, slots)
         self._introduce(result)
         copied: list[gs.Tensor] = []
-        for alias in aliases:
-            part = node.inputs[alias.input]
-            reason = self._refusal(part, result, alias)
-            if reason is None:
-                one, two, distance = self._positions.distance(result.name, part.name, -alias.shift)
-                if one is not two:
-                    self._positions.join(one, two, distance)
+        for part, slot, reason in zip(parts, slots, reasons, strict=True):
+            if reason is not None:
+                self._write(result.name, part, number, slot.start)
+            if slot.part is None:
                 continue
-            self._write(result.name, part, number, -alias.shift)
-            if part.name in self._tensors:
+            if reason is None:
+                self._join(result, part, slot.start)
+            else:
                 copied.append(part)
                 self._copies.append(Copied(node.name, part.name, reason))
         self._reads[number] = copied
-        if not copied and all(tensor.name in self._tensors for tensor in node.inputs):
+        if all(reason is None for reason in reasons):
             self._idle.add(number)
 
-    def _refusal(self, part: gs.Tensor, result: gs.Tensor, alias: Alias) -> str | None:
-        """Return why a part cannot lie inside the result, or None if it can."""
-        if part.name not in self._tensors:
-            return "it is a constant"
-        one, two, distance = self._positions.distance(result.name, part.name, -alias.shift)
-        if one is two:
-            return None if distance == 0 else "it is needed at another place of the same memory"
-        moved = [stretch.shifted(distance) for stretch in two.stretches]
-        if any(a.meets(b) for a in one.stretches for b in moved):
-            return "what surrounds it has no room in the result"
-        return None
+    def _join(self, result: gs.Tensor, part: gs.Tensor, start: int) -> None:
+        one, two, distance = self._positions.distance(result.name, part.name, start)
+        if one is not two:
+            self._positions.join(one, two, distance)
 
     def _introduce(self, tensor: gs.Tensor) -> None:
         self._tensors[tensor.name] = tensor

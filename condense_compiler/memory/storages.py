@@ -76,14 +76,18 @@ def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return merged
 
 
+# Plans that are tried for each storage: at first, and where that is not enough.
+QUICK, THOROUGH = 4, 200
+
+
 def plan_storages(
-    storages: Sequence[Storage], *, capacity: int | None = None, seconds: float | None = None
+    storages: Sequence[Storage], *, tries: int = THOROUGH, seconds: float | None = None
 ) -> Plan:
     """Place storages in the smallest arena that can be found.
 
     Args:
         storages: What to place.
-        capacity: Stop at the first plan that needs at most this many bytes.
+        tries: Plans to try for each storage; the answer depends on nothing else.
         seconds: Search until the question is answered, but no longer than this.
 
     Returns:
@@ -91,10 +95,10 @@ def plan_storages(
     """
     # Around every storage its hull: a plan for the hulls is one for the storages, and the
     # planner for plain buffers is exact.
-    hulls = plan([storage.hull() for storage in storages], capacity=capacity, seconds=seconds)
+    hulls = plan([storage.hull() for storage in storages], seconds=seconds)
     if all(storage.is_buffer for storage in storages):
         return hulls
-    shaped = _plan_shapes(storages, capacity, seconds)
+    shaped = _plan_shapes(storages, tries, seconds)
     best = min(shaped, hulls, key=lambda candidate: candidate.arena_bytes)
     bound = shaped.lower_bound_bytes
     ending = Ending.PROVED if best.arena_bytes == bound else shaped.ending
@@ -103,11 +107,11 @@ def plan_storages(
     return result
 
 
-def _plan_shapes(storages: Sequence[Storage], capacity: int | None, seconds: float | None) -> Plan:
+def _plan_shapes(storages: Sequence[Storage], tries: int, seconds: float | None) -> Plan:
     offsets, arena_bytes, bound, ending = _native.plan_shapes(
         [[(p.lower, p.upper, p.bottom, p.top) for p in storage.parts] for storage in storages],
         [storage.alignment for storage in storages],
-        capacity=capacity,
+        tries,
         seconds=seconds,
     )
     names = [storage.id for storage in storages]

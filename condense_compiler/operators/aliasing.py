@@ -141,6 +141,11 @@ def accumulates(node: gs.Node) -> bool:
     return is_plain(node) and node.op == "Conv"
 
 
+def is_addition(node: gs.Node) -> bool:
+    """Tell whether an operator adds two tensors."""
+    return is_plain(node) and node.op in ("Add", "Sum") and len(node.inputs) == 2
+
+
 def is_plain(node: gs.Node) -> bool:
     """Tell whether an operator is one of ONNX's own."""
     return node.domain in (None, "", "ai.onnx")

@@ -1,5 +1,6 @@
 """Operators that compute each element on its own, and n-ary reductions of several tensors."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -56,6 +57,20 @@ def _unary(context: Context) -> Sequence[View | None]:
     if view is None or not all(isinstance(v, int | float) for v in attributes.values()):
         return [None]
     return [_applied(view, context.node.op, view.value, **attributes)]
+
+
+def _gelu(context: Context) -> Sequence[View | None]:
+    view, kind = context.view(), context.node.attrs.get("approximate", "none")
+    if view is None:
+        return [None]
+    x = view.value
+    if kind == "none":
+        return [_applied(view, "Gelu", x)]
+    cube = Apply("Mul", (Apply("Mul", (x, x)), x))
+    bent = Apply("Add", (x, Apply("Mul", (cube, Literal(0.044715)))))
+    gate = Apply("Tanh", (Apply("Mul", (bent, Literal(math.sqrt(2.0 / math.pi)))),))
+    half = Apply("Mul", (x, Literal(0.5)))
+    return [_applied(view, "Mul", half, Apply("Add", (gate, Literal(1.0))))]
 
 
 def _clip(context: Context) -> Sequence[View | None]:
@@ -221,6 +236,7 @@ RULES: Mapping[str, Rule] = {
     "BatchNormalization": _batch_norm,
     "Clip": _clip,
     "Einsum": _einsum,
+    "Gelu": _gelu,
     "MatMul": _mat_mul,
     "PRelu": _prelu,
 }

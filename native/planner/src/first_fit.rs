@@ -4,21 +4,24 @@
 //! "Efficient Memory Management for Deep Neural Net Inference" (2020).
 
 use crate::instance::Instance;
+use crate::monitor::Limits;
 
 /// Places the items in the given order; pinned items must come first.
 ///
-/// Takes time quadratic in the number of items.
-#[must_use]
-pub fn first_fit(instance: &Instance, order: &[u32]) -> Vec<i64> {
+/// Takes time quadratic in the number of items; returns nothing where a limit breaks it off.
+pub fn first_fit(instance: &Instance, order: &[u32], limits: &Limits<'_>) -> Option<Vec<i64>> {
     let mut offsets = vec![0; instance.items.len()];
     let mut placed: Vec<u32> = Vec::with_capacity(order.len());
-    for &number in order {
+    for (step, &number) in order.iter().enumerate() {
+        if step.is_multiple_of(1024) && limits.interrupted().is_some() {
+            return None;
+        }
         let offset = lowest_free(instance, &offsets, &placed, number as usize);
         offsets[number as usize] = offset;
         let position = placed.partition_point(|&other| offsets[other as usize] <= offset);
         placed.insert(position, number);
     }
-    offsets
+    Some(offsets)
 }
 
 /// Finds the lowest free offset; `placed` is sorted by offset.

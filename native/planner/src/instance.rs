@@ -1,7 +1,7 @@
 //! The problem as the algorithms see it: time cut into the few sections that matter.
 
 use crate::heights::Heights;
-use crate::problem::{Buffer, ProblemError, check};
+use crate::problem::{Buffer, Lifetime, ProblemError, check};
 
 /// A half-open range of sections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +37,9 @@ impl Span {
 pub struct Item {
     /// From the first to the last section in which it is alive, gaps included.
     pub hull: Span,
-    /// Bytes.
+    /// Grains of memory.
     pub size: i64,
-    /// Bytes that it takes from the others: the size, rounded up to the unit of all offsets.
+    /// Grains that it takes from the others: the size, rounded up to the unit of all offsets.
     pub extent: i64,
     /// The offset is a multiple of this.
     pub alignment: i64,
@@ -50,6 +50,19 @@ pub struct Item {
 }
 
 impl Item {
+    /// Returns the item for a buffer that is alive in the given sections.
+    fn new(buffer: &Buffer, alive: Vec<Span>, grain: i64) -> Self {
+        let size = buffer.size / grain;
+        Self {
+            hull: Span { first: alive[0].first, end: alive[alive.len() - 1].end },
+            size,
+            extent: size,
+            alignment: (buffer.alignment / grain).max(1),
+            pinned: buffer.pinned.map(|offset| offset / grain),
+            gapped: (alive.len() > 1).then(|| alive.into_boxed_slice()),
+        }
+    }
+
     /// Returns the sections in which the buffer is alive, in rising order.
     #[must_use]
     pub fn spans(&self) -> &[Span] {
@@ -96,7 +109,8 @@ pub const fn align_up(value: i64, alignment: i64) -> i64 {
 pub struct Instance {
     /// The buffers to place.
     pub items: Vec<Item>,
-    /// For each item, its position in the input.
+    /// For each item, its position in the input; items are sorted, so that the order of the input
+    /// has no influence.
     pub sources: Vec<u32>,
     /// Sum of the extents alive in each section.
     pub load: Vec<i64>,
@@ -104,6 +118,8 @@ pub struct Instance {
     pub lower_bound: i64,
     /// Tells whether any lifetime has gaps.
     pub has_gaps: bool,
+    /// All sizes and offsets count in so many bytes.
+    pub grain: i64,
 }
 
 impl Instance {
@@ -114,36 +130,34 @@ impl Instance {
     /// Returns what makes the input unusable.
     pub fn new(buffers: &[Buffer]) -> Result<Self, ProblemError> {
         check(buffers)?;
-        let sources: Vec<u32> =
+        let mut sources: Vec<u32> =
             (0..).zip(buffers).filter(|(_, b)| b.size > 0).map(|(i, _)| i).collect();
-        let unit = common_unit(sources.iter().map(|&i| &buffers[i as usize]));
+        sources.sort_by_key(|&source| canonical(&buffers[source as usize]));
+        let grain = grain(sources.iter().map(|&source| &buffers[source as usize]));
         let (spans, sections) = sections(buffers, &sources);
         let mut next = 0;
         let mut items = Vec::with_capacity(sources.len());
         for &source in &sources {
             let buffer = &buffers[source as usize];
             let count = buffer.active().count();
-            let alive = merge_touching(&spans[next..next + count]);
+            items.push(Item::new(buffer, merge_touching(&spans[next..next + count]), grain));
             next += count;
-            items.push(Item {
-                hull: Span { first: alive[0].first, end: alive[alive.len() - 1].end },
-                size: buffer.size,
-                extent: align_up(buffer.size, unit),
-                alignment: buffer.alignment,
-                pinned: buffer.pinned,
-                gapped: (alive.len() > 1).then(|| alive.into_boxed_slice()),
-            });
         }
-        Ok(Self::from_items(items, sources, sections))
-    }
-
-    /// Returns the instance of some items, whose sections need not be renumbered.
-    #[must_use]
-    pub fn from_items(items: Vec<Item>, sources: Vec<u32>, sections: usize) -> Self {
+        let unit =
+            items.iter().fold(0, |unit, item| gcd(unit, item.pinned.unwrap_or(item.alignment)));
+        for item in &mut items {
+            item.extent = align_up(item.size, unit.max(1));
+        }
         let load = load(&items, sections, |item| item.extent);
         let lower_bound = lower_bound(&items, &load);
         let has_gaps = items.iter().any(|item| item.gapped.is_some());
-        Self { items, sources, load, lower_bound, has_gaps }
+        Ok(Self { items, sources, load, lower_bound, has_gaps, grain })
+    }
+
+    /// Returns the number of pairs of an item and a section in which it is alive.
+    #[must_use]
+    pub fn sections_of_items(&self) -> u64 {
+        self.items.iter().flat_map(Item::spans).map(|span| u64::from(span.len())).sum()
     }
 
     /// Checks that pinned items leave each other alone.
@@ -186,10 +200,19 @@ impl Instance {
     }
 }
 
-/// Returns the greatest number that divides every offset.
-fn common_unit<'a>(buffers: impl Iterator<Item = &'a Buffer>) -> i64 {
-    let unit = buffers.fold(0, |unit, buffer| gcd(unit, buffer.pinned.unwrap_or(buffer.alignment)));
-    unit.max(1)
+/// What tells buffers apart; sorted by it, they no longer remember the order of the input.
+fn canonical(buffer: &Buffer) -> (Lifetime, i64, i64, Option<i64>, &[Lifetime]) {
+    (buffer.lifetime, buffer.size, buffer.alignment, buffer.pinned, &buffer.gaps)
+}
+
+/// Returns the greatest number that divides all sizes, alignments and pinned offsets: it divides
+/// all offsets of some best plan, one in which every buffer rests on others.
+fn grain<'a>(buffers: impl Iterator<Item = &'a Buffer>) -> i64 {
+    let grain = buffers.fold(0, |grain, buffer| {
+        let alignment = if buffer.alignment == 1 { 0 } else { buffer.alignment };
+        gcd(gcd(grain, buffer.size), gcd(alignment, buffer.pinned.unwrap_or(0)))
+    });
+    grain.max(1)
 }
 
 /// Returns the greatest common divisor; that of 0 and a number is the number.

@@ -4,22 +4,23 @@
 //! sought: *dynamic storage allocation*, which is NP-hard. See `docs/planner.md` for the ideas.
 #![forbid(unsafe_code)]
 
+mod climb;
 mod first_fit;
 mod heights;
 mod improve;
-pub mod instance;
+mod instance;
 mod monitor;
-pub mod order;
+mod order;
 mod parallel;
 mod plan;
 mod planner;
 mod problem;
-pub mod search;
-pub mod skyline;
+mod random;
+mod search;
 pub mod shapes;
-mod start;
+mod skyline;
 
-pub use monitor::Monitor;
+pub use monitor::{Limits, Monitor};
 pub use plan::{Ending, Plan, Request};
 pub use planner::plan;
 pub use problem::{Buffer, Lifetime, MAX_TOTAL_BYTES, ProblemError};

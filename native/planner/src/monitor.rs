@@ -37,7 +37,8 @@ impl Monitor {
         (best != i64::MAX).then_some(best)
     }
 
-    pub(crate) fn report(&self, arena: i64) {
+    /// Tells who waits of an answer that needs this many bytes.
+    pub fn report(&self, arena: i64) {
         self.best.fetch_min(arena, Ordering::Relaxed);
     }
 }
@@ -49,14 +50,23 @@ pub struct Limits<'a> {
     pub monitor: &'a Monitor,
     /// The time is limited.
     pub deadline: Option<Instant>,
+    /// The work is limited, in looks at a buffer.
+    pub effort: u64,
 }
 
 impl Limits<'_> {
-    /// Returns why to stop now, if there is a reason.
-    pub fn reached(&self) -> Option<Ending> {
+    /// Returns why to break off whatever is being done, if there is a reason.
+    #[must_use]
+    pub fn interrupted(&self) -> Option<Ending> {
         if self.monitor.stopped() {
             return Some(Ending::Interrupted);
         }
         self.deadline.is_some_and(|end| Instant::now() >= end).then_some(Ending::TimeLimit)
+    }
+
+    /// Returns why not to begin anything new after so much work, if there is a reason.
+    #[must_use]
+    pub fn reached(&self, spent: u64) -> Option<Ending> {
+        self.interrupted().or_else(|| (spent > self.effort).then_some(Ending::EffortSpent))
     }
 }

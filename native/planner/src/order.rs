@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 
 use crate::instance::{Instance, Item};
+use crate::random::Random;
 
 /// What makes a buffer worth placing early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,26 +68,5 @@ impl Order {
             (0..).zip(sorted).map(|(place, item)| (place + random.below(reach), item)).collect();
         keyed.sort_unstable();
         keyed.into_iter().map(|(_, item)| item).collect()
-    }
-}
-
-/// The generator `SplitMix64` (Steele, Lea, Flood 2014): small, and the same on every machine.
-#[derive(Clone, Debug)]
-pub struct Random(u64);
-
-impl Random {
-    /// Returns a generator; equal seeds give equal numbers.
-    #[must_use]
-    pub const fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))
-    }
-
-    /// Returns a number below `limit`, which must not be zero.
-    pub const fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % limit
     }
 }

@@ -2,12 +2,60 @@
 
 mod common;
 
-use common::{assert_valid, rich_buffer, small_buffer, smallest_arena};
+use common::{assert_valid, overlap, rich_buffer, small_buffer};
 use condense_planner::{Buffer, Ending, Monitor, Plan, ProblemError, Request, plan};
 use proptest::prelude::*;
 
 /// Interpreters such as Miri are thousands of times slower.
 const CASES: u32 = if cfg!(miri) { 5 } else { 5_000 };
+
+/// Returns the smallest arena of all plans, by trying all orders from the bottom up.
+///
+/// Every plan can be pushed down until each buffer rests on another; then placing its buffers by
+/// rising offset, each as low as those before it allow, gives it back.
+fn smallest_arena(buffers: &[Buffer]) -> i64 {
+    let mut best = i64::MAX;
+    let mut offsets = vec![None; buffers.len()];
+    try_orders(buffers, &mut offsets, 0, 0, &mut best);
+    best
+}
+
+fn try_orders(
+    buffers: &[Buffer],
+    offsets: &mut Vec<Option<i64>>,
+    last: i64,
+    arena: i64,
+    best: &mut i64,
+) {
+    if arena >= *best {
+        return;
+    }
+    if offsets.iter().all(Option::is_some) {
+        *best = arena;
+        return;
+    }
+    for index in 0..buffers.len() {
+        if offsets[index].is_some() {
+            continue;
+        }
+        let buffer = &buffers[index];
+        let floor = (0..buffers.len())
+            .filter(|&other| overlap(buffer, &buffers[other]))
+            .filter_map(|other| offsets[other].map(|offset| offset + buffers[other].size))
+            .max()
+            .unwrap_or(0);
+        let offset = match buffer.pinned {
+            Some(pinned) if pinned < floor => continue,
+            Some(pinned) => pinned,
+            None => (floor + buffer.alignment - 1) / buffer.alignment * buffer.alignment,
+        };
+        if offset >= last {
+            offsets[index] = Some(offset);
+            try_orders(buffers, offsets, offset, arena.max(offset + buffer.size), best);
+            offsets[index] = None;
+        }
+    }
+}
 
 fn run(buffers: &[Buffer], capacity: Option<i64>) -> Result<Plan, ProblemError> {
     plan(buffers, &Request { capacity, time_limit: None }, &Monitor::default())

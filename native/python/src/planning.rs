@@ -1,16 +1,13 @@
 //! Binding of the memory planner.
 
 use std::collections::HashMap;
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::thread;
 use std::time::Duration;
 
-use condense_planner::{Buffer, Lifetime, Monitor, Plan, ProblemError, Request};
-use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyValueError};
+use condense_planner::{Buffer, Lifetime, Request, plan as plan_buffers};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-/// How often the waiting thread looks for signals and progress.
-const TICK: Duration = Duration::from_millis(50);
+use crate::watching::watched;
 
 /// Offsets, arena in bytes, lower bound in bytes, why the planner stopped.
 type Answer = (Vec<i64>, i64, i64, &'static str);
@@ -59,63 +56,7 @@ pub fn plan(
     let request = Request { capacity, time_limit };
     let progress = progress.map(|callback| callback.clone().unbind());
     let plan = py
-        .detach(|| run(&buffers, &request, progress.as_ref()))?
+        .detach(|| watched(progress.as_ref(), |monitor| plan_buffers(&buffers, &request, monitor)))?
         .map_err(|error| PyValueError::new_err((error.rule(), error.culprits())))?;
     Ok((plan.offsets, plan.arena_bytes, plan.lower_bound_bytes, plan.ending.name()))
-}
-
-/// Runs the planner in a thread of its own, while this one answers signals.
-fn run(
-    buffers: &[Buffer],
-    request: &Request,
-    progress: Option<&Py<PyAny>>,
-) -> PyResult<Result<Plan, ProblemError>> {
-    let monitor = Monitor::default();
-    thread::scope(|scope| {
-        let (done, finished) = channel::<()>();
-        let worker = scope.spawn(|| {
-            let _signal_when_dropped = done;
-            condense_planner::plan(buffers, request, &monitor)
-        });
-        let mut failure = None;
-        let mut reported = None;
-        while finished.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-            if monitor.stopped() {
-                continue;
-            }
-            let watched = Python::attach(|py| watch(py, &monitor, progress, &mut reported));
-            if let Err(error) = watched {
-                monitor.stop();
-                failure = Some(error);
-            }
-        }
-        let outcome =
-            worker.join().map_err(|_| PyRuntimeError::new_err("the planner failed: a defect"))?;
-        match failure {
-            Some(error) if !is_keyboard_interrupt(&error) => Err(error),
-            _ => Ok(outcome),
-        }
-    })
-}
-
-/// Raises pending signals and reports a better plan.
-fn watch(
-    py: Python<'_>,
-    monitor: &Monitor,
-    progress: Option<&Py<PyAny>>,
-    reported: &mut Option<i64>,
-) -> PyResult<()> {
-    py.check_signals()?;
-    let best = monitor.best();
-    if let (Some(progress), Some(arena)) = (progress, best)
-        && best != *reported
-    {
-        *reported = best;
-        progress.call1(py, (arena,))?;
-    }
-    Ok(())
-}
-
-fn is_keyboard_interrupt(error: &PyErr) -> bool {
-    Python::attach(|py| error.is_instance_of::<PyKeyboardInterrupt>(py))
 }

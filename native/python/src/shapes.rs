@@ -14,11 +14,12 @@ type Answer = (Vec<i64>, i64, i64, &'static str);
 ///
 /// Raises `ValueError(rule, positions)` for an input that cannot be planned.
 #[pyfunction]
-#[pyo3(signature = (parts, alignments, *, capacity=None, seconds=None))]
+#[pyo3(signature = (parts, alignments, tries_per_shape, *, capacity=None, seconds=None))]
 pub fn plan_shapes(
     py: Python<'_>,
     parts: Vec<Vec<(i64, i64, i64, i64)>>,
     alignments: Vec<i64>,
+    tries_per_shape: usize,
     capacity: Option<i64>,
     seconds: Option<f64>,
 ) -> PyResult<Answer> {
@@ -38,7 +39,7 @@ pub fn plan_shapes(
         })
         .collect();
     let request = Request { capacity, time_limit };
-    let placed = py.detach(|| place(&shapes, &request, &Monitor::default()));
+    let placed = py.detach(|| place(&shapes, &request, tries_per_shape, &Monitor::default()));
     match placed {
         Ok(plan) => {
             Ok((plan.offsets, plan.arena_bytes, plan.lower_bound_bytes, plan.ending.name()))

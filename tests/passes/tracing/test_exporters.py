@@ -166,6 +166,16 @@ def median(graph: TopologyWriter) -> Sequence[str]:
     return [graph.write("Gather", values, graph.constant(1), axis=2)]
 
 
+def gelu(approximate: str) -> Write:
+    """As the dynamo exporter writes it, which always says which kind."""
+
+    def write(graph: TopologyWriter) -> Sequence[str]:
+        graph.opset = 20
+        return [graph.pooled(graph.write("Gelu", graph.wide(), approximate=approximate))]
+
+    return write
+
+
 def root_with_epsilon(graph: TopologyWriter) -> Sequence[str]:
     grouped = graph.grouped(graph.wide())
     squares = reduced(graph, graph.write("Mul", grouped, grouped), op="ReduceSum")
@@ -222,6 +232,7 @@ FUSED: dict[str, Write] = {
         no_bound,
     )
 } | {f"nested_{op}": nested(op) for op in ("ReduceMax", "ReduceMin", "ReduceMean", "ReduceL2")}
+FUSED |= {f"gelu_{kind}": gelu(kind) for kind in ("none", "tanh")}
 
 
 @pytest.mark.parametrize("write", FUSED.values(), ids=FUSED)

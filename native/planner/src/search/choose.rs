@@ -165,8 +165,9 @@ impl Search<'_> {
             let number = self.scores.flat[index];
             if self.is_linked(number) {
                 for span in self.state.instance.items[number as usize].spans() {
-                    let options = &mut self.scores.options[span.indices()];
-                    options.iter_mut().for_each(|count| *count += 1);
+                    for count in &mut self.scores.options[span.indices()] {
+                        *count += 1;
+                    }
                 }
             }
         }

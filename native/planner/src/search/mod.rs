@@ -6,7 +6,7 @@
 //! height at which something can lie, and the bytes in between are lost. The answers exclude each
 //! other, so no plan is met twice, and the question may be asked wherever it has fewest answers.
 //!
-//! Three ideas are from Moffitt, "MiniMalloc" (ASPLOS 2023): floors rise to where the lowest
+//! Three ideas are from Moffitt, "`MiniMalloc`" (ASPLOS 2023): floors rise to where the lowest
 //! unplaced buffer can start (section inference); a plan in which a buffer could drop into a hole
 //! below is dominated; and parts of time that no unplaced buffer connects are searched one by one.
 
@@ -132,7 +132,8 @@ impl Search<'_> {
     /// Solves one part whose consequences are propagated; undoes everything unless solved.
     fn solve(&mut self, part: Part) -> Subtree {
         self.nodes += 1;
-        if self.nodes > self.budget || (self.nodes % 64 == 0 && (self.watch)().is_break()) {
+        if self.nodes > self.budget || (self.nodes.is_multiple_of(64) && (self.watch)().is_break())
+        {
             return Subtree::Stopped;
         }
         let key = part.key ^ self.state.key;

@@ -26,7 +26,6 @@ impl Table {
     }
 
     const fn slot(&self, key: u128) -> usize {
-        #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
         let bits = key as usize;
         bits & (self.slots.len() - 1)
     }

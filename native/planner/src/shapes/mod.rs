@@ -16,9 +16,6 @@ use conflicts::Conflicts;
 use fit::{Placement, first_fit};
 use orders::{Orders, first_orders};
 
-/// Plans that are tried without a time limit, for each shape: milliseconds for a network.
-const TRIES_PER_SHAPE: usize = 200;
-
 /// Bytes that are needed for some time: `bottom..top` of the shape, over the steps `lower..upper`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
@@ -61,25 +58,28 @@ pub enum ShapeError {
 
 /// Places shapes in the smallest arena that can be found.
 ///
+/// Without a time limit, `tries_per_shape` says how many plans are tried.
+///
 /// # Errors
 ///
 /// Returns what makes the input unusable.
-pub fn place(shapes: &[Shape], request: &Request, monitor: &Monitor) -> Result<Plan, ShapeError> {
+pub fn place(
+    shapes: &[Shape],
+    request: &Request,
+    tries_per_shape: usize,
+    monitor: &Monitor,
+) -> Result<Plan, ShapeError> {
     check(shapes)?;
     let bound = largest_load(shapes);
     let goal = request.capacity.unwrap_or(bound).max(bound);
     let deadline = request.time_limit.and_then(|limit| Instant::now().checked_add(limit));
-    let limits = Limits { monitor, deadline };
+    let limits = Limits { monitor, deadline, effort: u64::MAX };
     let conflicts = Conflicts::new(shapes);
-    let tries = if deadline.is_some() { usize::MAX } else { TRIES_PER_SHAPE * shapes.len() };
+    let tries =
+        if deadline.is_some() { usize::MAX } else { tries_per_shape.saturating_mul(shapes.len()) };
     let (best, ending) = search(shapes, &conflicts, goal, tries, &limits);
     let ending = if best.arena <= goal { Ending::Proved } else { ending };
-    Ok(Plan {
-        offsets: best.offsets,
-        arena_bytes: best.arena,
-        lower_bound_bytes: bound,
-        ending,
-    })
+    Ok(Plan { offsets: best.offsets, arena_bytes: best.arena, lower_bound_bytes: bound, ending })
 }
 
 /// Tries orders of placing until the arena is as small as asked for, or the tries are spent.
@@ -106,7 +106,7 @@ fn search(
         if best.arena <= goal {
             return (best, Ending::Proved);
         }
-        if let Some(ending) = limits.reached() {
+        if let Some(ending) = limits.interrupted() {
             return (best, ending);
         }
         let order = orders.next(&best);
@@ -123,9 +123,8 @@ fn search(
 fn check(shapes: &[Shape]) -> Result<(), ShapeError> {
     let mut total: i64 = 0;
     for (number, shape) in shapes.iter().enumerate() {
-        let sound = |part: &Part| {
-            part.lower < part.upper && 0 <= part.bottom && part.bottom < part.top
-        };
+        let sound =
+            |part: &Part| part.lower < part.upper && 0 <= part.bottom && part.bottom < part.top;
         if shape.alignment < 1 || !shape.parts.iter().all(sound) {
             return Err(ShapeError::Malformed(number));
         }

@@ -11,7 +11,7 @@ fn shape(parts: &[Part]) -> Shape {
 }
 
 fn arena(shapes: &[Shape]) -> (i64, i64, Ending) {
-    let plan = place(shapes, &Request::default(), &Monitor::default()).expect("sound shapes");
+    let plan = place(shapes, &Request::default(), 200, &Monitor::default()).expect("sound shapes");
     check_apart(shapes, &plan.offsets);
     (plan.arena_bytes, plan.lower_bound_bytes, plan.ending)
 }
@@ -67,7 +67,7 @@ fn alignment_is_kept() {
 
 #[test]
 fn malformed_shapes_are_refused() {
-    let plan = |shapes: &[Shape]| place(shapes, &Request::default(), &Monitor::default());
+    let plan = |shapes: &[Shape]| place(shapes, &Request::default(), 200, &Monitor::default());
     assert_eq!(plan(&[shape(&[part(1, 1, 0, 1)])]), Err(ShapeError::Malformed(0)));
     assert_eq!(plan(&[shape(&[part(0, 1, 2, 1)])]), Err(ShapeError::Malformed(0)));
     assert_eq!(plan(&[shape(&[part(0, 1, 0, i64::MAX)])]), Err(ShapeError::TooLarge));

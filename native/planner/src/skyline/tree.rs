@@ -5,10 +5,10 @@ use crate::instance::{Item, Span};
 /// Items per leaf.
 const LEAF: usize = 8;
 
-/// Worth of an item: compared as a pair, then by item number.
-type Worth = (f64, i64);
+/// Worth of an item, a logarithm.
+type Worth = f64;
 
-const NOTHING: Worth = (-1.0, -1);
+const NOTHING: Worth = f64::NEG_INFINITY;
 
 /// What is below a node: bounds of all its items, and the greatest worth of those left.
 #[derive(Clone, Copy)]
@@ -34,10 +34,10 @@ pub struct Tree {
 
 impl Tree {
     /// Builds the tree.
-    pub fn new(items: &[Item], numbers: Vec<u32>, worth: impl Fn(&Item) -> Worth) -> Self {
+    pub fn new(items: &[Item], numbers: Vec<u32>, worth: &[Worth]) -> Self {
         let mut entries: Vec<(u32, Span, Worth)> = numbers
             .into_iter()
-            .map(|number| (number, items[number as usize].hull, worth(&items[number as usize])))
+            .map(|number| (number, items[number as usize].hull, worth[number as usize]))
             .collect();
         let leaf_count = entries.len().div_ceil(LEAF).max(1).next_power_of_two();
         let leaves: Vec<usize> =
@@ -112,11 +112,10 @@ impl Tree {
     }
 
     fn best_of(&self, node: usize) -> Worth {
-        let greater = |a: Worth, b: Worth| if a >= b { a } else { b };
         if node >= self.first_leaf() {
-            return self.leaf(node).fold(NOTHING, |best, i| greater(best, self.entries[i].2));
+            return self.leaf(node).fold(NOTHING, |best, i| best.max(self.entries[i].2));
         }
-        greater(self.nodes[2 * node + 1].best, self.nodes[2 * node + 2].best)
+        self.nodes[2 * node + 1].best.max(self.nodes[2 * node + 2].best)
     }
 
     fn bounds(&self, node: usize, mut bounds: Node) -> Node {

@@ -1,4 +1,4 @@
-//! What several test files need: a check of plans and the truth about small problems.
+//! What several test files need: a check of plans, and generators.
 
 use condense_planner::{Buffer, Lifetime, Plan};
 use proptest::prelude::*;
@@ -21,54 +21,6 @@ pub fn assert_valid(buffers: &[Buffer], plan: &Plan) {
         for (b, &bt) in buffers.iter().zip(&plan.offsets).skip(i + 1) {
             let apart = at + a.size <= bt || bt + b.size <= at || a.size == 0 || b.size == 0;
             assert!(apart || !overlap(a, b), "{a:?} at {at} and {b:?} at {bt} collide");
-        }
-    }
-}
-
-/// Returns the smallest arena of all plans, by trying all orders from the bottom up.
-///
-/// Every plan can be pushed down until each buffer rests on another; then placing its buffers by
-/// rising offset, each as low as those before it allow, gives it back.
-pub fn smallest_arena(buffers: &[Buffer]) -> i64 {
-    let mut best = i64::MAX;
-    let mut offsets = vec![None; buffers.len()];
-    try_orders(buffers, &mut offsets, 0, 0, &mut best);
-    best
-}
-
-fn try_orders(
-    buffers: &[Buffer],
-    offsets: &mut Vec<Option<i64>>,
-    last: i64,
-    arena: i64,
-    best: &mut i64,
-) {
-    if arena >= *best {
-        return;
-    }
-    if offsets.iter().all(Option::is_some) {
-        *best = arena;
-        return;
-    }
-    for index in 0..buffers.len() {
-        if offsets[index].is_some() {
-            continue;
-        }
-        let buffer = &buffers[index];
-        let floor = (0..buffers.len())
-            .filter(|&other| overlap(buffer, &buffers[other]))
-            .filter_map(|other| offsets[other].map(|offset| offset + buffers[other].size))
-            .max()
-            .unwrap_or(0);
-        let offset = match buffer.pinned {
-            Some(pinned) if pinned < floor => continue,
-            Some(pinned) => pinned,
-            None => (floor + buffer.alignment - 1) / buffer.alignment * buffer.alignment,
-        };
-        if offset >= last {
-            offsets[index] = Some(offset);
-            try_orders(buffers, offsets, offset, arena.max(offset + buffer.size), best);
-            offsets[index] = None;
         }
     }
 }

@@ -1,0 +1,1 @@
+"""Irregular networks, on which the order of the operators decides how much memory is needed."""

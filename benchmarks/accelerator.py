@@ -146,13 +146,13 @@ def _line(k: int, size: int, machine: Machine) -> str:
     )
 
 
-def print_networks(paths: list[Path]) -> None:
+def print_networks(paths: list[Path], *, allow_fallback: bool) -> None:
     """Print for each network whether it compiles and matches, or why not."""
     for path in paths:
-        print(f"{path.stem:26} {_one_network(path)}", flush=True)
+        print(f"{path.stem:26} {_one_network(path, allow_fallback=allow_fallback)}", flush=True)
 
 
-def _one_network(path: Path) -> str:
+def _one_network(path: Path, *, allow_fallback: bool) -> str:
     dims = {
         dimension.dim_param: 1
         for value in onnx.load(path, load_external_data=False).graph.input
@@ -161,12 +161,17 @@ def _one_network(path: Path) -> str:
     }
     started = time.perf_counter()
     try:
-        compilation = compile_model(path, "accelerator", dims=dims)
+        options = {"allow_fallback": str(allow_fallback)}
+        compilation = compile_model(path, "accelerator", dims=dims, target_options=options)
     except CondenseError as error:
         return f"refused: {error}"
     result = compilation.report.verification
     assert result is not None
     verdict = "matches" if result.passed else "DIFFERS"
+    hosted = compilation.report.target_facts.get("fallback", ())
+    assert isinstance(hosted, list | tuple)
+    if hosted:
+        verdict += f" ({len(hosted)} nodes on the reference executor)"
     return (
         f"{verdict}: {1 - result.relative_difference:.4%} of the codes equal, largest "
         f"{result.largest_difference:.0f} steps, {time.perf_counter() - started:.1f} s"
@@ -182,10 +187,11 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=416, help="height and width of the image")
     parser.add_argument("--machine", default="default", help="name or TOML file")
     parser.add_argument("--networks", type=Path, nargs="+", help="ONNX files to compile instead")
+    parser.add_argument("--allow-fallback", action="store_true", help="for networks")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     if options.networks:
-        print_networks(options.networks)
+        print_networks(options.networks, allow_fallback=options.allow_fallback)
     else:
         print_condensation_net(options.k, options.size, read_machine(options.machine))
 

@@ -70,6 +70,10 @@ def compile_command(
         str | None,
         typer.Option(help="Machine to compile for: its name or TOML file.", show_default=False),
     ] = None,
+    allow_fallback: Annotated[
+        bool,
+        typer.Option("--allow-fallback", help="Run what the target cannot on the reference one."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> int:
     """Compile an ONNX network: fuse, order, place, lower, verify.
@@ -89,7 +93,12 @@ def compile_command(
             passes=split_names(passes),
             memory_limit_bytes=limit,
             verify_outputs=verify,
-            target_options=parse_options(option, calibration=calibration, machine=machine),
+            target_options=parse_options(
+                option,
+                calibration=calibration,
+                machine=machine,
+                allow_fallback="true" if allow_fallback else None,
+            ),
             watcher=watcher,
         )
         watcher("save")

@@ -8,10 +8,11 @@ from typing import ClassVar
 import onnx
 import onnx_graphsurgeon as gs
 
-from condense_compiler.errors import InputError
+from condense_compiler.errors import InputError, UnsupportedError
 from condense_compiler.program import ScheduledProgram
 from condense_compiler.targets.accelerator.codegen.generate import generate
 from condense_compiler.targets.accelerator.codegen.placement import place
+from condense_compiler.targets.accelerator.fallback import MixedProgram, lower_mixed
 from condense_compiler.targets.accelerator.integer.lowering import lower_network
 from condense_compiler.targets.accelerator.integer.separating import separate_pooling
 from condense_compiler.targets.accelerator.lowered import AcceleratorProgram
@@ -32,6 +33,7 @@ class AcceleratorTarget:
         weight_bits: Bits of the weights of a model in floating point: 8, 4, 2 or 1.
         feature_maps: `auto` keeps on the chip what makes traffic least, `dram` nothing.
         memory_bytes: Use no more feature-map memory than this; all of it if 0.
+        allow_fallback: Run what the accelerator cannot on the reference executor.
         quantised: The quantised model, once `prepare` has made it.
     """
 
@@ -41,6 +43,7 @@ class AcceleratorTarget:
     weight_bits: int = 8
     feature_maps: str = "auto"
     memory_bytes: int = 0
+    allow_fallback: bool = False
     quantised: onnx.ModelProto | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -70,7 +73,7 @@ class AcceleratorTarget:
         limit = memory_bytes or self.memory_bytes
         return prepared.unfolded, replace(self, quantised=prepared.quantised, memory_bytes=limit)
 
-    def lower(self, program: ScheduledProgram) -> AcceleratorProgram:
+    def lower(self, program: ScheduledProgram) -> AcceleratorProgram | MixedProgram:
         """Write the instructions of a program.
 
         Raises:
@@ -78,9 +81,15 @@ class AcceleratorTarget:
         """
         machine = self.limited_machine()
         nodes = [n for step in program.steps for n in (step.node, step.addition) if n is not None]
-        fused = lower_network(program.network.graph, _in_order(program, nodes))
-        network = fused if machine.pooling_unit else separate_pooling(fused)
-        memory = place(network, machine, all_in_dram=self.feature_maps == "dram")
+        ordered, all_in_dram = _in_order(program, nodes), self.feature_maps == "dram"
+        try:
+            fused = lower_network(program.network.graph, ordered)
+            network = fused if machine.pooling_unit else separate_pooling(fused)
+        except UnsupportedError:
+            if not self.allow_fallback:
+                raise
+            return lower_mixed(program, ordered, machine, all_in_dram=all_in_dram)
+        memory = place(network, machine, all_in_dram=all_in_dram)
         code = generate(network, memory, machine)
         return AcceleratorProgram(program, network, fused, memory, code, self.quantised)
 

@@ -1,6 +1,7 @@
 """From a network whose quantisation is written as arithmetic to an integer network."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,20 +35,65 @@ from condense_compiler.targets.reference.functions import FUNCTIONS
 _VIEWS = ("Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
 
+class NodeError(UnsupportedError):
+    """A node that the accelerator cannot run."""
+
+    def __init__(self, node: gs.Node, reason: str) -> None:
+        super().__init__(reason)
+        self.node = node
+
+
+def lower_part(
+    nodes: Sequence[gs.Node],
+    inputs: Sequence[gs.Tensor],
+    outputs: Sequence[gs.Tensor],
+    known: Mapping[str, Port],
+) -> IntegerNetwork:
+    """Collect the integer operators of a part of a network.
+
+    Args:
+        nodes: The nodes, in their order.
+        inputs: Tensors that they read from elsewhere.
+        outputs: Tensors that are read elsewhere.
+        known: Inputs that are quantised already, with their codes.
+
+    Raises:
+        NodeError: A node does something that the accelerator does not.
+    """
+    collector = _Collector({tensor.name for tensor in outputs})
+    for tensor in inputs:
+        collector.inputs[tensor.name] = tuple(tensor.shape)
+        if tensor.name in known:
+            collector.take_over(tensor.name, known[tensor.name])
+    for node in nodes:
+        with _blaming(node):
+            collector.add(node)
+    ports: dict[str, Port] = {}
+    for tensor in outputs:
+        with _blaming(tensor.inputs[0]):
+            ports[tensor.name] = collector.output(tensor)
+    read = {}
+    for tensor in inputs:
+        with _blaming(next(node for node in nodes if tensor in node.inputs)):
+            read[tensor.name] = collector.input_port(tensor.name)
+    return IntegerNetwork(tuple(collector.builder.operators), read, ports)
+
+
+@contextmanager
+def _blaming(node: gs.Node) -> Iterator[None]:
+    try:
+        yield
+    except UnsupportedError as error:
+        raise NodeError(node, str(error)) from None
+
+
 def lower_network(graph: gs.Graph, nodes: Iterable[gs.Node]) -> IntegerNetwork:
     """Collect integer operators.
 
     Raises:
         UnsupportedError: A node does something that the accelerator does not.
     """
-    collector = _Collector({tensor.name for tensor in graph.outputs})
-    for tensor in graph.inputs:
-        collector.inputs[tensor.name] = tuple(tensor.shape)
-    for node in nodes:
-        collector.add(node)
-    outputs = {t.name: collector.output(t) for t in graph.outputs}
-    inputs = {t.name: collector.input_port(t.name) for t in graph.inputs}
-    return IntegerNetwork(tuple(collector.builder.operators), inputs, outputs)
+    return lower_part(list(nodes), graph.inputs, graph.outputs, {})
 
 
 @dataclass(slots=True)
@@ -125,6 +171,12 @@ class _Collector:
             raise UnsupportedError(f"{name}: this input of the network is not quantised")
         return self.ports[name]
 
+    def take_over(self, name: str, port: Port) -> None:
+        """Take over codes from elsewhere as an input."""
+        source = Map(name, port.map.shape, port.map.scale, port.map.zero)
+        self.ports[name] = Port(source, port.shape)
+        self.values[name] = stored(source)
+
     def quantise_input(self, node: gs.Node) -> Value:
         """Return the codes of a graph input, whose quantisation starts with this Div."""
         tensor = node.inputs[0]
@@ -134,8 +186,12 @@ class _Collector:
         scale, lower, upper = chain
         zero = 0 if lower >= -128 and upper <= 127 else -128 - lower
         shape = pixels_of(self.inputs[tensor.name], tensor.name)
-        source = Map(tensor.name, shape, scale, zero)
-        self.ports[tensor.name] = Port(source, self.inputs[tensor.name])
+        if tensor.name not in self.ports:
+            source = Map(tensor.name, shape, scale, zero)
+            self.ports[tensor.name] = Port(source, self.inputs[tensor.name])
+        source = self.ports[tensor.name].map
+        if (source.scale, source.zero) != (scale, zero):
+            raise UnsupportedError(f"{tensor.name}: this input is quantised in two ways")
         steps = np.arange(-128, 128, dtype=np.float32) - np.float32(zero)
         return Coded(source, shape, zero, steps, None)
 
@@ -290,8 +346,10 @@ def _view(collector: _Collector, node: gs.Node) -> list[Value]:
 def _groups_channels(value: Value, target: tuple[int, ...]) -> bool:
     """Tell whether a view groups channels, for a pooling that the passes could not fuse."""
     channels, height, width = value.shape
-    return target[0] == 1 and target[3:] == (height, width) and (
-        len(target) == 5 and target[1] * target[2] == channels
+    return (
+        target[0] == 1
+        and target[3:] == (height, width)
+        and (len(target) == 5 and target[1] * target[2] == channels)
     )
 
 

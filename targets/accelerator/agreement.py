@@ -18,6 +18,7 @@ from condense_compiler.targets.accelerator.integer.executor import (
     write,
 )
 from condense_compiler.targets.accelerator.integer.network import IntegerNetwork, Map, Port
+from condense_compiler.targets.accelerator.quantisation.unfolding import values_of_codes
 
 Array = npt.NDArray[Any]
 
@@ -83,14 +84,11 @@ def compare(
 
 def _ends(network: IntegerNetwork, codes: Codes, outputs: Mapping[str, Array]) -> Array:
     """Return the differences of the network's outputs, in steps."""
-    return np.concatenate(
-        [
-            np.abs(
-                _steps(outputs[name], port) - (read(codes, port.map).reshape(-1) - port.map.zero)
-            )
-            for name, port in network.outputs.items()
-        ]
-    )
+    differences = []
+    for name, port in network.outputs.items():
+        computed = read(codes, port.map).astype(np.int16).reshape(-1) - port.map.zero
+        differences.append(np.abs(_steps(outputs[name], port) - computed))
+    return np.concatenate(differences)
 
 
 def _steps(values: Array, port: Port) -> Array:
@@ -103,13 +101,10 @@ def _run(
     """Return the codes behind every QuantizeLinear by the name of their map, and the outputs."""
     model = onnx.ModelProto()
     model.CopyFrom(quantised)
-    wanted = {source.name for source in network.maps()}
-    names = {
-        node.output[0]: name
-        for node in model.graph.node
-        for name in (f"{node.output[0]}/values",)
-        if node.op_type == "QuantizeLinear" and name in wanted
-    }
+    maps = {source.name for source in network.maps()}
+    quantised_here = {n.output[0] for n in model.graph.node if n.op_type == "QuantizeLinear"}
+    values = values_of_codes(quantised)
+    names = {codes: values[codes] for codes in quantised_here if values[codes] in maps}
     for name in names:
         model.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
     options = ort.SessionOptions()

@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx
 
 from condense_compiler.network import load_network
+from condense_compiler.targets.accelerator.quantisation.averages import rescale_averages
 from condense_compiler.targets.accelerator.quantisation.fewer_bits import reduce_weights
 from condense_compiler.targets.accelerator.quantisation.rank_sums import keep_rank_sums_exact
 from condense_compiler.targets.accelerator.quantisation.samples import drawn_samples, read_samples
@@ -54,5 +55,6 @@ def prepare(
             samples = read_samples(calibration, network.graph.inputs)
         model = quantise(network, samples)
         keep_rank_sums_exact(model)
+        rescale_averages(model)
         reduce_weights(model, weight_bits)
     return Prepared(model, unfold(model))

@@ -30,17 +30,27 @@ def is_quantised(model: onnx.ModelProto) -> bool:
     )
 
 
+def values_of_codes(model: onnx.ModelProto) -> dict[str, str]:
+    """Return the name that `unfold` gives the values of each tensor of codes."""
+    writer, renamed = _written(model)
+    return {codes: renamed.get(name, name) for codes, name in writer.known.items()}
+
+
+def _written(model: onnx.ModelProto) -> tuple["_Writer", dict[str, str]]:
+    writer = _Writer({t.name: t for t in model.graph.initializer})
+    for node in model.graph.node:
+        for part in split_up(node):
+            writer.add(part)
+    return writer, writer.name_outputs([output.name for output in model.graph.output])
+
+
 def unfold(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model with quantisation written as arithmetic in float32.
 
     Raises:
         UnsupportedError: Feature maps are quantised in a way that the accelerator does not have.
     """
-    writer = _Writer({t.name: t for t in model.graph.initializer})
-    for node in model.graph.node:
-        for part in split_up(node):
-            writer.add(part)
-    writer.name_outputs([output.name for output in model.graph.output])
+    writer, _ = _written(model)
     unfolded = onnx.ModelProto()
     unfolded.CopyFrom(model)
     del unfolded.graph.node[:], unfolded.graph.value_info[:], unfolded.graph.initializer[:]
@@ -93,12 +103,17 @@ class _Writer:
         self.nodes.append(helper.make_node(op, inputs, [output], name=output))
         return output
 
-    def name_outputs(self, outputs: list[str]) -> None:
-        """Give the outputs of the graph, where they are known under other names, theirs."""
+    def name_outputs(self, outputs: list[str]) -> dict[str, str]:
+        """Give the outputs of the graph, where they are known under other names, theirs.
+
+        Returns:
+            New names by old ones.
+        """
         renamed = {self.known[name]: name for name in outputs if name in self.known}
         for node in self.nodes:
             node.input[:] = [renamed.get(name, name) for name in node.input]
             node.output[:] = [renamed.get(name, name) for name in node.output]
+        return renamed
 
 
 def _scale_and_zero(writer: _Writer, node: onnx.NodeProto) -> tuple[float, int, np.dtype[Any]]:

@@ -33,6 +33,7 @@ from condense_compiler.targets.accelerator.integer.separating import (
 from condense_compiler.targets.accelerator.isa.registers import Queue
 from condense_compiler.targets.accelerator.lowered import AcceleratorProgram
 from condense_compiler.targets.accelerator.machine import Machine, read_machine
+from condense_compiler.targets.accelerator.simulator.program import decode_program
 from condense_compiler.targets.accelerator.simulator.simulate import Run, simulate
 from condense_compiler.targets.accelerator.simulator.timing import macs
 
@@ -93,10 +94,6 @@ def _is_counted(operator: object) -> bool:
 def _names_of_computing(measured: Measured) -> list[str]:
     """Return the operator behind each instruction of the compute queue, in order."""
     by_queue: dict[int, str] = {}
-    from condense_compiler.targets.accelerator.simulator.program import (  # noqa: PLC0415
-        decode_program,
-    )
-
     starts = decode_program(measured.code.binary)
     for start, name in zip(starts, measured.code.starts, strict=True):
         if start.queue is Queue.COMPUTE:

@@ -14,12 +14,9 @@ from condense_compiler.program import ScheduledProgram
 from condense_compiler.report.report import Verification
 from condense_compiler.targets.accelerator.codegen.generate import Code, generate
 from condense_compiler.targets.accelerator.codegen.placement import place
+from condense_compiler.targets.accelerator.integer.collector import pixels_of
 from condense_compiler.targets.accelerator.integer.executor import execute
-from condense_compiler.targets.accelerator.integer.lowering import (
-    NodeError,
-    lower_part,
-    pixels_of,
-)
+from condense_compiler.targets.accelerator.integer.lowering import NodeError, lower_part
 from condense_compiler.targets.accelerator.integer.network import IntegerNetwork, Map, Port
 from condense_compiler.targets.accelerator.integer.separating import separate_pooling
 from condense_compiler.targets.accelerator.isa.binary import to_bytes

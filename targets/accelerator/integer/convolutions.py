@@ -1,6 +1,7 @@
 """Convolutions, fused or not, and fully connected layers, as integer operators."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -110,8 +111,6 @@ def pool_behind(value: Value, window: Window, name: str) -> Value:
 
 
 def _with_shape(value: Value, shape: tuple[int, int, int]) -> Value:
-    from dataclasses import replace  # noqa: PLC0415
-
     return replace(value, shape=shape)
 
 

@@ -115,6 +115,8 @@ def _with_shape(value: Value, shape: tuple[int, int, int]) -> Value:
 
 
 def _reduce(value: Value, recipe: ConvPool, name: str) -> Value:
+    if recipe.window == 1 and recipe.reduction in ("max", "min"):
+        return value
     channels, height, width = value.shape
     shape = (channels // recipe.window, height, width)
     if isinstance(value, Raw):

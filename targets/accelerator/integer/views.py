@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import UnsupportedError
@@ -11,14 +12,16 @@ from condense_compiler.targets.accelerator.integer.collector import (
     Rule,
     pixels_of,
 )
-from condense_compiler.targets.accelerator.integer.network import (
-    Map,
-)
+from condense_compiler.targets.accelerator.integer.network import Convolution, Map, Scaling
 from condense_compiler.targets.accelerator.integer.values import (
     Parts,
     Value,
     stored,
 )
+
+_SHUFFLE = [0, 2, 1, 3, 4]  # swaps groups of channels and their members
+_ONE_SHIFT = 30
+_ONE = 1 << _ONE_SHIFT
 
 
 def _view(collector: Collector, node: gs.Node) -> list[Value]:
@@ -26,13 +29,30 @@ def _view(collector: Collector, node: gs.Node) -> list[Value]:
     if node.op == "Transpose":
         moved = [axis for axis in node.attrs["perm"] if node.inputs[0].shape[axis] > 1]
         if moved != sorted(moved):
+            if list(node.attrs["perm"]) == _SHUFFLE and _groups_channels(value, target):
+                return [_shuffle(collector, node)]
             raise UnsupportedError(f"{node.name}: a Transpose that moves data")
     if (len(target) == 2 and target[0] == 1) or _groups_channels(value, target):
         return [value]
-    shape = pixels_of(target, node.name)
+    shape = pixels_of(target, f"{node.name}: {node.op} to")
     if shape != value.shape and not (shape[1:] == value.shape[1:] == (1, 1)):
         raise UnsupportedError(f"{node.name}: a {node.op} that moves data among channels")
     return [value]
+
+
+def _shuffle(collector: Collector, node: gs.Node) -> Value:
+    """Return the channels in another order: a convolution over one pixel that copies codes."""
+    source = collector.map(node.inputs[0])
+    _, groups, members, *_ = node.inputs[0].shape
+    order = np.arange(source.shape[0]).reshape(groups, members).T.reshape(-1)
+    weights = np.zeros((len(order), len(order), 1, 1), np.int8)
+    weights[np.arange(len(order)), order] = 1
+    once = Scaling((_ONE,) * len(order), (_ONE_SHIFT,) * len(order), source.zero, -128, 127)
+    output = Map(node.outputs[0].name, source.shape, source.scale, source.zero)
+    operator = Convolution(node.name, (source,), output, weights=weights, scaling=once)
+    operator.bias = np.zeros(len(order), np.int64)
+    collector.builder.operators.append(operator)
+    return stored(output)
 
 
 def _groups_channels(value: Value, target: tuple[int, ...]) -> bool:

@@ -16,6 +16,8 @@ from condense_compiler.passes import find_pass
 from condense_compiler.rewriting.runner import run_passes
 from condense_compiler.targets.accelerator.quantisation.samples import Sample
 
+_MOST_COLUMNS = 1 << 14
+
 # Rewrites that must come before quantisation, because they change weights.
 _BEFORE = ("clean_up", "fold_constants", "fold_batch_norm")
 
@@ -56,6 +58,7 @@ def quantise(network: Network, samples: Sequence[Sample]) -> onnx.ModelProto:
                 per_channel=True,
                 activation_type=QuantType.QInt8,
                 weight_type=QuantType.QInt8,
+                nodes_to_exclude=[node.name for node in network.graph.nodes if _is_huge(node)],
                 op_types_to_quantize=sorted({node.op_type for node in model.graph.node}),
                 extra_options={"ForceQuantizeNoInputCheck": True},
             )
@@ -64,6 +67,15 @@ def quantise(network: Network, samples: Sequence[Sample]) -> onnx.ModelProto:
             message = f"{network.name}: ONNX Runtime cannot quantise it: {reason}"
             raise InputError(message) from None
         return onnx.load(path)
+
+
+def _is_huge(node: gs.Node) -> bool:
+    """Tell whether a product has so many columns that a scale for each takes minutes to find.
+
+    Such products mix the weights of experts; they are no layers that the accelerator runs.
+    """
+    shape = node.inputs[1].shape if node.op == "MatMul" else None
+    return shape is not None and shape[-1] > _MOST_COLUMNS
 
 
 @contextlib.contextmanager

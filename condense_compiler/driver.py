@@ -56,10 +56,11 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
     pipeline = _pipeline(passes)
     stages = Stages(watcher)
     with stages("load"):
-        network = load_network(model, dims)
+        standard = backend.standard(model) if isinstance(backend, Preparing) else model
+        network = load_network(standard, dims)
         given = measure_given(network)
         if isinstance(backend, Preparing):
-            prepared, backend = backend.prepare(model, dims or {}, memory_limit_bytes)
+            prepared, backend = backend.prepare(standard, dims or {}, memory_limit_bytes)
             network, memory_limit_bytes = load_network(prepared), None
     with stages("rewrite"):
         applied = run_passes(network, pipeline)

@@ -59,6 +59,9 @@ class Target(Protocol):
 class Preparing(Protocol):
     """A target that changes a model before it is compiled, such as by quantising it."""
 
+    def standard(self, source: str | Path | onnx.ModelProto) -> str | Path | onnx.ModelProto:
+        """Return the model as given, in standard operators."""
+
     def prepare(
         self,
         source: str | Path | onnx.ModelProto,

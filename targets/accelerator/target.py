@@ -19,6 +19,9 @@ from condense_compiler.targets.accelerator.lowered import AcceleratorProgram
 from condense_compiler.targets.accelerator.machine import Machine, read_machine
 from condense_compiler.targets.accelerator.quantisation import prepare
 from condense_compiler.targets.accelerator.quantisation.fewer_bits import WEIGHT_BITS
+from condense_compiler.targets.accelerator.quantisation.integer_operators import (
+    in_standard_operators,
+)
 
 FEATURE_MAPS = ("auto", "dram")
 
@@ -56,6 +59,14 @@ class AcceleratorTarget:
             raise InputError(f"option weight_bits={self.weight_bits}: give 8, 4, 2 or 1")
         if self.feature_maps not in FEATURE_MAPS:
             raise InputError(f"option feature_maps={self.feature_maps!r}: give auto or dram")
+
+    def standard(self, source: str | Path | onnx.ModelProto) -> str | Path | onnx.ModelProto:
+        """Return a model with its operators on codes, such as QLinearConv, split up.
+
+        Raises:
+            InputError: The file cannot be read.
+        """
+        return in_standard_operators(source)
 
     def prepare(
         self,

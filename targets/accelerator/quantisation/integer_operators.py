@@ -1,9 +1,12 @@
 """Operators on codes (QLinearConv and its kin) as DequantizeLinear, operator, QuantizeLinear."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import onnx
 from onnx import helper
+
+from condense_compiler.network.reading import read_model
 
 SplitUp = Callable[[onnx.NodeProto], list[onnx.NodeProto]]
 
@@ -81,3 +84,19 @@ SPLIT_UP: Mapping[str, SplitUp] = {
 def split_up(node: onnx.NodeProto) -> list[onnx.NodeProto]:
     """Return what stands for a node: itself, unless it is an operator on codes."""
     return SPLIT_UP[node.op_type](node) if node.op_type in SPLIT_UP else [node]
+
+
+def in_standard_operators(source: str | Path | onnx.ModelProto) -> str | Path | onnx.ModelProto:
+    """Return a model whose operators on codes, if it has any, are split up; others as they are.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    model = source if isinstance(source, onnx.ModelProto) else read_model(Path(source))
+    if not any(node.op_type in SPLIT_UP for node in model.graph.node):
+        return source
+    split = onnx.ModelProto()
+    split.CopyFrom(model if model is source else onnx.load(source))
+    del split.graph.node[:]
+    split.graph.node.extend(part for node in model.graph.node for part in split_up(node))
+    return split

@@ -96,7 +96,7 @@ def in_standard_operators(source: str | Path | onnx.ModelProto) -> str | Path | 
     if not any(node.op_type in SPLIT_UP for node in model.graph.node):
         return source
     split = onnx.ModelProto()
-    split.CopyFrom(model if model is source else onnx.load(source))
+    split.CopyFrom(source if isinstance(source, onnx.ModelProto) else onnx.load(source))
     del split.graph.node[:]
     split.graph.node.extend(part for node in model.graph.node for part in split_up(node))
     return split

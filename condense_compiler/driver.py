@@ -23,7 +23,7 @@ from condense_compiler.report.picturing import draw
 from condense_compiler.report.stages import Stages, StageWatcher
 from condense_compiler.rewriting.contract import Pass
 from condense_compiler.rewriting.runner import AppliedPass, run_passes
-from condense_compiler.targets import find_target
+from condense_compiler.targets import Preparing, Target, Verifying, find_target
 from condense_compiler.verification import random_feeds, verify
 
 
@@ -36,6 +36,7 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
     memory_limit_bytes: int | None = None,
     order_seconds: float | None = None,
     verify_outputs: bool = True,
+    target_options: Mapping[str, str] | None = None,
     watcher: StageWatcher | None = None,
 ) -> Compilation:
     """Compile an ONNX network.
@@ -49,22 +50,29 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
         order_seconds: Search for a better order of the operators no longer than this; without it
             the effort is fixed.
         verify_outputs: Compare the outputs with ONNX Runtime on the model as given.
+        target_options: Options of the target by name, as text.
         watcher: Called with the name of each stage when it starts.
 
     Raises:
         InputError: The model, or what was asked of it, cannot be used.
     """
-    backend = find_target(target)
     stages = Stages(watcher)
-    planned = _plan_model(model, dims, _pipeline(passes), stages, order_seconds=order_seconds)
-    network = planned.network
+    with stages("load"):
+        loaded = _load(model, dims, find_target(target, target_options), memory_limit_bytes)
+    planned = _plan(loaded, _pipeline(passes), stages, order_seconds=order_seconds)
+    network, memory_limit_bytes = planned.network, loaded.memory_limit_bytes
     with stages("lower"):
         program = as_program(network, planned.sharing, planned.placement)
-        lowered = backend.lower(program)
+        lowered = loaded.backend.lower(program)
     verification = None
     if verify_outputs:
         with stages("verify"):
-            verification = verify(lowered.run, model, random_feeds(network))
+            feeds = random_feeds(network)
+            verification = (
+                lowered.verify(feeds)
+                if isinstance(lowered, Verifying)
+                else verify(lowered.run, model, feeds)
+            )
     report = collect_report(
         model=model.graph.name if isinstance(model, onnx.ModelProto) else str(model),
         target=target,
@@ -131,21 +139,53 @@ def plan_model(
     Raises:
         InputError: The model, or what was asked of it, cannot be used.
     """
-    return _plan_model(model, dims, _pipeline(passes), Stages(watcher), plan_seconds=seconds)
+    stages = Stages(watcher)
+    with stages("load"):
+        loaded = _load(model, dims, find_target("reference"), None)
+    return _plan(loaded, _pipeline(passes), stages, plan_seconds=seconds)
 
 
-def _plan_model(
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A network as the target wants it.
+
+    Attributes:
+        network: The network.
+        given: What was measured of the network as given.
+        backend: The target; one that prepares networks knows what it prepared.
+        memory_limit_bytes: What the arena should fit, unless the target sees to that itself.
+    """
+
+    network: Network
+    given: Given
+    backend: Target
+    memory_limit_bytes: int | None
+
+
+def _load(
     model: str | Path | onnx.ModelProto,
     dims: Mapping[str, int] | None,
+    backend: Target,
+    memory_limit_bytes: int | None,
+) -> _Loaded:
+    if not isinstance(backend, Preparing):
+        network = load_network(model, dims)
+        return _Loaded(network, measure_given(network), backend, memory_limit_bytes)
+    standard = backend.standard(model)
+    given = measure_given(load_network(standard, dims))
+    prepared, backend = backend.prepare(standard, dims or {}, memory_limit_bytes)
+    return _Loaded(load_network(prepared), given, backend, None)
+
+
+def _plan(
+    loaded: _Loaded,
     pipeline: Sequence[Pass],
     stages: Stages,
     *,
     order_seconds: float | None = None,
     plan_seconds: float | None = None,
 ) -> Planned:
-    with stages("load"):
-        network = load_network(model, dims)
-        given = measure_given(network)
+    network, given = loaded.network, loaded.given
     with stages("rewrite"):
         applied = run_passes(network, pipeline)
     with stages("schedule"):

@@ -7,7 +7,15 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from condense_compiler.cli import compiling, inspecting, listing, planning, running, viewing
+from condense_compiler.cli import (
+    accelerator,
+    compiling,
+    inspecting,
+    listing,
+    planning,
+    running,
+    viewing,
+)
 from condense_compiler.cli.status import DONE, INTERRUPTED, UNUSABLE
 from condense_compiler.errors import CondenseError
 
@@ -26,6 +34,9 @@ app.command("view")(viewing.view_command)
 app.command("inspect")(inspecting.inspect_command)
 app.command("compare")(inspecting.compare_command)
 app.command("verify")(running.verify_command)
+app.command("simulate")(accelerator.simulate_command)
+app.command("disassemble")(accelerator.disassemble_command)
+app.command("assemble")(accelerator.assemble_command)
 app.command("passes")(listing.passes_command)
 app.command("targets")(listing.targets_command)
 

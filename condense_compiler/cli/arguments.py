@@ -59,6 +59,23 @@ def parse_dims(pairs: Sequence[str]) -> dict[str, int]:
     return dims
 
 
+def parse_options(pairs: Sequence[str], **named: str | None) -> dict[str, str]:
+    """Read `--option NAME=VALUE` options of a target, and those that have a flag of their own.
+
+    Raises:
+        InputError: One has no name, or is given twice.
+    """
+    options = {name: value for name, value in named.items() if value is not None}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not name or not separator:
+            raise InputError(f"--option {pair!r}: write NAME=VALUE")
+        if name in options:
+            raise InputError(f"option {name!r} is given twice")
+        options[name] = value
+    return options
+
+
 def read_feeds(pairs: Sequence[str], names: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
     """Read `--input NAME=x.npy` options; the name may be left out where there is one input.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from condense_compiler.cli.arguments import parse_bytes, parse_dims
+from condense_compiler.cli.arguments import parse_bytes, parse_dims, parse_options
 from condense_compiler.cli.progress import stage_progress
 from condense_compiler.cli.status import BOUND_NOT_MET, DONE
 from condense_compiler.compilation import check_writable
@@ -52,6 +52,27 @@ def compile_command(
         bool,
         typer.Option("--verify/--no-verify", help="Compare with ONNX Runtime on the model given."),
     ] = True,
+    option: Annotated[
+        list[str],
+        typer.Option(
+            "--option",
+            metavar="NAME=VALUE",
+            help="Option of the target; may be repeated.",
+            show_default=False,
+        ),
+    ] = [],  # noqa: B006 - typer wants a list, and nothing changes it
+    calibration: Annotated[
+        str | None,
+        typer.Option(help="Samples to quantise with: .npz file or folder.", show_default=False),
+    ] = None,
+    machine: Annotated[
+        str | None,
+        typer.Option(help="Machine to compile for: its name or TOML file.", show_default=False),
+    ] = None,
+    allow_fallback: Annotated[
+        bool,
+        typer.Option("--allow-fallback", help="Run what the target cannot on the reference one."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> int:
     """Compile an ONNX network: fuse, order, place, lower, verify.
@@ -71,6 +92,12 @@ def compile_command(
             passes=split_names(passes),
             memory_limit_bytes=limit,
             verify_outputs=verify,
+            target_options=parse_options(
+                option,
+                calibration=calibration,
+                machine=machine,
+                allow_fallback="true" if allow_fallback else None,
+            ),
             watcher=watcher,
         )
         watcher("save")

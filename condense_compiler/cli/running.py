@@ -12,7 +12,7 @@ from condense_compiler.artefacts import read_program, read_report
 from condense_compiler.cli.arguments import read_feeds
 from condense_compiler.cli.status import BOUND_NOT_MET, DONE
 from condense_compiler.errors import InputError
-from condense_compiler.targets import find_target
+from condense_compiler.targets import Verifying, find_target
 from condense_compiler.verification import random_feeds, verify
 
 Folder = Annotated[
@@ -41,7 +41,7 @@ def run_command(
     feeds = read_feeds(inputs, names)
     outputs = find_target(report["target"]).lower(program).run(feeds)
     if output is not None:
-        _write_arrays(output, outputs)
+        write_arrays(output, outputs)
     for name, values in outputs.items():
         typer.echo(f"{name}: {values.dtype} {list(values.shape)}, {_extent(values)}")
     return DONE
@@ -57,7 +57,11 @@ def verify_command(folder: Folder) -> int:
     if not source.is_file():
         raise InputError(f"{source}: the model that {folder} was made from is not there any more")
     lowered = find_target(report["target"]).lower(program)
-    result = verify(lowered.run, source, random_feeds(program.network))
+    feeds = random_feeds(program.network)
+    if isinstance(lowered, Verifying):
+        result = lowered.verify(feeds)
+    else:
+        result = verify(lowered.run, source, feeds)
     verdict = "outputs agree" if result.passed else "outputs differ"
     typer.echo(
         f"{verdict}: {result.relative_difference:.1e} of the largest magnitude "
@@ -72,7 +76,12 @@ def _extent(values: npt.NDArray[Any]) -> str:
     return f"from {values.min():.6g} to {values.max():.6g}"
 
 
-def _write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write arrays to an .npz file, whole or not at all.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.part")
     try:
         with temporary.open("wb") as file:

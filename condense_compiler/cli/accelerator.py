@@ -1,0 +1,136 @@
+"""`condense simulate`, `condense disassemble`, `condense assemble`: using an accelerator binary."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from condense_compiler.cli.arguments import read_feeds
+from condense_compiler.cli.running import write_arrays
+from condense_compiler.cli.status import DONE
+from condense_compiler.errors import InputError
+from condense_compiler.targets.accelerator.isa.binary import Binary, from_bytes, to_bytes
+from condense_compiler.targets.accelerator.isa.text import assemble, disassemble
+from condense_compiler.targets.accelerator.lowered import BINARY_FILE
+from condense_compiler.targets.accelerator.simulator.simulate import Counts, simulate
+from condense_compiler.targets.accelerator.simulator.trace import to_trace
+
+Program = Annotated[
+    Path,
+    typer.Argument(
+        help="Binary, or folder that `condense compile --target accelerator` wrote.",
+        show_default=False,
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", help="File to write.", show_default="standard output"),
+]
+
+
+def simulate_command(
+    program: Program,
+    inputs: Annotated[
+        list[str],
+        typer.Option(
+            "--input", metavar="NAME=X.npy", help="Input; may be repeated.", show_default=False
+        ),
+    ] = [],  # noqa: B006 - typer wants a list, and nothing changes it
+    output: Annotated[
+        Path | None, typer.Option(help="File for the outputs, .npz.", show_default=False)
+    ] = None,
+    trace: Annotated[
+        Path | None, typer.Option(help="File for a Chrome trace, .json.", show_default=False)
+    ] = None,
+) -> int:
+    """Run a binary on the simulator: results, cycles, traffic, storage.
+
+    Example: condense simulate out --input input=x.npy --trace trace.json
+    """
+    binary = _read_binary(program)
+    names = [port.name for port in binary.ports if not port.is_output]
+    run = simulate(binary, read_feeds(inputs, names))
+    if output is not None:
+        write_arrays(output, run.outputs)
+    if trace is not None:
+        _write(trace, to_trace(run.timed).encode())
+    _print_counts(run.counts, binary)
+    for name, values in run.outputs.items():
+        low, high = np.min(values, initial=0), np.max(values, initial=0)
+        typer.echo(f"{name}: {values.dtype} {list(values.shape)}, from {low:.6g} to {high:.6g}")
+    return DONE
+
+
+def disassemble_command(program: Program, output: Output = None) -> int:
+    """Write a binary as text, which `condense assemble` reads back.
+
+    Example: condense disassemble out -o program.txt
+    """
+    text = disassemble(_read_binary(program))
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        _write(output, text.encode())
+    return DONE
+
+
+def assemble_command(
+    source: Annotated[Path, typer.Argument(help="Text form of a binary.", show_default=False)],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Binary to write.", show_default=True)
+    ] = Path(BINARY_FILE),
+) -> int:
+    """Write a binary from its text form.
+
+    Example: condense assemble program.txt -o program.bin
+    """
+    try:
+        text = source.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{source}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise InputError(f"{source}: not text: {error}") from error
+    _write(output, to_bytes(assemble(text)))
+    return DONE
+
+
+def _read_binary(path: Path) -> Binary:
+    file = path / BINARY_FILE if path.is_dir() else path
+    try:
+        return from_bytes(file.read_bytes())
+    except OSError as error:
+        raise InputError(f"{file}: {error.strerror or error}") from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"{path}: {error.strerror or error}") from error
+
+
+def _print_counts(counts: Counts, binary: Binary) -> None:
+    table = Table("", "", box=None, show_header=False)
+    table.columns[1].justify = "right"
+    table.add_row("cycles", f"{counts.cycles:,}")
+    table.add_row("multiply-accumulates", f"{counts.macs:,}")
+    table.add_row("units busy", f"{counts.mac_utilisation:.1%}")
+    _add_rows(table, "waiting for", counts.stalls)
+    _add_rows(table, "traffic:", counts.traffic)
+    table.add_row("feature-map memory", f"{counts.chip_bytes:,}")
+    table.add_row("weight buffer", f"{counts.weight_buffer_bytes:,}")
+    table.add_row("feature maps in DRAM", f"{counts.dram_bytes:,}")
+    table.add_row("program", f"{counts.instruction_bytes:,}")
+    Console(highlight=False).print(f"machine {binary.machine.name}", table)
+
+
+def _add_rows(table: Table, title: str, numbers: Mapping[str, int]) -> None:
+    for name, number in numbers.items():
+        table.add_row(f"{title} {name}", f"{number:,}")

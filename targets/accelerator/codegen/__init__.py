@@ -1,0 +1,1 @@
+"""From a placed integer network to instructions."""

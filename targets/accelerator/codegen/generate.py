@@ -1,0 +1,262 @@
+"""From a placed integer network to a binary."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from condense_compiler.targets.accelerator.codegen.emitter import Emitter, Rectangle
+from condense_compiler.targets.accelerator.codegen.hazards import Span
+from condense_compiler.targets.accelerator.codegen.packing import Block, Packed, pack
+from condense_compiler.targets.accelerator.codegen.placement import MemoryPlan
+from condense_compiler.targets.accelerator.codegen.registers import opcode_of, registers_of
+from condense_compiler.targets.accelerator.codegen.tiling import Tiling, Work
+from condense_compiler.targets.accelerator.integer.network import IntegerNetwork, Map, Port
+from condense_compiler.targets.accelerator.integer.rows import Rows, Stripe, stripes_of
+from condense_compiler.targets.accelerator.isa.binary import Binary
+from condense_compiler.targets.accelerator.isa.instructions import Instruction
+from condense_compiler.targets.accelerator.isa.ports import PortRecord
+from condense_compiler.targets.accelerator.isa.registers import Opcode
+from condense_compiler.targets.accelerator.machine import Machine
+
+_ENDS = "network"  # what transfers of whole inputs and outputs belong to
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A binary, and what its instructions belong to.
+
+    Attributes:
+        binary: The binary.
+        starts: Name of the operator behind each instruction that starts a unit, in order.
+    """
+
+    binary: Binary
+    starts: tuple[str, ...]
+
+
+def generate(network: IntegerNetwork, memory: MemoryPlan, machine: Machine) -> Code:
+    """Write the instructions of a network."""
+    generator = _Generator(memory, machine, Emitter(machine.burst_bytes))
+    for port in network.inputs.values():
+        generator.move_port(port, inwards=True)
+    for step in range(len(memory.work)):
+        generator.run(step)
+    for port in network.outputs.values():
+        generator.move_port(port, inwards=False)
+    emitter = generator.emitter
+    binary = Binary(
+        machine=machine,
+        chip_bytes=memory.chip_bytes,
+        dram_bytes=memory.dram_bytes,
+        weights=bytes(emitter.weights),
+        instructions=(*emitter.instructions, Instruction(Opcode.END)),
+        ports=tuple(_records(network, memory)),
+    )
+    return Code(binary, tuple(emitter.starts))
+
+
+def _records(network: IntegerNetwork, memory: MemoryPlan) -> Iterator[PortRecord]:
+    for ports, is_output in ((network.inputs, False), (network.outputs, True)):
+        for name, port in ports.items():
+            place = _in_root(port.map, memory.dram[port.map.root()[0]])
+            yield PortRecord(
+                name=name,
+                is_output=is_output,
+                address=place.address,
+                pitch=place.pitch,
+                pixels=port.map.shape,
+                zero=port.map.zero,
+                scale=port.map.scale,
+                shape=port.shape,
+            )
+
+
+def _in_root(source: Map, address: int, rows: Rows | None = None) -> Rectangle:
+    """Return the rows of a map whose memory starts at an address."""
+    root, channel = source.root()
+    channels, height, width = source.shape
+    rows = rows or Rows(0, height)
+    pitch = root.size_bytes // height
+    first = address + rows.first * pitch + channel * width
+    return Rectangle(first, pitch, rows.count, channels * width)
+
+
+@dataclass(frozen=True, slots=True)
+class _Operand:
+    """Where a stripe of a map lies while it is computed."""
+
+    place: Rectangle
+    channel_bytes: int
+
+    def channels(self, first: int, count: int) -> Rectangle:
+        """Return some channels of the stripe."""
+        size = self.channel_bytes
+        place = self.place
+        return Rectangle(place.address + first * size, place.pitch, place.rows, count * size)
+
+
+@dataclass(slots=True)
+class _Generator:
+    memory: MemoryPlan
+    machine: Machine
+    emitter: Emitter
+    _half: int = 0
+    _loaded: dict[int, int] = field(default_factory=dict)
+
+    def move_port(self, port: Port, *, inwards: bool) -> None:
+        """Copy a graph input to the chip, or a graph output from it, if it stays there."""
+        root = port.map.root()[0]
+        if root not in self.memory.chip:
+            return
+        dram = _in_root(port.map, self.memory.dram[root])
+        chip = _in_root(port.map, self.memory.chip[root])
+        if inwards:
+            self.emitter.load(dram, chip, _ENDS)
+        else:
+            self.emitter.store(chip, dram, _ENDS)
+
+    def run(self, step: int) -> None:
+        """Write the instructions of one operator."""
+        work, tiling = self.memory.work[step], self.memory.tilings[step]
+        _Step(self, work, tiling, self.memory.staging[step]).run()
+
+    def next_half(self) -> int:
+        """Return the address of the half of the weight buffer whose turn it is."""
+        self._half = 1 - self._half
+        return self._half * (self.machine.weight_buffer_bytes // 2)
+
+
+@dataclass(slots=True)
+class _Step:
+    """The instructions of one operator."""
+
+    generator: _Generator
+    work: Work
+    tiling: Tiling
+    staging: int
+    _sources: dict[int, int] = field(default_factory=dict)
+    _loads: int = 0
+    _stores: int = 0
+
+    def run(self) -> None:
+        stripes = stripes_of(self.work.operator, self.tiling.rows)
+        if self.tiling.blocks_first:
+            self._run_blocks(stripes)
+        else:
+            self._run_stripes(stripes)
+
+    def _run_stripes(self, stripes: list[Stripe]) -> None:
+        blocks = self.work.blocks
+        whole = Block(
+            (0, self.work.operator.inputs[0].shape[0]),
+            (0, 0),
+            (0, self.work.operator.output.shape[0]),
+        )
+        weights: tuple[Packed | None, int] | None = None
+        for stripe in stripes:
+            inputs = self._load_inputs(stripe, whole)
+            output = self._output(stripe, whole)
+            for index, block in enumerate(blocks):
+                if weights is None or len(blocks) > 1:
+                    weights = self._load_weights(index)
+                self._compute(stripe, block, block, inputs, output, weights)
+            self._store_output(stripe, whole, output)
+
+    def _run_blocks(self, stripes: list[Stripe]) -> None:
+        inputs: list[_Operand] = []
+        for index, block in enumerate(self.work.blocks):
+            weights = self._load_weights(index)
+            for stripe in stripes:
+                known = len(stripes) == 1 and index > 0
+                if not known or block.inputs != self.work.blocks[index - 1].inputs:
+                    inputs = self._load_inputs(stripe, block)
+                output = self._output(stripe, block)
+                local = Block((0, block.inputs[1]), block.wide, (0, block.outputs[1]))
+                self._compute(stripe, block, local, inputs, output, weights)
+                self._store_output(stripe, block, output)
+
+    def _load_weights(self, index: int) -> tuple[Packed | None, int]:
+        emitter, name = self.generator.emitter, self.work.operator.name
+        packed = pack(self.work.operator, self.work.blocks[index])
+        if packed is None:
+            return None, 0
+        if index not in self._sources:
+            self._sources[index] = emitter.add_weights(packed.content)
+        half = self.generator.next_half()
+        emitter.load_weights(self._sources[index], half, len(packed.content), name)
+        return packed, half
+
+    def _load_inputs(self, stripe: Stripe, block: Block) -> list[_Operand]:
+        """Bring the rows of every input on the chip; channels are those of the block."""
+        slot = self._loads % self.tiling.input_slots
+        self._loads += 1
+        address = self.staging + slot * sum(self.tiling.input_bytes)
+        found = []
+        for index, source in enumerate(self.work.operator.inputs):
+            rows = stripe.inputs if source.shape[1] > 1 or index == 0 else Rows(0, 1)
+            first, count = block.inputs if index == 0 else (0, source.shape[0])
+            found.append(self._load_input(source, rows, (first, count), address))
+            address += self.tiling.input_bytes[index]
+        return found
+
+    def _load_input(
+        self, source: Map, rows: Rows, channels: tuple[int, int], address: int
+    ) -> _Operand:
+        root, memory, width = source.root()[0], self.generator.memory, source.shape[2]
+        first, count = channels
+        if root in memory.chip:
+            whole = _Operand(_in_root(source, memory.chip[root], rows), width)
+            return _Operand(whole.channels(first, count), width)
+        remote = _Operand(_in_root(source, memory.dram[root], rows), width).channels(first, count)
+        place = Rectangle(address, count * width, rows.count, count * width)
+        self.generator.emitter.load(remote, place, self.work.operator.name)
+        return _Operand(place, width)
+
+    def _output(self, stripe: Stripe, block: Block) -> _Operand:
+        output, memory = self.work.operator.output, self.generator.memory
+        root, width = output.root()[0], output.shape[2]
+        first, count = block.outputs
+        if root in memory.chip:
+            whole = _Operand(_in_root(output, memory.chip[root], stripe.outputs), width)
+            return _Operand(whole.channels(first, count), width)
+        slot = self._stores % self.tiling.output_slots
+        self._stores += 1
+        behind = self.staging + self.tiling.input_slots * sum(self.tiling.input_bytes)
+        address = behind + slot * self.tiling.output_bytes
+        size = count * width
+        return _Operand(Rectangle(address, size, stripe.outputs.count, size), width)
+
+    def _store_output(self, stripe: Stripe, block: Block, operand: _Operand) -> None:
+        output, memory = self.work.operator.output, self.generator.memory
+        root = output.root()[0]
+        if root in memory.chip:
+            return
+        whole = _Operand(_in_root(output, memory.dram[root], stripe.outputs), output.shape[2])
+        remote = whole.channels(*block.outputs)
+        self.generator.emitter.store(operand.place, remote, self.work.operator.name)
+
+    def _compute(
+        self,
+        stripe: Stripe,
+        block: Block,
+        local: Block,
+        inputs: list[_Operand],
+        output: _Operand,
+        weights: tuple[Packed | None, int],
+    ) -> None:
+        places = [inputs[0].channels(*local.inputs), *(o.place for o in inputs[1:])]
+        destination = output.channels(*local.outputs)
+        packed, base = weights
+        registers = registers_of(self.work.operator, stripe, block, packed, base)
+        for name, place in zip(("input", "other"), places, strict=False):
+            registers |= {f"{name}_address": place.address, f"{name}_pitch": place.pitch}
+        registers |= {"output_address": destination.address, "output_pitch": destination.pitch}
+        reads = [place.span("chip") for place in places]
+        if packed is not None:
+            reads.append(Span("weights", base, base + len(packed.content)))
+        self.generator.emitter.start(
+            opcode_of(self.work.operator),
+            registers,
+            reads,
+            [destination.span("chip")],
+            self.work.operator.name,
+        )

@@ -1,0 +1,1 @@
+"""Networks in integers: their operators, their meaning, and how they come about."""

@@ -1,0 +1,193 @@
+"""Convolutions, fused or not, and fully connected layers, as integer operators."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from condense_compiler.errors import UnsupportedError
+from condense_compiler.operators.attributes import convolution_window
+from condense_compiler.operators.elementwise import INPUT, Program
+from condense_compiler.operators.fused import ConvPool, Window, operands_of
+from condense_compiler.targets.accelerator.integer.arithmetic import Array
+from condense_compiler.targets.accelerator.integer.building import (
+    NOWHERE,
+    Builder,
+    quantised,
+    table_of,
+)
+from condense_compiler.targets.accelerator.integer.functions import TENSOR, apply
+from condense_compiler.targets.accelerator.integer.network import (
+    ChannelPooling,
+    Convolution,
+    Map,
+)
+from condense_compiler.targets.accelerator.integer.values import Coded, Raw, Value
+from condense_compiler.targets.accelerator.integer.weights import split_scales
+
+_MOST_PRODUCTS = (1 << 31) // (255 * 128)  # that a signed 32-bit accumulator surely holds
+_LINEAR = {"mean": True, "sum": False}  # reduction -> whether its weights are 1 / window
+
+
+def convolve(source: Map, node: gs.Node, window: Window, group: int) -> Raw:
+    """Return the sums of a Conv or ConvPool."""
+    weights, bias = _constants(node)
+    return sums(source, weights, bias, window, group, node.name)
+
+
+def sums(
+    source: Map, weights: Array, bias: Array | None, window: Window, group: int, name: str
+) -> Raw:
+    """Return the sums of a convolution.
+
+    Raises:
+        UnsupportedError: Not two spatial axes, weights that are not quantised, or too many.
+    """
+    if len(window.kernel_shape) != 2:
+        raise UnsupportedError(f"{name}: a convolution over {len(window.kernel_shape)} axes, not 2")
+    if np.prod(weights.shape[1:]) > _MOST_PRODUCTS:
+        raise UnsupportedError(f"{name}: sums of more than {_MOST_PRODUCTS} products")
+    integers, scales = split_scales(weights, name)
+    operator = Convolution(name, (source,), NOWHERE, weights=integers, window=window, group=group)
+    offsets = np.zeros(len(weights)) if bias is None else bias.astype(np.float64)
+    height, width = window.output_shape(source.shape[1:])
+    return Raw(operator, (len(weights), height, width), source.scale * scales, offsets)
+
+
+def conv(source: Map, node: gs.Node) -> Raw:
+    """Return the sums of a Conv."""
+    return convolve(source, node, convolution_window(node), node.attrs.get("group", 1))
+
+
+def dense(source: Map, node: gs.Node) -> Raw:
+    """Return the sums of a Gemm or of a MatMul by a constant: one window over the whole map."""
+    weights, bias = _constants(node)
+    attributes = {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0} | dict(node.attrs)
+    if attributes["transA"] or (attributes["alpha"], attributes["beta"]) != (1.0, 1.0):
+        raise UnsupportedError(f"{node.name}: Gemm with alpha, beta or transA")
+    filters = weights if attributes["transB"] else weights.T
+    if weights.ndim != 2 or filters.shape[1] != source.size_bytes:
+        raise UnsupportedError(f"{node.name}: {node.op} of more than one row")
+    filters = filters.reshape(len(filters), *source.shape)
+    if bias is not None:
+        bias = np.broadcast_to(bias.reshape(-1), len(filters))
+    window = Window(source.shape[1:], (1, 1), (0, 0, 0, 0), (1, 1))
+    return sums(source, filters, bias, window, 1, node.name)
+
+
+def conv_pool(builder: Builder, source: Map, node: gs.Node) -> Value:
+    """Return the result of a ConvPool: sums or codes, whatever its programs end with."""
+    recipe = ConvPool.from_attributes(node.attrs)
+    weights, bias = _constants(node)
+    group = recipe.group
+    if recipe.members:
+        if group != 1:
+            raise UnsupportedError(f"{node.name}: pools over groups of a grouped convolution")
+        weights = weights[list(recipe.members)]
+        bias = None if bias is None else bias[list(recipe.members)]
+    raw = sums(source, weights, bias, recipe.convolution, group, node.name)
+    before, after = operands_of(node, recipe)
+    value = _run(builder, raw, recipe.before, before, node.name)
+    value = _reduce(value, recipe, node.name)
+    value = _run(builder, value, recipe.after, after, node.name)
+    return value if recipe.spatial is None else pool_behind(value, recipe.spatial, node.name)
+
+
+def pool_behind(value: Value, window: Window, name: str) -> Value:
+    """Append a max-pooling to a convolution.
+
+    Raises:
+        UnsupportedError: A function that is not increasing stands between.
+    """
+    operator = value.operator if isinstance(value, Raw) else getattr(value, "base", None)
+    assert isinstance(operator, Convolution)
+    if isinstance(value, Coded) and not value.is_increasing():
+        raise UnsupportedError(f"{name}: max-pooling behind a function that is not increasing")
+    operator.spatial = window
+    channels, *pixels = value.shape
+    height, width = window.output_shape(tuple(pixels))
+    return _with_shape(value, (channels, height, width))
+
+
+def _with_shape(value: Value, shape: tuple[int, int, int]) -> Value:
+    return replace(value, shape=shape)
+
+
+def _reduce(value: Value, recipe: ConvPool, name: str) -> Value:
+    if recipe.window == 1 and recipe.reduction in ("max", "min"):
+        return value
+    channels, height, width = value.shape
+    shape = (channels // recipe.window, height, width)
+    if isinstance(value, Raw):
+        if recipe.reduction not in ("max", "min"):
+            raise UnsupportedError(
+                f"{name}: pooling by {recipe.reduction} of sums that are not quantised first"
+            )
+        assert isinstance(value.operator, Convolution)
+        value.operator.pooling = ChannelPooling(recipe.reduction, recipe.window)
+        return _with_shape(value, shape)
+    coded = quantised(value, name)
+    assert isinstance(coded.base, Convolution)
+    assert coded.grid is not None
+    coded.base.inner_table, zero = table_of(coded)
+    scale = coded.grid.scale
+    if recipe.reduction in ("max", "min"):
+        coded.base.pooling = ChannelPooling(recipe.reduction, recipe.window)
+        steps = np.arange(-128, 128, dtype=np.float32) - np.float32(zero)
+        return Coded(coded.base, shape, zero, steps * np.float32(scale), coded.grid)
+    ranked = recipe.reduction == "ordinal"
+    reduction = "l2" if recipe.reduction == "l2" else "linear"
+    coded.base.pooling = ChannelPooling(reduction, recipe.window, zero, ranked)
+    return Raw(coded.base, shape, scale * _member_weights(recipe))
+
+
+def _member_weights(recipe: ConvPool) -> Array:
+    if recipe.reduction == "ordinal":
+        return np.array(recipe.rank_weights, np.float64)
+    if recipe.reduction == "l2":
+        return np.ones(1)
+    return np.ones(recipe.window) / (recipe.window if _LINEAR[recipe.reduction] else 1)
+
+
+def _run(
+    builder: Builder, value: Value, program: Program, operands: Sequence[Array], name: str
+) -> Value:
+    results: list[Value] = []
+    for index, instruction in enumerate(program.instructions):
+        tensors = [a for a in instruction.arguments if a == INPUT or a.startswith("%")]
+        latest = INPUT if index == 0 else f"%{index - 1}"
+        if tensors != [latest]:
+            raise UnsupportedError(f"{name}: {instruction.op} between convolution and pooling")
+        arguments = [
+            TENSOR if a == latest else _scalar(a, operands, name) for a in instruction.arguments
+        ]
+        attributes = dict(instruction.attributes)
+        value = apply(builder, value, instruction.op, arguments, attributes, name)
+        results.append(value)
+    return value
+
+
+def _scalar(argument: str, operands: Sequence[Array], name: str) -> float:
+    if not argument.startswith("$"):
+        return float(argument)
+    values = np.unique(operands[int(argument[1:])])
+    if values.size != 1:
+        raise UnsupportedError(f"{name}: an activation with one constant for each channel")
+    return float(values[0])
+
+
+def _constants(node: gs.Node) -> tuple[Array, Array | None]:
+    """Return weights and bias of a node.
+
+    Raises:
+        UnsupportedError: They are computed by the network.
+    """
+    values = []
+    for tensor in node.inputs[1:3]:
+        if not tensor.is_empty() and not isinstance(tensor, gs.Constant):
+            raise UnsupportedError(f"{node.name}: {node.op} with weights that the network computes")
+        values.append(None if tensor.is_empty() else np.asarray(tensor.values))
+    weights, bias = (*values, None)[:2]
+    assert weights is not None
+    return weights, bias

@@ -1,0 +1,213 @@
+"""An integer network: maps of 8-bit codes, and the operators that the accelerator has."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from condense_compiler.operators.fused import Window
+from condense_compiler.targets.accelerator.integer.weights import bits_needed
+
+Array = npt.NDArray[Any]
+
+# The window of one pixel.
+POINT = Window((1, 1), (1, 1), (0, 0, 0, 0), (1, 1))
+
+
+@dataclass(eq=False, slots=True)
+class Map:
+    """A feature map of signed 8-bit codes; the value of a code is `(code - zero) * scale`.
+
+    In memory, row follows row, and in a row channel follows channel. So a map may also be seen as
+    one channel that has the rows of all channels.
+
+    Attributes:
+        name: Unique in the network.
+        shape: Channels, height, width.
+        scale: Value of one step.
+        zero: Code of the value zero.
+        parent: Map that holds this one as some of its channels, if there is one.
+        first_channel: Channel of the parent at which this map starts.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    scale: float
+    zero: int
+    parent: "Map | None" = None
+    first_channel: int = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of its codes."""
+        channels, height, width = self.shape
+        return channels * height * width
+
+    def root(self) -> tuple["Map", int]:
+        """Return the map that owns the memory, and the channel in it at which this one starts."""
+        if self.parent is None:
+            return self, 0
+        root, channel = self.parent.root()
+        return root, channel + self.first_channel
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """From sums to codes: `clamp(round((sum * multiplier + bias) / 2 ** shift) + zero)`.
+
+    Attributes:
+        multipliers: One for each channel, for each rank, for each operand, or one.
+        shifts: As many, or one.
+        zero: Code of the value zero.
+        lower: Smallest code.
+        upper: Largest code.
+    """
+
+    multipliers: tuple[int, ...]
+    shifts: tuple[int, ...]
+    zero: int
+    lower: int
+    upper: int
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A function of one code, as 256 codes; the first is that of code -128."""
+
+    codes: tuple[int, ...]
+
+    def array(self) -> Array:
+        """Return the entries."""
+        return np.array(self.codes, np.int8)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelPooling:
+    """Reduction of each group of consecutive channels to one.
+
+    Attributes:
+        reduction: max, min, linear (ranked or not, each member times a multiplier) or l2.
+        window: Channels in a group.
+        zero: Zero of the codes that are reduced.
+        ranked: Sort the members first, the largest in front (linear alone).
+        scaling: Back to codes (linear and l2): a multiplier for each member, or one.
+    """
+
+    reduction: str
+    window: int
+    zero: int = 0
+    ranked: bool = False
+    scaling: Scaling | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Operator:
+    """What every operator has.
+
+    Attributes:
+        name: Node of the network that it stands for.
+        inputs: Maps that it reads.
+        output: Map that it writes.
+        table: Function applied to the codes last, if any.
+    """
+
+    name: str
+    inputs: tuple[Map, ...]
+    output: Map
+    table: Table | None = None
+
+
+@dataclass(eq=False)
+class Convolution(Operator):
+    """A convolution, with what is done to its accumulators before anything is stored.
+
+    In order: scaling to codes, `inner_table`, `pooling`, `table`, `spatial`.
+
+    Attributes:
+        weights: Signed 8-bit, (wide channels, input channels / group, height, width).
+        bias: Signed 64-bit, one for each wide channel, added to the sum times its multiplier.
+        window: How it walks over the pixels.
+        group: Groups of channels, as in ONNX.
+        scaling: Accumulators to codes, for each wide channel.
+        inner_table: Function applied to the codes before the pooling.
+        pooling: Cross-channel pooling.
+        spatial: Window of the max-pooling behind.
+    """
+
+    weights: Array = field(default_factory=lambda: np.empty(0, np.int8))
+    bias: Array = field(default_factory=lambda: np.empty(0, np.int64))
+    window: Window = field(default_factory=lambda: POINT)
+    group: int = 1
+    scaling: Scaling | None = None
+    inner_table: Table | None = None
+    pooling: ChannelPooling | None = None
+    spatial: Window | None = None
+
+    @cached_property
+    def weight_bits(self) -> int:
+        """Bits that hold all the weights: 1 (plus or minus one), 2, 4 or 8."""
+        return bits_needed(self.weights)
+
+
+@dataclass(eq=False, slots=True)
+class SpatialPooling(Operator):
+    """The largest code, or the scaled sum, of each window of each channel."""
+
+    kind: str = "max"
+    window: Window = field(default_factory=lambda: POINT)
+    scaling: Scaling | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Binary(Operator):
+    """The scaled sum, product, maximum or minimum of two maps.
+
+    A second map of one pixel serves all pixels.
+    """
+
+    kind: str = "add"
+    scaling: Scaling | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Lookup(Operator):
+    """A copy of a map, each code through the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A graph input or output: floating-point outside, codes inside.
+
+    Attributes:
+        map: The codes.
+        shape: Shape outside, as in ONNX.
+    """
+
+    map: Map
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IntegerNetwork:
+    """Operators in the order in which they run.
+
+    Attributes:
+        operators: The operators.
+        inputs: Graph inputs by name.
+        outputs: Graph outputs by name.
+    """
+
+    operators: tuple[Operator, ...]
+    inputs: Mapping[str, Port]
+    outputs: Mapping[str, Port]
+
+    def maps(self) -> list[Map]:
+        """Return every map that an operator or port names, in order of first use."""
+        found = [port.map for port in self.inputs.values()]
+        for operator in self.operators:
+            found += [*operator.inputs, operator.output]
+        found += [port.map for port in self.outputs.values()]
+        return list(dict.fromkeys(found))

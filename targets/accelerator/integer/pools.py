@@ -1,0 +1,118 @@
+"""Pooling of pixels, and of channels that are stored."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from condense_compiler.errors import UnsupportedError
+from condense_compiler.operators.attributes import int_list, pooling_window
+from condense_compiler.operators.fused import Window
+from condense_compiler.targets.accelerator.integer import convolutions
+from condense_compiler.targets.accelerator.integer.building import NOWHERE
+from condense_compiler.targets.accelerator.integer.collector import (
+    Collector,
+    Rule,
+)
+from condense_compiler.targets.accelerator.integer.network import (
+    Convolution,
+    Map,
+    SpatialPooling,
+)
+from condense_compiler.targets.accelerator.integer.values import (
+    Coded,
+    Raw,
+    Value,
+    stored,
+)
+
+
+def _max_pool(collector: Collector, node: gs.Node) -> list[Value]:
+    window = pooling_window(node)
+    value = collector.value(node.inputs[0])
+    if _pools_behind(value):
+        return [convolutions.pool_behind(value, window, node.name)]
+    return [_pool_codes(collector, node, window)]
+
+
+def _pools_behind(value: Value) -> bool:
+    if not isinstance(value, Coded) or not value.is_increasing():
+        return False
+    return isinstance(value.base, Convolution) and value.base.spatial is None
+
+
+def _pool_codes(collector: Collector, node: gs.Node, window: Window) -> Value:
+    source = collector.map(node.inputs[0])
+    height, width = _two_axes(node, window).output_shape(source.shape[1:])
+    operator = SpatialPooling(node.name, (source,), NOWHERE, window=window)
+    shape = (source.shape[0], height, width)
+    return replace(stored(source), base=operator, shape=shape)
+
+
+def _two_axes(node: gs.Node, window: Window) -> Window:
+    if len(window.kernel_shape) != 2:
+        raise UnsupportedError(f"{node.name}: {node.op} over {len(window.kernel_shape)} axes")
+    return window
+
+
+def _average(collector: Collector, node: gs.Node) -> list[Value]:
+    window = _two_axes(node, pooling_window(node))
+    padded = any(window.pads) and not node.attrs.get("count_include_pad", 0)
+    if padded or window.ceil_mode:
+        raise UnsupportedError(f"{node.name}: AveragePool whose windows differ in size")
+    return [_mean(collector, node, window)]
+
+
+def _global_average(collector: Collector, node: gs.Node) -> list[Value]:
+    axes = [2, 3] if node.op == "GlobalAveragePool" else int_list(node, "axes", 1)
+    rank = len(node.inputs[0].shape)
+    if rank != 4 or sorted(axis % rank for axis in axes or []) != [2, 3]:
+        raise UnsupportedError(f"{node.name}: {node.op} over other axes than height and width")
+    pixels = collector.map(node.inputs[0]).shape[1:]
+    return [_mean(collector, node, Window(pixels, (1, 1), (0, 0, 0, 0), (1, 1)))]
+
+
+def _mean(collector: Collector, node: gs.Node, window: Window) -> Value:
+    source = collector.map(node.inputs[0])
+    height, width = window.output_shape(source.shape[1:])
+    operator = SpatialPooling(node.name, (source,), NOWHERE, kind="average", window=window)
+    taps = window.kernel_shape[0] * window.kernel_shape[1]
+    return Raw(operator, (source.shape[0], height, width), np.array([source.scale / taps]))
+
+
+def _reduce(collector: Collector, node: gs.Node) -> list[Value]:
+    """Pool pixels, or channels that a view grouped."""
+    axes, rank = int_list(node, "axes", 1), len(node.inputs[0].shape)
+    if rank != 5 or [axis % rank for axis in axes or []] != [2]:
+        if node.op != "ReduceMean":
+            raise UnsupportedError(f"{node.name}: {node.op} over other axes than grouped channels")
+        return _global_average(collector, node)
+    if node.op != "ReduceMax":
+        raise UnsupportedError(f"{node.name}: {node.op} of channels that are stored")
+    source, group = collector.map(node.inputs[0]), node.inputs[0].shape[2]
+    channels, height, width = source.shape
+    if source.parent is not None:
+        raise UnsupportedError(f"{node.name}: {node.op} of a part of a map")
+    shape = (1, height * channels, width)
+    by_row = Map(f"{source.name}/rows", shape, source.scale, source.zero, source)
+    pooled = Map(
+        f"{node.name}/pooled", (channels // group, height, width), source.scale, source.zero
+    )
+    window = Window((group, 1), (group, 1), (0, 0, 0, 0), (1, 1))
+    shape = (1, height * channels // group, width)
+    result = Map(f"{pooled.name}/rows", shape, source.scale, source.zero, pooled)
+    operator = SpatialPooling(node.name, (by_row,), result, window=window)
+    collector.builder.operators.append(operator)
+    return [stored(pooled)]
+
+
+POOLING_RULES: Mapping[str, Rule] = {
+    "AveragePool": _average,
+    "GlobalAveragePool": _global_average,
+    "MaxPool": _max_pool,
+    "ReduceMax": _reduce,
+    "ReduceMean": _reduce,
+    "ReduceMin": _reduce,
+    "ReduceSum": _reduce,
+}

@@ -1,0 +1,131 @@
+"""What a tensor of the floating-point network is in integers while operators are collected.
+
+Quantisation stands in the network as Div, Round, Clip, Mul. So a tensor is either `Raw`, sums that
+are not yet rounded to codes, or `Coded`, a function of the codes of a map or of an operator that
+is still being built, or `Parts`, the parts of a concatenation.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from condense_compiler.errors import UnsupportedError
+from condense_compiler.targets.accelerator.integer.arithmetic import (
+    CODE_MAX,
+    CODE_MIN,
+    Array,
+)
+from condense_compiler.targets.accelerator.integer.network import Map, Operator
+
+CODES = np.arange(CODE_MIN, CODE_MAX + 1)
+MOST_STEPS = CODE_MAX - CODE_MIN
+
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Values that are whole numbers of steps.
+
+    Attributes:
+        lower: Smallest number of steps.
+        upper: Largest number of steps.
+        scale: Value of one step.
+    """
+
+    lower: int
+    upper: int
+    scale: float
+
+    @property
+    def zero(self) -> int:
+        """The code of the value zero."""
+        fits = self.lower >= CODE_MIN and self.upper <= CODE_MAX
+        return 0 if fits else CODE_MIN - self.lower
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Sums of an operator, not yet codes.
+
+    Attributes:
+        operator: The operator.
+        shape: Channels, height, width.
+        units: Value of one unit of the sums, for each channel, rank or operand, or one for all.
+        offsets: Values to be added, for each channel or one for all.
+        lower: Values are clipped from below.
+        upper: Values are clipped from above.
+        rounded: They are rounded to whole numbers.
+    """
+
+    operator: Operator
+    shape: Shape
+    units: Array
+    offsets: Array = field(default_factory=lambda: np.zeros(1))
+    lower: float = -np.inf
+    upper: float = np.inf
+    rounded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A function of codes.
+
+    Attributes:
+        base: Where the codes are, or the operator that makes them.
+        shape: Channels, height, width.
+        zero: Code of the value zero in the base.
+        values: Value of each of the 256 codes of the base, in float32.
+        grid: What the values are whole numbers of, if they are rounded.
+        rounded: The values are whole numbers, and will be codes once they are clipped.
+    """
+
+    base: Map | Operator
+    shape: Shape
+    zero: int
+    values: Array
+    grid: Grid | None
+    rounded: bool = False
+
+    def is_increasing(self) -> bool:
+        """Tell whether a larger code never has a smaller value."""
+        return bool(np.all(np.diff(self.values) >= 0))
+
+    def with_shape(self, shape: Shape) -> "Coded":
+        """Return the same values under another shape."""
+        return replace(self, shape=shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Tensors one behind the other, along the channels."""
+
+    parts: tuple[Raw | Coded, ...]
+    shape: Shape
+
+
+Value = Raw | Coded | Parts
+
+
+def steps_of(zero: int) -> Array:
+    """Return the number of steps of each code, in float32."""
+    return (CODES - zero).astype(np.float32)
+
+
+def stored(source: Map) -> Coded:
+    """Return the tensor that a map holds."""
+    lower, upper = CODE_MIN - source.zero, CODE_MAX - source.zero
+    values = steps_of(source.zero) * np.float32(source.scale)
+    return Coded(source, source.shape, source.zero, values, Grid(lower, upper, source.scale))
+
+
+def rounded_to(raw: Raw, lower: float, upper: float, name: str) -> Grid:
+    """Return the steps that rounded sums are clipped to.
+
+    Raises:
+        UnsupportedError: They take more than 8 bits.
+    """
+    if not (np.isfinite([lower, upper]).all() and 0 < upper - lower <= MOST_STEPS):
+        raise UnsupportedError(f"{name}: rounds to {lower:g} … {upper:g}; codes have 8 bits")
+    assert raw.rounded
+    return Grid(int(lower), int(upper), 1.0)

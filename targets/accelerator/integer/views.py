@@ -1,0 +1,112 @@
+"""Operators that only say which values: views, parts, concatenations."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from condense_compiler.errors import UnsupportedError
+from condense_compiler.operators.attributes import int_list
+from condense_compiler.targets.accelerator.integer.collector import (
+    Collector,
+    Rule,
+    pixels_of,
+)
+from condense_compiler.targets.accelerator.integer.network import Convolution, Map, Scaling
+from condense_compiler.targets.accelerator.integer.values import (
+    Parts,
+    Value,
+    stored,
+)
+
+_SHUFFLE = [0, 2, 1, 3, 4]  # swaps groups of channels and their members
+_ONE_SHIFT = 30
+_ONE = 1 << _ONE_SHIFT
+
+
+def _view(collector: Collector, node: gs.Node) -> list[Value]:
+    value, target = collector.value(node.inputs[0]), tuple(node.outputs[0].shape)
+    if node.op == "Transpose":
+        moved = [axis for axis in node.attrs["perm"] if node.inputs[0].shape[axis] > 1]
+        if moved != sorted(moved):
+            if list(node.attrs["perm"]) == _SHUFFLE and _groups_channels(value, target):
+                return [_shuffle(collector, node)]
+            raise UnsupportedError(f"{node.name}: a Transpose that moves data")
+    if (len(target) == 2 and target[0] == 1) or _groups_channels(value, target):
+        return [value]
+    shape = pixels_of(target, f"{node.name}: {node.op} to")
+    if shape != value.shape and not (shape[1:] == value.shape[1:] == (1, 1)):
+        raise UnsupportedError(f"{node.name}: a {node.op} that moves data among channels")
+    return [value]
+
+
+def _shuffle(collector: Collector, node: gs.Node) -> Value:
+    """Return the channels in another order: a convolution over one pixel that copies codes."""
+    source = collector.map(node.inputs[0])
+    _, groups, members, *_ = node.inputs[0].shape
+    order = np.arange(source.shape[0]).reshape(groups, members).T.reshape(-1)
+    weights = np.zeros((len(order), len(order), 1, 1), np.int8)
+    weights[np.arange(len(order)), order] = 1
+    once = Scaling((_ONE,) * len(order), (_ONE_SHIFT,) * len(order), source.zero, -128, 127)
+    output = Map(node.outputs[0].name, source.shape, source.scale, source.zero)
+    operator = Convolution(node.name, (source,), output, weights=weights, scaling=once)
+    operator.bias = np.zeros(len(order), np.int64)
+    collector.builder.operators.append(operator)
+    return stored(output)
+
+
+def _groups_channels(value: Value, target: tuple[int, ...]) -> bool:
+    """Tell whether a view groups channels, for a pooling that the passes could not fuse."""
+    channels, height, width = value.shape
+    return (
+        target[0] == 1
+        and target[3:] == (height, width)
+        and (len(target) == 5 and target[1] * target[2] == channels)
+    )
+
+
+def _concatenate(collector: Collector, node: gs.Node) -> list[Value]:
+    _channel_axis(node, node.attrs["axis"])
+    values = [collector.value(tensor) for tensor in node.inputs]
+    flat = [p for v in values for p in (v.parts if isinstance(v, Parts) else (v,))]
+    channels = sum(part.shape[0] for part in flat)
+    return [Parts(tuple(flat), (channels, *flat[0].shape[1:]))]
+
+
+def _channel_axis(node: gs.Node, axis: int) -> None:
+    if axis % len(node.inputs[0].shape) != 1:
+        raise UnsupportedError(f"{node.name}: {node.op} along another axis than the channels")
+
+
+def _split(collector: Collector, node: gs.Node) -> list[Value]:
+    _channel_axis(node, node.attrs.get("axis", 0))
+    source, channel, parts = collector.map(node.inputs[0]), 0, []
+    for tensor in node.outputs:
+        parts.append(_channels_of(source, channel, tensor))
+        channel += tensor.shape[1]
+    return list(parts)
+
+
+def _slice(collector: Collector, node: gs.Node) -> list[Value]:
+    starts, axes = int_list(node, "starts", 1), int_list(node, "axes", 3)
+    steps = int_list(node, "steps", 4)
+    if starts is None or axes is None or len(axes) != 1 or steps not in (None, [1]):
+        raise UnsupportedError(f"{node.name}: a Slice of other than consecutive channels")
+    _channel_axis(node, axes[0])
+    source = collector.map(node.inputs[0])
+    return [_channels_of(source, starts[0] % source.shape[0], node.outputs[0])]
+
+
+def _channels_of(source: Map, channel: int, tensor: gs.Tensor) -> Value:
+    shape = (tensor.shape[1], *source.shape[1:])
+    return stored(Map(tensor.name, shape, source.scale, source.zero, source, channel))
+
+
+_VIEWS = ("Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+
+VIEW_RULES: Mapping[str, Rule] = {
+    **dict.fromkeys(_VIEWS, _view),
+    "Concat": _concatenate,
+    "Slice": _slice,
+    "Split": _split,
+}

@@ -1,0 +1,53 @@
+"""Recover the integers behind weights that were multiplied by a scale for each filter."""
+
+import numpy as np
+
+from condense_compiler.errors import UnsupportedError
+from condense_compiler.targets.accelerator.integer.arithmetic import Array
+
+_LARGEST = 128
+_TOLERANCE_STEPS = 2e-3  # what arithmetic in float32 may do to 127 steps, and a margin
+_SCALE_OF_ZEROS = 2.0**-20  # free: small, so that a bias behind it keeps its precision
+
+
+def split_scales(weights: Array, name: str) -> tuple[Array, Array]:
+    """Return integers and a scale for each filter, whose product the weights are.
+
+    The integers have no common factor: so weights of fewer bits come out as such.
+
+    Raises:
+        UnsupportedError: The weights are no multiples of a scale.
+    """
+    rows = weights.reshape(len(weights), -1).astype(np.float64)
+    largest = np.abs(rows).max(axis=1, initial=0.0)
+    scales = np.where(largest > 0, largest, _SCALE_OF_ZEROS)
+    missing = largest > 0
+    for steps in (127, *range(1, 127), _LARGEST):  # 127 is what quantisation usually leaves
+        candidates = np.flatnonzero(missing)
+        if not candidates.size:
+            break
+        scaled = rows[candidates] * (steps / largest[candidates])[:, None]
+        fits = np.abs(scaled - np.rint(scaled)).max(axis=1) < _TOLERANCE_STEPS * steps / _LARGEST
+        found = candidates[fits]
+        scales[found] = largest[found] / steps
+        missing[found] = False
+    if missing.any():
+        raise UnsupportedError(
+            f"{name}: the weights of filter {int(np.flatnonzero(missing)[0])} are not quantised to "
+            "8 bits or fewer"
+        )
+    integers = np.rint(rows / scales[:, None])
+    integers /= np.maximum(np.gcd.reduce(integers.astype(np.int64), axis=1), 1)[:, None]
+    squares = (integers * integers).sum(axis=1)
+    scales = np.where(squares > 0, (rows * integers).sum(axis=1) / np.maximum(squares, 1), scales)
+    if integers.max(initial=0) > _LARGEST - 1:  # 128 of 128 steps: -128 is a code, 128 is not
+        raise UnsupportedError(f"{name}: a weight is 128 steps, which 8 bits do not hold")
+    return integers.astype(np.int8).reshape(weights.shape), scales
+
+
+def bits_needed(weights: Array) -> int:
+    """Return 1, 2, 4 or 8: as many bits as hold all the weights; one bit is +1 or -1."""
+    if np.all(np.abs(weights) == 1):
+        return 1
+    low, high = int(weights.min(initial=0)), int(weights.max(initial=0))
+    return next(bits for bits in (2, 4, 8) if -(1 << (bits - 1)) <= low and high < 1 << (bits - 1))

@@ -1,0 +1,1 @@
+"""The instruction set: registers, instructions, binary file, text form."""

@@ -1,0 +1,60 @@
+"""The way from a model as given to one with quantisation written as arithmetic."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+
+from condense_compiler.network import load_network
+from condense_compiler.targets.accelerator.quantisation.averages import rescale_averages
+from condense_compiler.targets.accelerator.quantisation.fewer_bits import reduce_weights
+from condense_compiler.targets.accelerator.quantisation.rank_sums import keep_rank_sums_exact
+from condense_compiler.targets.accelerator.quantisation.samples import drawn_samples, read_samples
+from condense_compiler.targets.accelerator.quantisation.static import quantise
+from condense_compiler.targets.accelerator.quantisation.unfolding import is_quantised, unfold
+
+UNCALIBRATED = (
+    "no calibration samples: ranges come from {count} random ones; give --calibration for "
+    "ranges that suit real images"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A model before the passes.
+
+    Attributes:
+        quantised: The quantised model, as ONNX Runtime runs it.
+        unfolded: The same with quantisation written as arithmetic.
+    """
+
+    quantised: onnx.ModelProto
+    unfolded: onnx.ModelProto
+
+
+def prepare(
+    source: str | Path | onnx.ModelProto,
+    dims: Mapping[str, int] | None,
+    calibration: Path | None,
+    weight_bits: int,
+) -> Prepared:
+    """Quantise a model unless it is, and write its quantisation as arithmetic.
+
+    Raises:
+        InputError: Model or samples cannot be used.
+    """
+    network = load_network(source, dims)
+    model = network.to_model()
+    if not is_quantised(model):
+        if calibration is None:
+            samples = drawn_samples(network.graph.inputs)
+            warnings.warn(UNCALIBRATED.format(count=len(samples)), stacklevel=2)
+        else:
+            samples = read_samples(calibration, network.graph.inputs)
+        model = quantise(network, samples)
+        keep_rank_sums_exact(model)
+        rescale_averages(model)
+        reduce_weights(model, weight_bits)
+    return Prepared(model, unfold(model))

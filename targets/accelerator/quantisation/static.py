@@ -1,0 +1,109 @@
+"""Quantise a model in floating point with ONNX Runtime's own static quantisation."""
+
+import contextlib
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+
+from condense_compiler.errors import InputError
+from condense_compiler.network import Network
+from condense_compiler.passes import find_pass
+from condense_compiler.rewriting.runner import run_passes
+from condense_compiler.targets.accelerator.quantisation.samples import Sample
+
+_MOST_COLUMNS = 1 << 14
+
+# Rewrites that must come before quantisation, because they change weights.
+_BEFORE = ("clean_up", "fold_constants", "fold_batch_norm")
+
+
+def quantise(network: Network, samples: Sequence[Sample]) -> onnx.ModelProto:
+    """Return the model with QuantizeLinear and DequantizeLinear around every operator.
+
+    Weights are symmetric, signed 8-bit, one scale for each filter; feature maps signed 8-bit.
+
+    Raises:
+        InputError: ONNX Runtime cannot quantise the model.
+    """
+    from onnxruntime.quantization import (  # noqa: PLC0415 - takes a moment
+        CalibrationDataReader,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
+        def __init__(self) -> None:
+            self._left = iter(samples)
+
+        def get_next(self) -> Sample | None:
+            return next(self._left, None)
+
+    run_passes(network, [find_pass(name) for name in _BEFORE])
+    turn_batch_norms_to_convolutions(network)
+    model = network.to_model()
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        path = Path(folder) / "quantised.onnx"
+        try:
+            quantize_static(
+                model,
+                path,
+                Reader(),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=QuantType.QInt8,
+                weight_type=QuantType.QInt8,
+                nodes_to_exclude=[node.name for node in network.graph.nodes if _is_huge(node)],
+                op_types_to_quantize=sorted({node.op_type for node in model.graph.node}),
+                extra_options={"ForceQuantizeNoInputCheck": True},
+            )
+        except Exception as error:  # noqa: BLE001 - its exceptions share no other base
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            message = f"{network.name}: ONNX Runtime cannot quantise it: {reason}"
+            raise InputError(message) from None
+        return onnx.load(path)
+
+
+def _is_huge(node: gs.Node) -> bool:
+    """Tell whether a product has so many columns that a scale for each takes minutes to find.
+
+    Such products mix the weights of experts; they are no layers that the accelerator runs.
+    """
+    shape = node.inputs[1].shape if node.op == "MatMul" else None
+    return shape is not None and shape[-1] > _MOST_COLUMNS
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence advice that quantisation logs on every call."""
+    logger = logging.getLogger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def turn_batch_norms_to_convolutions(network: Network) -> None:
+    """Replace each batch norm that no convolution took up by a depthwise 1x1 convolution."""
+    for node in network.graph.nodes:
+        if node.op != "BatchNormalization" or len(node.inputs[0].shape) != 4:
+            continue
+        if not all(isinstance(tensor, gs.Constant) for tensor in node.inputs[1:]):
+            continue
+        scale, bias, mean, variance = (t.values.astype(np.float64) for t in node.inputs[1:])
+        factor = scale / np.sqrt(variance + node.attrs.get("epsilon", 1e-5))
+        channels, dtype = len(factor), node.inputs[1].dtype
+        weights = factor.reshape(channels, 1, 1, 1).astype(dtype)
+        shift = (bias - mean * factor).astype(dtype)
+        name = node.name
+        node.op = "Conv"
+        node.attrs = {"kernel_shape": [1, 1], "group": channels}
+        constants = [gs.Constant(f"{name}/weights", weights), gs.Constant(f"{name}/bias", shift)]
+        node.inputs = [node.inputs[0], *constants]

@@ -1,0 +1,1 @@
+"""The simulator: what a binary computes, and what that costs."""

@@ -1,0 +1,47 @@
+"""A run in the Chrome trace format, which chrome://tracing and Perfetto open."""
+
+import json
+from collections.abc import Sequence
+
+from condense_compiler.targets.accelerator.isa.registers import Queue
+from condense_compiler.targets.accelerator.simulator.timing import Timed, macs
+
+_PROCESS = 1
+
+
+def to_trace(timed: Sequence[Timed]) -> str:
+    """Return a trace; one cycle is shown as one microsecond."""
+    events: list[dict[str, object]] = [
+        {
+            "name": "thread_name",
+            "ph": "M",
+            "pid": _PROCESS,
+            "tid": int(queue),
+            "args": {"name": queue.name.lower()},
+        }
+        for queue in Queue
+    ]
+    events += [_event(entry) for entry in timed]
+    return json.dumps({"traceEvents": events, "displayTimeUnit": "ms"})
+
+
+def _event(entry: Timed) -> dict[str, object]:
+    start = entry.start
+    areas = start.access.writes
+    arguments: dict[str, object] = {
+        "number": start.number,
+        "bytes written": sum(area.size_bytes for area in areas),
+        "address": areas[0].address,
+    }
+    if start.queue is Queue.COMPUTE:
+        arguments |= {"macs": macs(start), "waited": entry.waited_cycles}
+        arguments |= {"waited for": entry.waited_for} if entry.waited_for else {}
+    return {
+        "name": start.opcode.name.lower(),
+        "ph": "X",
+        "pid": _PROCESS,
+        "tid": int(start.queue),
+        "ts": entry.first_cycle,
+        "dur": max(entry.busy_cycles, 1),
+        "args": arguments,
+    }

@@ -1,0 +1,132 @@
+"""What each unit computes."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from condense_compiler.errors import InputError
+from condense_compiler.operators.fused import Window
+from condense_compiler.targets.accelerator.codegen.packing import unpack_bits, unpack_parameters
+from condense_compiler.targets.accelerator.integer.arithmetic import MAX_SHIFT, Array, look_up
+from condense_compiler.targets.accelerator.integer.compute import (
+    accumulate,
+    average_pixels,
+    combine,
+    pool_channels,
+    pool_pixels,
+    scale_channels,
+)
+from condense_compiler.targets.accelerator.integer.network import ChannelPooling, Scaling
+from condense_compiler.targets.accelerator.isa.registers import (
+    COMBINATIONS,
+    FACTOR_BYTES,
+    NO_TABLE,
+    PARAMETER_BYTES,
+    POOL_KINDS,
+    REDUCTIONS,
+    TABLE_BYTES,
+    Opcode,
+)
+from condense_compiler.targets.accelerator.simulator.memories import codes
+from condense_compiler.targets.accelerator.simulator.program import Start
+
+Compute = Callable[[Start, Array, Array], Array]
+
+
+def compute(start: Start, chip: Array, weights: Array) -> None:
+    """Run an instruction of the compute queue on feature-map memory and weight buffer."""
+    result = _UNITS[start.opcode](start, chip, weights)
+    if start.registers["outer_table"] != NO_TABLE:
+        result = look_up(result, _table(weights, start.registers["outer_table"]))
+    if start.opcode is Opcode.CONVOLVE and start.registers["pool_kind"]:
+        result = pool_pixels(result, _pool_window(start.registers))
+    area = start.access.writes[0]
+    codes(chip, area, start.registers["output_channels"])[...] = result
+
+
+def _operand(start: Start, chip: Array, index: int = 0) -> Array:
+    return codes(chip, start.access.reads[index], start.registers["input_channels"])
+
+
+def _table(weights: Array, address: int) -> Array:
+    table: Array = weights[address : address + TABLE_BYTES].view(np.int8)
+    return table
+
+
+def _convolve(start: Start, chip: Array, weights: Array) -> Array:
+    r = start.registers
+    wide, channels = r["wide_channels"], r["input_channels"]
+    kernel = (r["kernel_height"], r["kernel_width"])
+    shape = (wide, 1 if r["depthwise"] else channels, *kernel)
+    area = start.access.reads[1]
+    packed = weights[area.address : area.address + area.row_bytes]
+    filters = unpack_bits(packed, int(np.prod(shape)), r["weight_bits"]).reshape(shape)
+    pads = (r["pad_top"], r["pad_left"], r["pad_bottom"], r["pad_right"])
+    strides, dilations = (r["stride_y"], r["stride_x"]), (r["dilation_y"], r["dilation_x"])
+    window = Window(kernel, strides, pads, dilations)
+    group = channels if r["depthwise"] else 1
+    sums = accumulate(_operand(start, chip), r["input_zero"], filters, window, group)
+    bias, scaling = _parameters(start, weights)
+    result = scale_channels(sums, bias, scaling)
+    if r["inner_table"] != NO_TABLE:
+        result = look_up(result, _table(weights, r["inner_table"]))
+    return pool_channels(result, _channel_pooling(r, weights)) if r["reduction"] else result
+
+
+def _parameters(start: Start, weights: Array) -> tuple[Array, Scaling]:
+    r = start.registers
+    address, size = r["parameter_address"], r["wide_channels"] * PARAMETER_BYTES
+    bias, multipliers, shifts = unpack_parameters(weights[address : address + size].tobytes())
+    if shifts.max() > MAX_SHIFT:
+        raise InputError("a shift of more than 62")
+    limits = (r["scale_zero"], r["scale_lower"], r["scale_upper"])
+    return bias, Scaling(tuple(multipliers.tolist()), tuple(shifts.tolist()), *limits)
+
+
+def _channel_pooling(r: Mapping[str, int], weights: Array) -> ChannelPooling:
+    reduction, group = REDUCTIONS[r["reduction"]], r["group"]
+    if reduction in ("max", "min"):
+        return ChannelPooling(reduction, group)
+    count = 1 if reduction == "l2" else group
+    address = r["factor_address"]
+    factors = weights[address : address + count * FACTOR_BYTES].copy().view("<i4")
+    limits = (r["group_scale_zero"], r["group_scale_lower"], r["group_scale_upper"])
+    scaling = Scaling(tuple(factors.tolist()), (r["factor_shift"],), *limits)
+    kind = "l2" if reduction == "l2" else "linear"
+    return ChannelPooling(kind, group, r["group_zero"], reduction == "ranked", scaling)
+
+
+def _pool_window(r: Mapping[str, int]) -> Window:
+    return Window(
+        (r["pool_height"], r["pool_width"]),
+        (r["pool_stride_y"], r["pool_stride_x"]),
+        (r["pool_top"], r["pool_left"], r["pool_bottom"], r["pool_right"]),
+        (r["pool_dilation_y"], r["pool_dilation_x"]),
+    )
+
+
+def _scaling(r: Mapping[str, int]) -> Scaling:
+    limits = (r["scale_zero"], r["scale_lower"], r["scale_upper"])
+    return Scaling((r["first_factor"], r["second_factor"]), (r["factors_shift"],), *limits)
+
+
+def _pool(start: Start, chip: Array, _weights: Array) -> Array:
+    r, source = start.registers, _operand(start, chip)
+    if POOL_KINDS[r["pool_kind"]] == "max":
+        return pool_pixels(source, _pool_window(r))
+    return average_pixels(source, r["input_zero"], _pool_window(r), _scaling(r))
+
+
+def _combine(start: Start, chip: Array, _weights: Array) -> Array:
+    r = start.registers
+    operands = (_operand(start, chip), _operand(start, chip, 1))
+    zeros = (r["input_zero"], r["other_zero"])
+    return combine(COMBINATIONS[r["combination"]], operands, zeros, _scaling(r))
+
+
+_UNITS: Mapping[Opcode, Compute] = {
+    Opcode.CONVOLVE: _convolve,
+    Opcode.POOL: _pool,
+    Opcode.COMBINE: _combine,
+    Opcode.LOOK_UP: lambda start, chip, _weights: _operand(start, chip).copy(),
+}

@@ -1,0 +1,196 @@
+"""What a person gives: machines, samples, options, models; and the commands."""
+
+import json
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from onnx import helper, numpy_helper
+from onnxruntime import quantization
+
+from condense_compiler import cli
+from condense_compiler.driver import compile_model
+from condense_compiler.errors import InputError, UnsupportedError
+from condense_compiler.targets import find_target
+from condense_compiler.targets.accelerator.fallback import MixedProgram
+from condense_compiler.targets.accelerator.lowered import BINARY_FILE
+from condense_compiler.targets.accelerator.machine import machine_names, read_machine
+
+FLOAT = onnx.TensorProto.FLOAT
+
+
+def _model(*nodes: onnx.NodeProto, outputs=(1, 4, 6, 6)) -> onnx.ModelProto:
+    weights = np.random.default_rng(2).standard_normal((4, 3, 3, 3)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["c"], name="first", pads=[1] * 4), *nodes],
+        "net",
+        [helper.make_tensor_value_info("x", FLOAT, (1, 3, 6, 6))],
+        [helper.make_tensor_value_info("y", FLOAT, outputs)],
+        [numpy_helper.from_array(weights, "w")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+RELU = _model(helper.make_node("Relu", ["c"], ["y"], name="end"))
+SOFTMAX = _model(helper.make_node("Softmax", ["c"], ["y"], name="end", axis=1))
+NO_SAMPLES = pytest.mark.filterwarnings("ignore:no calibration samples")
+
+
+@pytest.mark.parametrize("name", ["default", "small", "large"])
+def test_pooling_takes_little_storage(name: str) -> None:
+    machine = read_machine(name)
+    assert name in machine_names()
+    assert machine.pooling_unit_bytes <= 0.002 * machine.on_chip_bytes
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("rows = ", "not TOML"),
+        ("rows = 4", "is missing"),
+        ("speed = 4", "unknown entry 'speed'"),
+    ],
+)
+def test_machines_are_checked(tmp_path, text: str, message: str) -> None:
+    path = tmp_path / "machine.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_machine(str(path))
+
+
+def test_no_such_machine() -> None:
+    with pytest.raises(InputError, match="default, large, small"):
+        read_machine("huge")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"weight_bits": "3"}, "give 8, 4, 2 or 1"),
+        ({"weight_bits": "many"}, "a whole number"),
+        ({"feature_maps": "tape"}, "auto or dram"),
+        ({"speed": "9"}, "no option 'speed'"),
+        ({"allow_fallback": "perhaps"}, "true or false"),
+    ],
+)
+def test_options_are_checked(options, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        find_target("accelerator", options)
+
+
+def test_without_samples_there_is_a_warning() -> None:
+    with pytest.warns(UserWarning, match="give --calibration"):
+        compile_model(RELU, "accelerator")
+
+
+def test_samples_give_the_ranges(tmp_path) -> None:
+    path = tmp_path / "samples.npz"
+    samples = np.random.default_rng(0).uniform(-3, 5, (6, 3, 6, 6)).astype(np.float32)
+    np.savez(path, x=samples)
+    compilation = compile_model(RELU, "accelerator", target_options={"calibration": str(path)})
+    assert compilation.report.verification.passed
+    port = compilation.lowered.network.inputs["x"]
+    assert port.map.scale == pytest.approx((samples.max() - samples.min()) / 255, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [({"z": np.zeros(3)}, "no samples for input 'x'"), ({"x": np.zeros((2, 5))}, "has shape")],
+)
+def test_samples_are_checked(tmp_path, arrays, message: str) -> None:
+    path = tmp_path / "samples.npz"
+    np.savez(path, **arrays)
+    with pytest.raises(InputError, match=message):
+        compile_model(RELU, "accelerator", target_options={"calibration": str(path)})
+
+
+@pytest.mark.parametrize("activations", ["QInt8", "QUInt8"])
+def test_operators_on_codes_are_taken_as_they_come(tmp_path, activations: str) -> None:
+    kind = getattr(quantization.QuantType, activations)
+    added = _model(
+        helper.make_node("Relu", ["c"], ["r"], name="relu"),
+        helper.make_node("Add", ["r", "c"], ["y"], name="end"),
+    )
+    generator = np.random.default_rng(4)
+    samples = [{"x": generator.standard_normal((1, 3, 6, 6)).astype(np.float32)}] * 3
+
+    class Reader(quantization.CalibrationDataReader):
+        left = iter(samples)
+
+        def get_next(self):
+            return next(self.left, None)
+
+    path = tmp_path / "codes.onnx"
+    quantization.quantize_static(
+        added,
+        path,
+        Reader(),
+        quant_format=quantization.QuantFormat.QOperator,
+        per_channel=True,
+        activation_type=kind,
+        weight_type=quantization.QuantType.QInt8,
+    )
+    assert any(node.op_type == "QLinearConv" for node in onnx.load(path).graph.node)
+    compilation = compile_model(path, "accelerator", verify_outputs=False)
+    session = ort.InferenceSession(path)
+    expected = session.run(["y"], samples[0])[0]
+    step = compilation.lowered.network.outputs["y"].map.scale
+    found = compilation.run(samples[0])["y"]
+    assert np.abs(np.rint((found - expected) / step)).max() <= 1
+
+
+@NO_SAMPLES
+def test_errors_name_operator_and_node() -> None:
+    with pytest.raises(UnsupportedError, match=r"end: the accelerator has no Softmax"):
+        compile_model(SOFTMAX, "accelerator")
+
+
+@NO_SAMPLES
+def test_the_rest_runs_on_the_reference_executor() -> None:
+    options = {"allow_fallback": "true"}
+    compilation = compile_model(SOFTMAX, "accelerator", target_options=options)
+    assert isinstance(compilation.lowered, MixedProgram)
+    assert compilation.report.verification.passed
+    [hosted] = [f for f in compilation.report.target_facts["fallback"] if f["op"] == "Softmax"]
+    assert hosted["node"] == "end"
+    outputs = compilation.run({"x": np.ones((1, 3, 6, 6), np.float32)})
+    assert np.allclose(outputs["y"].sum(axis=1), 1, atol=0.05)
+
+
+@NO_SAMPLES
+def test_too_little_memory_is_an_error() -> None:
+    options = {"memory_bytes": "50", "feature_maps": "dram"}
+    with pytest.raises(UnsupportedError, match="bytes of feature-map memory"):
+        compile_model(RELU, "accelerator", target_options=options)
+
+
+def _condense(monkeypatch, capsys, *arguments: object) -> str:
+    monkeypatch.setattr(sys, "argv", ["condense", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ending:
+        cli.main()
+    output = capsys.readouterr()
+    assert ending.value.code == 0, output.err
+    return output.out
+
+
+@NO_SAMPLES
+def test_commands(tmp_path, monkeypatch, capsys) -> None:
+    model, folder = tmp_path / "net.onnx", tmp_path / "out"
+    onnx.save(RELU, model)
+    np.save(tmp_path / "x.npy", np.ones((1, 3, 6, 6), np.float32))
+    _condense(
+        monkeypatch, capsys, "compile", model, "-o", folder, "--target", "accelerator",
+        "--machine", "small", "--option", "feature_maps=dram",
+    )  # fmt: skip
+    shown = _condense(
+        monkeypatch, capsys, "simulate", folder, "--input", tmp_path / "x.npy",
+        "--trace", tmp_path / "trace.json", "--output", tmp_path / "y.npz",
+    )  # fmt: skip
+    assert "cycles" in shown
+    events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    assert {"load", "load_weights", "convolve", "store"} <= {event["name"] for event in events}
+    _condense(monkeypatch, capsys, "disassemble", folder, "-o", tmp_path / "p.txt")
+    _condense(monkeypatch, capsys, "assemble", tmp_path / "p.txt", "-o", tmp_path / "p.bin")
+    assert (tmp_path / "p.bin").read_bytes() == (folder / BINARY_FILE).read_bytes()

@@ -16,7 +16,7 @@ from condense_compiler.report.stages import STAGES
 from condense_compiler.rewriting import PassOutcome
 
 LAYERS = (Layer("reduce_max", 4, 2, before=("relu",)), Layer("split_max", 3, 2))
-FILES = {"model.onnx", "plan.csv", "report.json"}
+FILES = {"model.onnx", "picture.json", "plan.csv", "report.json"}
 TARGETS = ("reference", "onnxruntime")
 
 
@@ -179,7 +179,7 @@ def test_failing_save_leaves_everything_as_it_was(
     assert {p: p.is_file() and p.read_bytes() for p in path.parent.rglob("*")} == before
 
 
-@pytest.mark.parametrize("fails_at", range(6))
+@pytest.mark.parametrize("fails_at", range(7))
 def test_save_that_fails_while_moving_files_puts_the_old_ones_back(
     compilation: Compilation, path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int
 ) -> None:
@@ -197,7 +197,7 @@ def test_save_that_fails_while_moving_files_puts_the_old_ones_back(
         return rename(source, target)
 
     monkeypatch.setattr(Path, "rename", fail_once)
-    if fails_at < 5:  # two old files aside, three new ones in place
+    if fails_at < 6:  # two old files aside, four new ones in place
         with pytest.raises(cc.InputError):
             compilation.save(folder)
         assert {p.name: p.read_text() for p in folder.iterdir()} == {

@@ -42,7 +42,8 @@ def closely_shared(model):
     plan = plan_storages(layout.storages)
     offsets = {name: plan.offsets[id_] + start for name, (id_, start) in layout.places.items()}
     check_placement(sharing, steps, offsets, plan.arena_bytes)
-    placement = Placement(steps, layout.storages, plan, offsets, layout.overwritten)
+    storage_of = {name: storage for name, (storage, _) in layout.places.items()}
+    placement = Placement(steps, layout.storages, plan, offsets, storage_of, layout.overwritten)
     program = as_program(network, sharing, placement)
     executable = ReferenceTarget(poison=True).lower(program)
     return SimpleNamespace(

@@ -11,6 +11,9 @@ use crate::parallel::{first_success, map};
 use crate::search::{Outcome, Strategy, search};
 use crate::skyline::{VALUES, Value, fill_valleys};
 
+/// Most that is begun without looking at the time, in looks at a buffer: a few seconds.
+const MOST_WORK: u64 = 2_000_000_000;
+
 /// Search strategies tried with each budget, climbs taken side by side: enough to keep cores
 /// busy, and the same on every machine.
 const STRATEGIES: u64 = 40;
@@ -103,9 +106,12 @@ impl<'a> Improver<'a> {
         steps
     }
 
-    /// Spends the work, if that leaves half of the effort for better ideas.
+    /// Spends the work, if that leaves half of the effort for better ideas, and if it is over in
+    /// seconds: a time limit is not looked at in between.
     fn affords(&mut self, work: u64) -> bool {
-        let affordable = self.spent.saturating_add(work) <= self.limits.effort / 2;
+        let affordable = self.spent.saturating_add(work) <= self.limits.effort / 2
+            && work <= MOST_WORK
+            && self.limits.interrupted().is_none();
         if affordable {
             self.spent += work;
         }

@@ -1,6 +1,7 @@
 """`condense compile`."""
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from condense_compiler.cli.progress import stage_progress
 from condense_compiler.cli.status import BOUND_NOT_MET, DONE
 from condense_compiler.compilation import check_writable
 from condense_compiler.driver import compile_model
+from condense_compiler.errors import InputError
 from condense_compiler.report.text import print_report
 
 Model = Annotated[Path, typer.Argument(help="ONNX file.", show_default=False)]
@@ -48,6 +50,13 @@ def compile_command(
         typer.Option(help="Size that the arena must fit, such as 512KiB.", show_default=False),
     ] = None,
     passes: Passes = None,
+    order_seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="Search longer for a better order, at most this long; otherwise a fixed effort.",
+            show_default=False,
+        ),
+    ] = None,
     verify: Annotated[
         bool,
         typer.Option("--verify/--no-verify", help="Compare with ONNX Runtime on the model given."),
@@ -83,6 +92,8 @@ def compile_command(
     """
     folder = output if output is not None else Path(f"{model.stem}.condensed")
     limit, dims = parse_bytes("--memory", memory), parse_dims(dim)
+    if order_seconds is not None and not 0 < order_seconds < math.inf:
+        raise InputError(f"--order-seconds {order_seconds} must be a positive number")
     check_writable(folder)
     with stage_progress() as watcher:
         compilation = compile_model(
@@ -91,6 +102,7 @@ def compile_command(
             dims=dims,
             passes=split_names(passes),
             memory_limit_bytes=limit,
+            order_seconds=order_seconds,
             verify_outputs=verify,
             target_options=parse_options(
                 option,

@@ -146,6 +146,7 @@ USAGE: dict[str, tuple[str, ...]] = {
     "net.csv": ("plan", "--buffers", "net.csv"),
     "not a text file": ("plan", "--buffers", "x.npy"),
     "--seconds 0.0 must be positive": ("plan", "net.onnx", "--seconds", "0"),
+    "--order-seconds 0.0 must be": ("compile", "net.onnx", "--order-seconds", "0"),
     "--seconds nan": ("plan", "net.onnx", "--seconds", "nan"),
     "'--seconds'": ("plan", "net.onnx", "--seconds", "soon"),
     "--capacity 'much'": ("plan", "net.onnx", "--capacity", "much"),

@@ -53,12 +53,12 @@ def place(sharing: Sharing, steps: Steps, seconds: float | None = None) -> Place
     options = find_options(sharing)
     steps, tied = _lay_out_with_pairs(sharing, options, steps)
     bound = largest_load(tied.storages)
-    layouts = [
-        tied if share == 0 else lay_out(sharing, options, steps, int(bound * share))
-        for share in _SHARES
-    ]
+    layouts = {0.0: tied}
     best: Placement | None = None
-    for tries, layout in itertools.product((QUICK, THOROUGH), layouts):
+    for tries, share in itertools.product((QUICK, THOROUGH), _SHARES):
+        if share not in layouts:
+            layouts[share] = lay_out(sharing, options, steps, int(bound * share))
+        layout = layouts[share]
         planned = plan_storages(layout.storages, tries=tries, seconds=seconds)
         if best is None or planned.arena_bytes < best.plan.arena_bytes:
             best = _placed(steps, layout, planned)

@@ -6,7 +6,9 @@ use crate::quantized::filters::{Block, Filters};
 use crate::quantized::kernel::{
     CHANNELS_IN_WORD, LANES, PIXELS, Products, VECTORS, pixels_in_call,
 };
-use crate::quantized::rounding::{self, Pixel};
+use crate::quantized::packing::{self, Packing, Word};
+use crate::quantized::table::Table;
+use crate::quantized::transpose::{Row, to_columns};
 use crate::quantized::{Quantization, maxpool};
 use crate::runtime::{Runtime, run_jobs};
 
@@ -14,8 +16,6 @@ use crate::runtime::{Runtime, run_jobs};
 const STRIPE_BYTES: usize = 256 * 1024;
 /// Jobs for each worker, so that none waits long for the last.
 const JOBS_PER_WORKER: usize = 3;
-
-type Word = [u8; CHANNELS_IN_WORD];
 
 /// A layer and one input of it.
 pub struct Call<'a> {
@@ -39,12 +39,10 @@ pub struct Call<'a> {
     pub pooled: Sizes,
     /// How the input is stored.
     pub input_bytes: Quantization,
-    /// What makes unsigned bytes those of the output.
-    pub output_flip: u8,
-    /// What each unsigned byte becomes.
-    pub table: &'a [u8],
-    /// Whether the table changes anything.
-    pub looks_up: bool,
+    /// What each unsigned byte becomes before the max-pooling, if it changes.
+    pub before_pooling: Option<&'a Table>,
+    /// What each unsigned byte becomes behind the max-pooling, if it changes.
+    pub after_pooling: Option<&'a Table>,
 }
 
 /// The output, which many threads write, each its own rows.
@@ -84,7 +82,8 @@ pub fn run(call: &Call<'_>, runtime: &dyn Runtime, output: &mut [u8]) -> Result<
     }
     let rows = call.rows_in_stripe(runtime.workers());
     let per_sample = call.pooled[0].div_ceil(rows);
-    let bytes = call.packed_bytes(rows) + call.staged_bytes(rows) + call.convolved[2];
+    let bytes =
+        call.packed_bytes(rows) + call.line_bytes() + call.staged_bytes(rows) + call.convolved[2];
     let output = Output(output.as_mut_ptr());
     run_jobs(runtime, call.batch * per_sample, bytes.div_ceil(4), &|job, memory| {
         let start = job % per_sample * rows;
@@ -105,12 +104,18 @@ pub fn run(call: &Call<'_>, runtime: &dyn Runtime, output: &mut [u8]) -> Result<
 impl Call<'_> {
     /// Rows, columns of the packed stripe for a number of rows of the convolution.
     fn packed_sizes(&self, rows: usize) -> Sizes {
+        let window = self.packed_window();
         let mut sizes = [rows, self.convolved[1], self.convolved[2]];
         for (axis, size) in sizes.iter_mut().enumerate() {
-            let reach = self.window.dilations[axis] * (self.window.kernel[axis] - 1) + 1;
-            *size = (*size).max(1).saturating_sub(1) * self.window.strides[axis] + reach;
+            let reach = window.dilations[axis] * (window.kernel[axis] - 1) + 1;
+            *size = (*size).max(1).saturating_sub(1) * window.strides[axis] + reach;
         }
         sizes
+    }
+
+    /// The window that reads the packed stripe.
+    fn packed_window(&self) -> Window3 {
+        self.filters.packing.window(self.window)
     }
 
     fn convolved_rows(&self, rows: usize) -> usize {
@@ -122,7 +127,11 @@ impl Call<'_> {
 
     fn packed_bytes(&self, rows: usize) -> usize {
         let sizes = self.packed_sizes(self.convolved_rows(rows));
-        sizes.iter().product::<usize>() * self.filters.words * CHANNELS_IN_WORD
+        sizes.iter().product::<usize>() * self.filters.packing.words() * CHANNELS_IN_WORD
+    }
+
+    fn line_bytes(&self) -> usize {
+        Packing::line_bytes(self.packed_sizes(1)[2])
     }
 
     fn staged_bytes(&self, rows: usize) -> usize {
@@ -141,6 +150,7 @@ impl Call<'_> {
 
     fn run_stripe(&self, stripe: &Stripe, rows: usize, memory: &mut [u8], output: &Output) {
         let (packed, rest) = memory.split_at_mut(self.packed_bytes(rows));
+        let (lines, rest) = rest.split_at_mut(self.line_bytes());
         let (staged, row) = rest.split_at_mut(self.staged_bytes(rows));
         let row = &mut row[..self.convolved[2]];
         let (packed, _) = packed.as_chunks_mut::<CHANNELS_IN_WORD>();
@@ -148,55 +158,28 @@ impl Call<'_> {
         for block in &self.filters.blocks {
             if block.group != group && stripe.convolved.0 < stripe.convolved.1 {
                 group = block.group;
-                self.pack(stripe, group, packed);
+                self.pack(stripe, group, packed, lines);
             }
             self.convolve(block, stripe, packed, staged);
             self.store(block, stripe, staged, row, output);
         }
     }
 
-    /// Brings the stripe's inputs of a group into the order pixel, channel.
-    fn pack(&self, stripe: &Stripe, group: usize, packed: &mut [Word]) {
-        let in_group = self.channels / self.filters.groups;
-        let [depth, height, width] = self.packed_sizes(stripe.convolved.1 - stripe.convolved.0);
-        let padding = self.input_bytes.unsigned_zero_point();
-        let flip = self.input_bytes.flip();
-        let words = self.filters.words;
-        packed[..depth * height * width * words].fill([padding; CHANNELS_IN_WORD]);
+    fn pack(&self, stripe: &Stripe, group: usize, packed: &mut [Word], lines: &mut [u8]) {
+        let channels = self.channels / self.filters.groups;
+        let first = stripe.sample * self.channels + group * channels;
         let plane = self.sizes.iter().product::<usize>();
-        for word in 0..words {
-            let first = group * in_group + word * CHANNELS_IN_WORD;
-            let channels = CHANNELS_IN_WORD.min(in_group - word * CHANNELS_IN_WORD);
-            let maps = &self.input[(stripe.sample * self.channels + first) * plane..];
-            for z in 0..depth {
-                let from_z = self.inside(0, stripe.convolved.0 * self.window.strides[0] + z);
-                for y in 0..height {
-                    let (Some(from_z), Some(from_y)) = (from_z, self.inside(1, y)) else {
-                        continue;
-                    };
-                    let left = self.window.before[2].min(width);
-                    let count = self.sizes[2].min(width - left);
-                    if count == 0 {
-                        continue; // nothing but padding
-                    }
-                    let start = (from_z * self.sizes[1] + from_y) * self.sizes[2];
-                    let row = |channel: usize| {
-                        // Behind the last channel the weights are zero, so that any row will do.
-                        &maps[channel.min(channels - 1) * plane + start..][..count]
-                    };
-                    let rows: [&[u8]; CHANNELS_IN_WORD] = [row(0), row(1), row(2), row(3)];
-                    let to = ((z * height + y) * width + left) * words + word;
-                    for (x, pixel) in packed[to..].iter_mut().step_by(words).take(count).enumerate()
-                    {
-                        *pixel = [rows[0][x], rows[1][x], rows[2][x], rows[3][x]].map(|v| v ^ flip);
-                    }
-                }
-            }
-        }
-    }
-
-    fn inside(&self, axis: usize, padded: usize) -> Option<usize> {
-        padded.checked_sub(self.window.before[axis]).filter(|&at| at < self.sizes[axis])
+        let (start, end) = stripe.convolved;
+        let rows = packing::Rows {
+            packing: self.filters.packing,
+            window: self.window,
+            maps: &self.input[first * plane..][..channels * plane],
+            sizes: self.sizes,
+            first: start * self.window.strides[0],
+            padding: self.input_bytes.unsigned_zero_point(),
+            flip: self.input_bytes.flip(),
+        };
+        rows.pack(self.packed_sizes(end - start), packed, lines);
     }
 
     /// Computes a block's rows of the convolution, pooled and rounded, in the order channel, pixel.
@@ -204,18 +187,17 @@ impl Call<'_> {
         let rows = stripe.convolved.1 - stripe.convolved.0;
         let [_, height, width] = self.packed_sizes(rows);
         let [_, lines, columns] = self.convolved;
-        let words = self.filters.words;
-        let taps = self.taps(height, width);
+        let (window, words) = (self.packed_window(), self.filters.packing.words());
+        let taps = taps(window, words, height, width);
         let calls = columns.div_ceil(pixels_in_call(VECTORS.min(self.filters.window)));
         let mut pooled = [[0.0; LANES]; PIXELS];
-        let mut bytes: Vec<Pixel> = vec![[0; LANES]; columns];
+        let mut bytes: Vec<Row> = vec![[0; LANES]; columns];
         for line in 0..rows * lines {
-            let (z, y) =
-                (line / lines * self.window.strides[0], line % lines * self.window.strides[1]);
+            let (z, y) = (line / lines * window.strides[0], line % lines * window.strides[1]);
             let mut column = 0;
             for call in 0..calls {
                 let pixels = columns / calls + usize::from(call < columns % calls);
-                let x = column * self.window.strides[2];
+                let x = column * window.strides[2];
                 let source = ((z * height + y) * width + x) * words;
                 for first in (0..self.filters.window).step_by(VECTORS) {
                     let vectors = VECTORS.min(self.filters.window - first);
@@ -223,7 +205,7 @@ impl Call<'_> {
                     let numbers = block.numbers + first * LANES;
                     let products = Products {
                         source: packed[source..].as_ptr(),
-                        pixel_stride: self.window.strides[2] * words,
+                        pixel_stride: window.strides[2] * words,
                         taps: &taps,
                         words,
                         weights: self.filters.weights[weights..].as_ptr(),
@@ -243,26 +225,8 @@ impl Call<'_> {
                 self.filters.rounding.round(&pooled[..pixels], self.filters.zero_point, rounded);
                 column += pixels;
             }
-            if self.looks_up {
-                bytes.iter_mut().flatten().for_each(|byte| *byte = self.table[usize::from(*byte)]);
-            }
-            rounding::transpose(&bytes, rows * lines * columns, &mut staged[line * columns..]);
+            to_columns(&bytes, rows * lines * columns, &mut staged[line * columns..]);
         }
-    }
-
-    fn taps(&self, height: usize, width: usize) -> Vec<usize> {
-        let [depth, rows, columns] = self.window.kernel;
-        let [depth_step, row_step, column_step] = self.window.dilations;
-        let mut taps = Vec::with_capacity(depth * rows * columns);
-        for z in 0..depth {
-            for y in 0..rows {
-                for x in 0..columns {
-                    let row = (z * depth_step * height + y * row_step) * width;
-                    taps.push((row + x * column_step) * self.filters.words);
-                }
-            }
-        }
-        taps
     }
 
     /// Pools a block's rows if that is asked for, and writes them to the output.
@@ -270,7 +234,7 @@ impl Call<'_> {
         &self,
         block: &Block,
         stripe: &Stripe,
-        staged: &[u8],
+        staged: &mut [u8],
         row: &mut [u8],
         output: &Output,
     ) {
@@ -283,7 +247,10 @@ impl Call<'_> {
             let at = (map * self.pooled[0] + start) * line;
             // SAFETY: jobs differ in sample or rows.
             let destination = unsafe { output.part(at, (end - start) * line) };
-            let rows = &staged[lane * plane..(lane + 1) * plane];
+            let rows = &mut staged[lane * plane..(lane + 1) * plane];
+            if let Some(table) = self.before_pooling {
+                table.apply(rows);
+            }
             if let Some(window) = &self.spatial {
                 let rows = maxpool::Rows {
                     window,
@@ -296,11 +263,25 @@ impl Call<'_> {
             } else {
                 destination.copy_from_slice(rows);
             }
-            if self.output_flip != 0 {
-                for byte in destination {
-                    *byte ^= self.output_flip;
-                }
+            if let Some(table) = self.after_pooling {
+                table.apply(destination);
             }
         }
     }
+}
+
+/// Returns the distance of each tap from its pixel, in words of a packed stripe.
+fn taps(window: Window3, words: usize, height: usize, width: usize) -> Vec<usize> {
+    let [depth, rows, columns] = window.kernel;
+    let [depth_step, row_step, column_step] = window.dilations;
+    let mut taps = Vec::with_capacity(depth * rows * columns);
+    for z in 0..depth {
+        for y in 0..rows {
+            for x in 0..columns {
+                let row = (z * depth_step * height + y * row_step) * width;
+                taps.push((row + x * column_step) * words);
+            }
+        }
+    }
+    taps
 }

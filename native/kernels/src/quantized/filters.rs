@@ -5,6 +5,7 @@ use crate::aligned::Aligned;
 use crate::direct::canonical_order;
 use crate::isa::Isa;
 use crate::quantized::kernel::{CHANNELS_IN_WORD, Kernel, LANES, VECTORS};
+use crate::quantized::packing::Packing;
 use crate::quantized::rounding::Rounding;
 use crate::quantized::{Quantization, QuantizedWeights};
 use crate::recipe::{Recipe, Reduction};
@@ -37,8 +38,8 @@ pub struct Filters {
     pub scales: Vec<f32>,
     /// Zero point of the output, unsigned.
     pub zero_point: u8,
-    /// Words of four input channels of a group.
-    pub words: usize,
+    /// What the channels of a packed pixel are.
+    pub packing: Packing,
     /// Slots of a group.
     pub window: usize,
     /// Whether the smallest slot is kept instead of the largest.
@@ -66,14 +67,14 @@ impl Filters {
         let order = canonical_order(recipe, wide).ok_or_else(|| {
             Error::new("quantized maps are pooled within groups of the convolution, each map once")
         })?;
-        let channels = weights.shape[1];
+        let columns = weights.shape.last().copied().unwrap_or(1);
         let mut filters = Self {
             blocks: Vec::new(),
             weights: Vec::new().into(),
             bias: Vec::new(),
             scales: Vec::new(),
             zero_point: output.unsigned_zero_point(),
-            words: channels.div_ceil(CHANNELS_IN_WORD),
+            packing: Packing::new(weights.shape[1], columns),
             window: recipe.window,
             smallest: recipe.reduction == Reduction::Min,
             outputs: wide / recipe.window,
@@ -109,7 +110,8 @@ impl Filters {
         packed: &mut Vec<[i8; CHANNELS_IN_WORD]>,
     ) -> Result<(), Error> {
         let size: usize = weights.shape[1..].iter().product();
-        let (channels, taps) = (weights.shape[1], size / weights.shape[1]);
+        let of_channel = size / weights.shape[1];
+        let taps = of_channel / self.packing.columns();
         let filter_at = |slot: usize, lane: usize| {
             let group = block.first_output + lane;
             (lane < block.outputs).then(|| order[group * self.window + slot])
@@ -117,7 +119,7 @@ impl Filters {
         for first in (0..self.window).step_by(VECTORS) {
             let panel = first..(first + VECTORS).min(self.window);
             for tap in 0..taps {
-                for word in 0..self.words {
+                for word in 0..self.packing.words() {
                     for slot in panel.clone() {
                         for lane in 0..LANES {
                             let mut bytes = [0; CHANNELS_IN_WORD];
@@ -126,10 +128,11 @@ impl Filters {
                                 continue;
                             };
                             for (index, byte) in bytes.iter_mut().enumerate() {
-                                let channel = word * CHANNELS_IN_WORD + index;
-                                if channel < channels {
+                                let packed = word * CHANNELS_IN_WORD + index;
+                                if let Some((channel, column)) = self.packing.unpacked(packed) {
+                                    let at = tap * self.packing.columns() + column;
                                     let value =
-                                        weights.filters[filter * size + channel * taps + tap];
+                                        weights.filters[filter * size + channel * of_channel + at];
                                     *byte = i8::try_from(value).map_err(|_| {
                                         Error::new(
                                             "W minus its zero point does not fit into a byte",

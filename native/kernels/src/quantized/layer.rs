@@ -5,11 +5,10 @@ use crate::geometry::{Window3, on_three_axes};
 use crate::isa::Isa;
 use crate::quantized::convolve::{self, Call};
 use crate::quantized::filters::Filters;
+use crate::quantized::table::{BYTES, Table};
 use crate::recipe::{Recipe, Reduction};
 use crate::runtime::Runtime;
 
-/// Values of a byte.
-const BYTES: usize = 256;
 /// Half of them: what moves signed to unsigned bytes.
 const SIGN: u8 = 0x80;
 
@@ -60,8 +59,8 @@ pub struct QuantizedLayer {
     shape: Vec<usize>,
     filters: Filters,
     input: Quantization,
-    output: Quantization,
-    table: Vec<u8>,
+    before_pooling: Option<Table>,
+    after_pooling: Option<Table>,
 }
 
 impl QuantizedLayer {
@@ -79,17 +78,22 @@ impl QuantizedLayer {
         recipe.check(weights.shape)?;
         check(&recipe, weights)?;
         let flip = output.flip();
-        let table = (0..BYTES).map(|index| {
-            let byte = index.to_le_bytes()[0];
-            weights.table.map_or(byte, |table| table[usize::from(byte ^ flip)] ^ flip)
-        });
+        let entry =
+            |byte: u8| weights.table.map_or(byte, |table| table[usize::from(byte ^ flip)] ^ flip);
+        // What never decreases gives the same behind the max-pooling, where there are fewer bytes.
+        let rises = (1..=u8::MAX).all(|byte| entry(byte - 1) <= entry(byte));
+        let stays = if rises {
+            Table::new(isa, |byte| entry(byte) ^ flip)
+        } else {
+            Table::new(isa, |byte| byte ^ flip)
+        };
         Ok(Self {
             filters: Filters::pack(&recipe, weights, input, output, isa)?,
-            table: table.collect(),
+            before_pooling: if rises { None } else { Table::new(isa, entry) },
+            after_pooling: stays,
             shape: weights.shape.to_vec(),
             recipe,
             input,
-            output,
         })
     }
 
@@ -128,9 +132,8 @@ impl QuantizedLayer {
             convolved: on_three_axes(&convolved, 1),
             pooled: on_three_axes(&pooled, 1),
             input_bytes: self.input,
-            output_flip: self.output.flip(),
-            table: &self.table,
-            looks_up: self.table.iter().zip(0..).any(|(&byte, index)| byte != index),
+            before_pooling: self.before_pooling.as_ref(),
+            after_pooling: self.after_pooling.as_ref(),
         };
         convolve::run(&call, runtime, output)
     }

@@ -8,6 +8,9 @@ mod filters;
 pub mod kernel;
 mod layer;
 mod maxpool;
+mod packing;
 mod rounding;
+mod table;
+mod transpose;
 
 pub use layer::{Quantization, QuantizedLayer, QuantizedWeights};

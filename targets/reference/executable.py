@@ -21,10 +21,10 @@ from condense_compiler.targets.reference.kernel import (
     Kernel,
     NodeContext,
     Shape,
-    constant_value,
 )
 from condense_compiler.targets.reference.operators import kernel_for
 from condense_compiler.targets.reference.overlaps import accumulated_operand, overwritten_inputs
+from condense_compiler.targets.reference.weights import known_values
 
 _POISON = 0xFF
 
@@ -149,20 +149,13 @@ def prepare(program: ScheduledProgram, poison: bool) -> ReferenceExecutable:
         UnsupportedError: An operator is unknown.
     """
     graph = program.network.graph
-    tensors = _tensors(graph, program.steps)
-    places = {
-        name: _place(program, tensor)
-        for name, tensor in tensors.items()
-        if not isinstance(tensor, gs.Constant)
-    }
+    opset, tensors = program.network.opset, _tensors(graph, program.steps)
+    known = known_values(graph, opset)
+    places = {n: _place(program, tensor) for n, tensor in tensors.items() if n not in known}
     return ReferenceExecutable(
-        steps=tuple(_prepared(step, program.network.opset, places) for step in program.steps),
+        steps=tuple(_prepared(step, opset, places, known) for step in program.steps),
         places=places,
-        constants={
-            name: constant_value(tensor)
-            for name, tensor in tensors.items()
-            if isinstance(tensor, gs.Constant)
-        },
+        constants={name: known[name] for name in tensors if name in known},
         inputs=tuple(graph.inputs),
         outputs=tuple(tensor.name for tensor in graph.outputs),
         arena_bytes=program.arena_bytes,
@@ -202,13 +195,16 @@ def _place(program: ScheduledProgram, tensor: gs.Tensor) -> Place:
     return place
 
 
-def _prepared(step: Step, opset: int, places: Mapping[str, Place]) -> PreparedStep:
+def _prepared(
+    step: Step, opset: int, places: Mapping[str, Place], known: Mapping[str, Array]
+) -> PreparedStep:
     node = step.node
     context = NodeContext(
         node,
         opset,
         overwrites=overwritten_inputs(step, places),
         accumulates=step.addition is not None,
+        known=known,
     )
     return PreparedStep(
         name=node.name,

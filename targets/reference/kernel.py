@@ -1,7 +1,7 @@
 """What an operator is to the executor: a function over views, and the scratch that it needs."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -57,12 +57,14 @@ class NodeContext:
         opset: Version of the ONNX operators in this network.
         overwrites: Inputs in whose place the first output is written, from their first byte on.
         accumulates: The result is added to what already lies where it goes.
+        known: Values that do not depend on the network's inputs, by tensor name.
     """
 
     node: gs.Node
     opset: int
     overwrites: frozenset[int] = frozenset()
     accumulates: bool = False
+    known: Mapping[str, Array] = field(default_factory=dict)
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """Return an attribute of the node."""
@@ -74,9 +76,12 @@ class NodeContext:
 
     def constant(self, index: int) -> Array | None:
         """Return the value of an input that is known ahead."""
-        if self.has_input(index) and isinstance(self.node.inputs[index], gs.Constant):
-            return constant_value(self.node.inputs[index])
-        return None
+        if not self.has_input(index):
+            return None
+        tensor = self.node.inputs[index]
+        if isinstance(tensor, gs.Constant):
+            return constant_value(tensor)
+        return self.known.get(tensor.name)
 
     def shape(self, index: int = 0) -> Shape:
         """Return the shape of an input."""

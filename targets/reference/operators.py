@@ -27,6 +27,7 @@ from condense_compiler.targets.reference.pooling import (
     global_max_pool,
     max_pool,
 )
+from condense_compiler.targets.reference.quantisation import dequantize, quantize
 
 
 def widened(builder: Builder) -> Builder:
@@ -61,12 +62,14 @@ _STANDARD: Mapping[str, Builder] = {
     **layout.BUILDERS,
     "AveragePool": widened(average_pool),
     "Conv": conv,
+    "DequantizeLinear": dequantize,
     "Gemm": widened(gemm),
     "GlobalAveragePool": widened(global_average_pool),
     "GlobalMaxPool": global_max_pool,
     "LRN": widened(lrn),
     "MatMul": widened(matmul),
     "MaxPool": max_pool,
+    "QuantizeLinear": quantize,
     "ReduceMax": reduction(np.max),
     "ReduceMean": widened(reduction(np.mean, floats_only=True)),
     "ReduceMin": reduction(np.min),

@@ -3,10 +3,21 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import onnx_graphsurgeon as gs
+
 from condense_compiler.network import Network
 from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.passes.tracing import trace
-from condense_compiler.passes.tracing.building import replace_region
+from condense_compiler.passes.tracing.building import conv_pool, replace_region
+from condense_compiler.passes.tracing.quantised import (
+    NotFusableError,
+    is_quantised,
+    quantised_layer,
+)
+from condense_compiler.passes.tracing.quantised_building import (
+    quantised_conv_pool,
+    remove_unread_dequantisations,
+)
 from condense_compiler.passes.tracing.regions import Region, fault_of, find_regions
 from condense_compiler.rewriting.contract import PassOutcome, Refusal, Rewrite
 
@@ -19,18 +30,25 @@ class CrossChannelPooling:
 
     def apply(self, network: Network) -> PassOutcome:
         """Fuse every region that may be fused, and say why the others may not."""
-        regions = find_regions(network, trace(network), lambda view: not view.is_wide)
-        faults = [(region, fault_of(region, network.graph.outputs)) for region in regions]
         rewrites: list[Rewrite] = []
+        faults: list[tuple[Region, str]] = []
         settled: set[str] = set()
-        for region in (region for region, fault in faults if fault is None):
+        for region in find_regions(network, trace(network), lambda view: not view.is_wide):
             names = {node.name for node in region.nodes}
-            if settled.isdisjoint(names):
-                rewrites.append(_fuse(network, region))
-                settled |= names
+            if not settled.isdisjoint(names):
+                continue
+            nodes = _fused(network, region)
+            if isinstance(nodes, str):
+                faults.append((region, nodes))
+                continue
+            rewrites.append(Rewrite(region.first.name, _describe(region), _virtual_bytes(region)))
+            replace_region(network.graph, region, nodes)
+            settled |= names
+        if rewrites:
+            remove_unread_dequantisations(network.graph)
         refusals: dict[str, Refusal] = {}
         for region, fault in faults:
-            if fault is not None and settled.isdisjoint(_names(region)):
+            if settled.isdisjoint(_names(region)):
                 name = region.first.name
                 refusals.setdefault(name, Refusal(name, fault))
         return PassOutcome(tuple(rewrites), tuple(refusals.values()))
@@ -40,10 +58,19 @@ def _names(region: Region) -> set[str]:
     return {node.name for node in region.convolutions.values()}
 
 
-def _fuse(network: Network, region: Region) -> Rewrite:
-    rewrite = Rewrite(region.first.name, _describe(region), _virtual_bytes(region))
-    replace_region(network.graph, region, CrossChannelPooling.name)
-    return rewrite
+def _fused(network: Network, region: Region) -> list[gs.Node] | str:
+    """Return what takes a region's place, or why it must stay as it is."""
+    fault = fault_of(region, network.graph.outputs)
+    if fault is not None:
+        return fault
+    name = f"{CrossChannelPooling.name}/{region.first.name}"
+    if not is_quantised(region):
+        return conv_pool(region, name)
+    try:
+        layer = quantised_layer(region, network.opset)
+    except NotFusableError as error:
+        return str(error)
+    return quantised_conv_pool(region, layer, name)
 
 
 def _describe(region: Region) -> str:

@@ -1,10 +1,19 @@
 """The one place where operators of this project's own domain get their function bodies."""
 
+from collections.abc import Callable, Mapping
+
 import onnx
 import onnx_graphsurgeon as gs
 
 from condense_compiler.operators.function_body import function_of
 from condense_compiler.operators.fused import DOMAIN as CONDENSE_DOMAIN
+from condense_compiler.operators.fused import OP
+from condense_compiler.operators.quantized import QUANTIZED_OP, quantized_function_of
+
+_FUNCTION_OF: Mapping[str, Callable[[gs.Node, int], onnx.FunctionProto]] = {
+    OP: function_of,
+    QUANTIZED_OP: quantized_function_of,
+}
 
 
 def attach_functions(model: onnx.ModelProto, graph: gs.Graph) -> None:
@@ -19,7 +28,7 @@ def attach_functions(model: onnx.ModelProto, graph: gs.Graph) -> None:
     functions: dict[str, onnx.FunctionProto] = {}
     for exported, node in zip(model.graph.node, graph.nodes, strict=True):
         if node.domain == CONDENSE_DOMAIN:
-            function = function_of(node, opset)
+            function = _FUNCTION_OF[node.op](node, opset)
             exported.overload = function.overload
-            functions[function.overload] = function
+            functions[f"{node.op}:{function.overload}"] = function
     model.functions.extend(functions.values())

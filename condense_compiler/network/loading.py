@@ -23,6 +23,7 @@ from condense_compiler.network.export import export_graph, skeleton_tensor
 from condense_compiler.network.external_data import resolve_external_data
 from condense_compiler.network.folding import fold
 from condense_compiler.network.importing import import_graph, unify_values
+from condense_compiler.network.integer_operators import use_standard_operators
 from condense_compiler.network.network import Network
 from condense_compiler.network.ordering import sort_nodes
 from condense_compiler.network.reading import first_line, read_model
@@ -68,6 +69,7 @@ def load_network(
 def _load(model: onnx.ModelProto, folder: Path | None, dims: Mapping[str, int]) -> gs.Graph:
     check_versions(model)
     check_tensors(model)
+    use_standard_operators(model)
     extents = resolve_external_data(model, folder)
     skeleton, weights = set_weights_aside(model)
     check_fields(skeleton)

@@ -9,6 +9,9 @@ import onnx_graphsurgeon as gs
 
 from condense_compiler.operators.fused import Window
 
+# Convolutions that may be fused, and at which input their filters stand.
+FILTERS_INPUT = {"Conv": 1, "QLinearConv": 3}
+
 _SAME = ("SAME_UPPER", "SAME_LOWER")
 
 
@@ -28,8 +31,9 @@ def int_list(node: gs.Node, attribute: str, index: int) -> list[int] | None:
 
 
 def convolution_window(node: gs.Node) -> Window:
-    """Return the window of a Conv, with its pads as numbers."""
-    kernel = node.attrs.get("kernel_shape") or node.inputs[1].shape[2:]
+    """Return the window of a Conv or QLinearConv, with its pads as numbers."""
+    filters = node.inputs[FILTERS_INPUT[node.op]]
+    kernel = node.attrs.get("kernel_shape") or filters.shape[2:]
     return _window(node, tuple(kernel))
 
 

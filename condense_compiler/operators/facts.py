@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import onnx_graphsurgeon as gs
 
 from condense_compiler.operators.fused import ConvPool, is_conv_pool
+from condense_compiler.operators.quantized import FILTERS, is_quantized_conv_pool
 
 
 def _no_macs(_node: gs.Node) -> int:
@@ -34,7 +35,8 @@ def _transposed_convolution_macs(node: gs.Node) -> int:
 
 
 def _conv_pool_macs(node: gs.Node) -> int:
-    data, filters = node.inputs[0].shape, node.inputs[1].shape
+    position = FILTERS if is_quantized_conv_pool(node) else 1
+    data, filters = node.inputs[0].shape, node.inputs[position].shape
     recipe = ConvPool.from_attributes(node.attrs)
     pixels = math.prod(recipe.convolution.output_shape(tuple(data[2:])))
     return int(data[0] * pixels * math.prod(filters))
@@ -67,7 +69,7 @@ _UNKNOWN = OperatorFacts()
 
 def facts_of(node: gs.Node) -> OperatorFacts:
     """Return the facts about a node's operator."""
-    if is_conv_pool(node):
+    if is_conv_pool(node) or is_quantized_conv_pool(node):
         return _CONV_POOL
     if node.domain not in (None, "", "ai.onnx"):
         return _UNKNOWN

@@ -43,8 +43,15 @@ _MEMBER_AXIS = 2
 
 
 @dataclass(slots=True)
-class _Body:
-    """Nodes of a function under construction; `value` names the latest result."""
+class Body:
+    """Nodes of a function under construction.
+
+    Attributes:
+        opset: Version of the default domain that they are written in.
+        dtype: Type of the values.
+        value: Name of the latest result.
+        nodes: The nodes so far.
+    """
 
     opset: int
     dtype: np.dtype[np.generic]
@@ -52,23 +59,27 @@ class _Body:
     nodes: list[NodeProto] = field(default_factory=list)
 
     def constant(self, values: object, dtype: npt.DTypeLike = np.int64) -> str:
+        """Add a constant and return its name."""
         name = f"c{len(self.nodes)}"
         tensor = numpy_helper.from_array(np.asarray(values, dtype=dtype), name)
         self.nodes.append(helper.make_node("Constant", [], [name], value=tensor))
         return name
 
     def apply(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
+        """Add a node with one result and return its name."""
         self.value = f"v{len(self.nodes)}"
         self.nodes.append(helper.make_node(op, inputs, [self.value], **attributes))
         return self.value
 
     def reduce(self, op: str, axis: int) -> None:
+        """Reduce an axis of the latest result and drop it."""
         if self.opset < AXES_INPUT_SINCE[op]:
             self.apply(op, [self.value], axes=[axis], keepdims=0)
         else:
             self.apply(op, [self.value, self.constant([axis])], keepdims=0)
 
     def run(self, program: Program, operands: Sequence[str]) -> None:
+        """Apply a program to the latest result."""
         results: list[str] = []
         names = {INPUT: self.value} | {f"${i}": name for i, name in enumerate(operands)}
         for instruction in program.instructions:
@@ -95,7 +106,7 @@ def function_body(
         A function `condense::ConvPool` whose overload tells this body from others.
     """
     operands = [f"operand{i}" for i in range(operand_count(recipe))]
-    body = _Body(opset, dtype, "X")
+    body = Body(opset, dtype, "X")
     body.apply("Conv", ["X", "W", "B"], **_conv_attributes(recipe))
     split = recipe.before.operand_count()
     body.run(recipe.before, operands[:split])
@@ -142,7 +153,7 @@ def _conv_attributes(recipe: ConvPool) -> dict[str, Any]:
     }
 
 
-def _reduce_channels(body: _Body, recipe: ConvPool, wide_shape: Sequence[int]) -> None:
+def _reduce_channels(body: Body, recipe: ConvPool, wide_shape: Sequence[int]) -> None:
     if recipe.members:
         body.apply("Gather", [body.value, body.constant(recipe.members)], axis=_CHANNEL_AXIS)
     if recipe.window == 1 and recipe.reduction in ("max", "min", "mean", "sum"):
@@ -157,7 +168,7 @@ def _reduce_channels(body: _Body, recipe: ConvPool, wide_shape: Sequence[int]) -
         body.reduce(REDUCE_OPERATORS[recipe.reduction], _MEMBER_AXIS)
 
 
-def _weigh_ranks(body: _Body, recipe: ConvPool, spatial_rank: int) -> None:
+def _weigh_ranks(body: Body, recipe: ConvPool, spatial_rank: int) -> None:
     count = body.constant([recipe.window])
     ranked, indices = f"v{len(body.nodes)}", f"i{len(body.nodes)}"
     body.nodes.append(
@@ -169,7 +180,7 @@ def _weigh_ranks(body: _Body, recipe: ConvPool, spatial_rank: int) -> None:
     body.apply("Mul", [ranked, body.constant(weights, body.dtype)])
 
 
-def _max_pool(body: _Body, window: Window) -> None:
+def _max_pool(body: Body, window: Window) -> None:
     body.apply(
         "MaxPool",
         [body.value],

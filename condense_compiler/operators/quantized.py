@@ -11,11 +11,13 @@ what element-wise operators do to 256 values is a table.
 The kernel pools before it rounds to 8 bits; the result is the same, because rounding keeps order.
 """
 
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx_graphsurgeon as gs
 from onnx import FunctionProto, TensorProto, helper, numpy_helper
 
 from condense_compiler.operators.function_body import AXES_INPUT_SINCE, REDUCE_OPERATORS
@@ -29,6 +31,8 @@ INPUTS = (
     "B",
 )  # fmt: skip
 TABLE = "table"
+FILTERS = INPUTS.index("w")
+_OUTPUT_ZERO = INPUTS.index("y_zero_point")
 _CHANNEL_AXIS = 1
 _MEMBER_AXIS = 2
 
@@ -75,7 +79,7 @@ def quantized_function_body(
         window = _window(recipe.spatial, "pool")
         nodes.append(helper.make_node("MaxPool", [value], ["spatial"], **window))
     nodes[-1].output[0] = "y"
-    return helper.make_function(
+    function = helper.make_function(
         DOMAIN,
         QUANTIZED_OP,
         names,
@@ -84,6 +88,27 @@ def quantized_function_body(
         [helper.make_opsetid("", opset)],
         attributes=sorted(recipe.to_attributes()),
     )
+    function.overload = f"{zlib.crc32(function.SerializeToString(deterministic=True)):08x}"
+    return function
+
+
+def quantized_function_of(node: gs.Node, opset: int) -> FunctionProto:
+    """Return the function of a `condense::QLinearConvPool` node whose tensors have shapes."""
+    recipe = ConvPool.from_attributes(node.attrs)
+    data, filters = node.inputs[0], node.inputs[FILTERS]
+    pixels = recipe.convolution.output_shape(tuple(data.shape[2:]))
+    return quantized_function_body(
+        recipe,
+        (data.shape[0], filters.shape[0], *pixels),
+        opset,
+        table=len(node.inputs) > len(INPUTS),
+        signed=np.dtype(node.inputs[_OUTPUT_ZERO].dtype) == np.int8,
+    )
+
+
+def is_quantized_conv_pool(node: gs.Node) -> bool:
+    """Tell whether a node is a `condense::QLinearConvPool`."""
+    return bool(node.domain == DOMAIN and node.op == QUANTIZED_OP)
 
 
 def _look_up(value: str, constants: "_Constants", *, signed: bool) -> list[Any]:

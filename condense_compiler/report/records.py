@@ -40,7 +40,7 @@ _KINDS: Mapping[Kind, Iterable[str]] = {
     Kind.ELEMENT_WISE: (
         *UNARY,
         *("Add", "BatchNormalization", "Clip", "Div", "Max", "Mean", "Min", "Mul", "Pow", "PRelu"),
-        *("Sub", "Sum", "Where"),
+        *("Sub", "Sum", "Where", "DequantizeLinear", "QuantizeLinear"),
     ),
     Kind.MOVED: (
         *("Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "Identity", "Pad", "Reshape"),

@@ -1,6 +1,7 @@
 """From a region to the fused operator that takes its place."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -13,9 +14,8 @@ from condense_compiler.passes.tracing.regions import Region, layout_of
 from condense_compiler.passes.tracing.views import is_canonical
 
 
-def replace_region(graph: gs.Graph, region: Region, pass_name: str) -> None:
-    """Put one `condense::ConvPool`, called after the pass, in the place of a region's nodes."""
-    new_nodes = _conv_pool(region, f"{pass_name}/{region.first.name}")
+def replace_region(graph: gs.Graph, region: Region, new_nodes: Sequence[gs.Node]) -> None:
+    """Put other nodes, the last of which computes the region's map, in the place of its nodes."""
     position = next(i for i, node in enumerate(graph.nodes) if node is region.nodes[-1])
     region.output.inputs.clear()
     new_nodes[-1].outputs = [region.output]
@@ -23,8 +23,8 @@ def replace_region(graph: gs.Graph, region: Region, pass_name: str) -> None:
     remove_nodes(graph, region.nodes)
 
 
-def _conv_pool(region: Region, name: str) -> list[gs.Node]:
-    """Return the fused operator, and what brings its result into the layout asked for."""
+def conv_pool(region: Region, name: str) -> list[gs.Node]:
+    """Return `condense::ConvPool`, and what brings its result into the layout asked for."""
     view = region.view
     filters = merge_filters(region)
     before, before_operands = lower(filters.before, filters.keys)
@@ -51,18 +51,26 @@ def _conv_pool(region: Region, name: str) -> list[gs.Node]:
     ]
     data = region.first.inputs[0]
     node = gs.Node(OP, name, recipe.to_attributes(), [data, *inputs], domain=DOMAIN)
-    return [node] if is_canonical(view) else [node, *_relayout(region, node)]
+    return [node, *relayout(region, node, region.output.dtype)]
 
 
-def _relayout(region: Region, node: gs.Node) -> list[gs.Node]:
-    """Return the nodes that bring the convolution's layout into that of the pooled map."""
+def relayout(region: Region, node: gs.Node, dtype: np.dtype[Any]) -> list[gs.Node]:
+    """Return the nodes that bring the convolution's layout into that of the pooled map.
+
+    Args:
+        region: The region.
+        node: The fused operator; gets a result unless that is laid out as the map is.
+        dtype: Type of that result.
+    """
+    if is_canonical(region.view):
+        return []
     layout = layout_of(region.view)
     assert layout is not None  # regions without a layout are not offered
     sizes, order = layout
     channels = len(region.view.keys())
     result = gs.Variable(
         f"{node.name}/pooled",
-        region.output.dtype,
+        dtype,
         (sizes[0], channels, *region.view.pixels),
     )
     node.outputs = [result]
@@ -73,7 +81,7 @@ def _relayout(region: Region, node: gs.Node) -> list[gs.Node]:
     ) -> None:
         nonlocal result
         step = gs.Node(op, f"{node.name}/{op}{len(nodes)}", attributes, [result, *constants])
-        result = gs.Variable(f"{step.name}/result", region.output.dtype, tuple(shape))
+        result = gs.Variable(f"{step.name}/result", dtype, tuple(shape))
         step.outputs = [result]
         nodes.append(step)
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx_graphsurgeon as gs
 
+from condense_compiler.operators.attributes import FILTERS_INPUT
 from condense_compiler.passes.tracing.expressions import (
     ChannelKey,
     Expression,
@@ -46,13 +48,7 @@ def merge_filters(region: Region) -> MergedFilters:
     within them; where that is not enough the result lists the members of each group.
     Multiplications and additions that follow the convolution directly go into the filters.
     """
-    slots = [int(key) for key in region.view.channels.reshape(-1)]
-    groups = {key: _convolution_group(region, key) for key in slots}
-    keys = slots
-    if [groups[key] for key in slots] != sorted(groups.values()):
-        keys = sorted(slots, key=lambda key: groups[key])
-    rows = {key: row for row, key in enumerate(keys)}
-    members = tuple(rows[key] for key in slots) if keys is not slots else ()
+    keys, members = filter_order(region)
     weights, bias = _all_filters(region, keys)
     steps, before = peel_affine(region.view.before)
     dtype = weights.dtype
@@ -66,25 +62,50 @@ def merge_filters(region: Region) -> MergedFilters:
     )
 
 
+def filter_order(region: Region) -> tuple[list[ChannelKey], tuple[int, ...]]:
+    """Return the channel key of each row of the merged filters, and the members of the groups.
+
+    Members are the row of each slot; empty where that is simply the next row.
+    """
+    slots = [int(key) for key in region.view.channels.reshape(-1)]
+    groups = {key: _convolution_group(region, key) for key in slots}
+    if [groups[key] for key in slots] == sorted(groups.values()):
+        return slots, ()
+    keys = sorted(slots, key=lambda key: groups[key])
+    rows = {key: row for row, key in enumerate(keys)}
+    return keys, tuple(rows[key] for key in slots)
+
+
 def _convolution_group(region: Region, key: ChannelKey) -> int:
     number, channel = divmod(key, CHANNELS_PER_CONVOLUTION)
-    filters: int = region.convolutions[number].inputs[1].shape[0]
+    node = region.convolutions[number]
+    filters: int = node.inputs[FILTERS_INPUT[node.op]].shape[0]
     return channel * region.view.geometry.group // filters
 
 
 def _all_filters(region: Region, keys: Sequence[ChannelKey]) -> tuple[Array, Array]:
     """Return weights and bias of all convolutions, rows in the order of the keys."""
-    nodes = region.convolutions
-    weights = [np.asarray(node.inputs[1].values) for node in nodes.values()]
-    biases = [_bias(node) for node in nodes.values()]
-    starts = np.cumsum([0, *(len(part) for part in weights)])
-    first_row = dict(zip(nodes, starts[:-1].tolist(), strict=True))
+    nodes = region.convolutions.values()
+    weights = [np.asarray(node.inputs[1].values) for node in nodes]
+    return stacked(region, keys, weights), stacked(region, keys, [_bias(node) for node in nodes])
+
+
+def stacked(
+    region: Region, keys: Sequence[ChannelKey], parts: Sequence[npt.NDArray[Any]]
+) -> npt.NDArray[Any]:
+    """Return rows that belong to wide channels, one array for each convolution, in another order.
+
+    Args:
+        region: Whose convolutions they are.
+        keys: The order asked for.
+        parts: For each convolution, one row for each of its channels.
+    """
+    starts = np.cumsum([0, *(len(part) for part in parts)])
+    first_row = dict(zip(region.convolutions, starts[:-1].tolist(), strict=True))
     numbers_and_channels = [divmod(key, CHANNELS_PER_CONVOLUTION) for key in keys]
     rows = [first_row[number] + channel for number, channel in numbers_and_channels]
-    stacked = np.concatenate(weights) if len(weights) > 1 else weights[0]
-    if rows != list(range(len(rows))):
-        stacked = stacked[rows]
-    return stacked, np.concatenate(biases)[rows]
+    whole = np.concatenate(parts) if len(parts) > 1 else parts[0]
+    return whole if rows == list(range(len(rows))) else whole[rows]
 
 
 def _bias(node: gs.Node) -> Array:

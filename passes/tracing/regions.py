@@ -7,6 +7,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from condense_compiler.network import Network
+from condense_compiler.operators.attributes import FILTERS_INPUT
 from condense_compiler.passes.tracing.views import (
     TILE_FAULT,
     Axis,
@@ -42,7 +43,8 @@ def find_regions(
 ) -> list[Region]:
     """Return the regions that end in a wanted map, the best choices first; they may overlap.
 
-    Best is a map laid out as the convolution's result, and as many operators as possible.
+    Best is a map laid out as the convolution's result, codes rather than their values, and as many
+    operators as possible.
     """
     positions = {node.name: number for number, node in enumerate(network.graph.nodes)}
     tensors = network.graph.tensors()
@@ -53,10 +55,16 @@ def find_regions(
         numbers = sorted(positions[node] for node in view.nodes)
         nodes = tuple(network.graph.nodes[number] for number in numbers)
         convolutions = {
-            n: node for n, node in zip(numbers, nodes, strict=True) if node.op == "Conv"
+            n: node for n, node in zip(numbers, nodes, strict=True) if node.op in FILTERS_INPUT
         }
         regions.append(Region(tensors[name], view, nodes, convolutions))
-    return sorted(regions, key=lambda region: (not is_canonical(region.view), -len(region.nodes)))
+    return sorted(regions, key=_rank)
+
+
+def _rank(region: Region) -> tuple[bool, bool, int]:
+    # Codes are what the next layer reads; their values are made where they are needed.
+    ends_in_values = region.nodes[-1].op == "DequantizeLinear"
+    return not is_canonical(region.view), ends_in_values, -len(region.nodes)
 
 
 def fault_of(region: Region, outputs: Iterable[gs.Tensor]) -> str | None:

@@ -6,8 +6,13 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from condense_compiler.network import Network
-from condense_compiler.operators.attributes import convolution_window
-from condense_compiler.passes.tracing import elementwise_rules, layout_rules, reduction_rules
+from condense_compiler.operators.attributes import FILTERS_INPUT, convolution_window
+from condense_compiler.passes.tracing import (
+    elementwise_rules,
+    layout_rules,
+    quantisation_rules,
+    reduction_rules,
+)
 from condense_compiler.passes.tracing.rules import Context, Rule
 from condense_compiler.passes.tracing.views import (
     CHANNELS_PER_CONVOLUTION,
@@ -21,6 +26,7 @@ RULES: Mapping[str, Rule] = {
     **layout_rules.RULES,
     **elementwise_rules.RULES,
     **reduction_rules.RULES,
+    **quantisation_rules.RULES,
 }
 
 
@@ -30,8 +36,10 @@ def trace(network: Network) -> dict[str, View]:
     for number, node in enumerate(network.graph.nodes):
         if node.domain not in (None, "", "ai.onnx"):
             continue
-        if node.op == "Conv":
-            views[node.outputs[0].name] = _convolution(node, number)
+        if node.op in FILTERS_INPUT:
+            view = _convolution(node, number)
+            if view is not None:
+                views[node.outputs[0].name] = view
             continue
         rule = RULES.get(node.op)
         if rule is None or not any(tensor.name in views for tensor in node.inputs):
@@ -43,7 +51,12 @@ def trace(network: Network) -> dict[str, View]:
     return views
 
 
-def _convolution(node: gs.Node, number: int) -> View:
+def _convolution(node: gs.Node, number: int) -> View | None:
+    wide = _wide(node, number)
+    return quantisation_rules.quantised(wide, node) if node.op == "QLinearConv" else wide
+
+
+def _wide(node: gs.Node, number: int) -> View:
     data, *parameters = node.inputs
     shape = tuple(node.outputs[0].shape)
     geometry = Geometry(
@@ -51,9 +64,7 @@ def _convolution(node: gs.Node, number: int) -> View:
         window=convolution_window(node),
         group=node.attrs.get("group", 1),
         shape=(shape[0], *shape[2:]),
-        weights_are_constant=all(
-            isinstance(tensor, gs.Constant) or tensor.is_empty() for tensor in parameters
-        ),
+        weights_are_constant=all(map(_is_constant, parameters)),
     )
     kinds = ("pixel", "channel", *("pixel",) * (len(shape) - 2))
     dims = tuple(
@@ -63,3 +74,12 @@ def _convolution(node: gs.Node, number: int) -> View:
     keys: ChannelArray = number * CHANNELS_PER_CONVOLUTION + np.arange(shape[1], dtype=np.int64)
     channels = keys.reshape([-1, 1] if shape[1] > 1 else [1])
     return View(geometry, dims, channels, shape[2:], frozenset({node.name}))
+
+
+def _is_constant(tensor: gs.Tensor) -> bool:
+    """Tell whether a tensor is constant, absent, or dequantised from constants."""
+    if isinstance(tensor, gs.Constant) or tensor.is_empty():
+        return True
+    if len(tensor.inputs) != 1 or tensor.inputs[0].op != "DequantizeLinear":
+        return False
+    return all(isinstance(parameter, gs.Constant) for parameter in tensor.inputs[0].inputs)

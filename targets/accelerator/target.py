@@ -9,6 +9,9 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import InputError, UnsupportedError
+from condense_compiler.network.integer_operators import (
+    in_standard_operators,
+)
 from condense_compiler.program import ScheduledProgram
 from condense_compiler.targets.accelerator.codegen.generate import generate
 from condense_compiler.targets.accelerator.codegen.placement import place
@@ -19,9 +22,6 @@ from condense_compiler.targets.accelerator.lowered import AcceleratorProgram
 from condense_compiler.targets.accelerator.machine import Machine, read_machine
 from condense_compiler.targets.accelerator.quantisation import prepare
 from condense_compiler.targets.accelerator.quantisation.fewer_bits import WEIGHT_BITS
-from condense_compiler.targets.accelerator.quantisation.integer_operators import (
-    in_standard_operators,
-)
 
 FEATURE_MAPS = ("auto", "dram")
 

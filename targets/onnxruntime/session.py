@@ -8,13 +8,10 @@ import onnx
 import onnxruntime as ort
 
 from condense_compiler.errors import InputError
-from condense_compiler.operators.fused import OP
 from condense_compiler.targets.onnxruntime.element_types import keep_bodies
 from condense_compiler.targets.onnxruntime.library import custom_ops_library, why_unsuitable
-from condense_compiler.targets.onnxruntime.quantized import fuse_quantized
 
 _MODEL_FILE = "model.onnx"
-_QUANTIZE = "QuantizeLinear"
 
 
 def onnxruntime_session(
@@ -22,8 +19,8 @@ def onnxruntime_session(
 ) -> ort.InferenceSession:
     """Create a session of ONNX Runtime whose fused operators run in native kernels.
 
-    Quantized layers (QDQ) that are pooled over channels are fused, too. Where the kernels cannot
-    be used, a warning says why, and the plain operators inside the fused ones run instead.
+    Where the kernels cannot be used, a warning says why, and the plain operators inside the fused
+    ones run instead.
 
     Args:
         model: A folder that `condense compile` wrote, an ONNX file, or a model in memory.
@@ -60,14 +57,9 @@ def create_session(
 def _lowered(model: Path | onnx.ModelProto) -> Path | onnx.ModelProto:
     """Return the model for sessions with native kernels; what was given if nothing changes."""
     given = onnx.load(model, load_external_data=False) if isinstance(model, Path) else model
-    operators = {node.op_type for node in given.graph.node}
-    if not operators & {OP, _QUANTIZE}:
+    if keep_bodies(given) is given:
         return model
-    if _QUANTIZE not in operators and keep_bodies(given) is given:
-        return model
-    given = onnx.load(model) if isinstance(model, Path) else model
-    changed = keep_bodies(fuse_quantized(given))
-    return model if changed is given else changed
+    return keep_bodies(onnx.load(model)) if isinstance(model, Path) else keep_bodies(given)
 
 
 def session_options_of(values: dict[str, Any]) -> ort.SessionOptions:

@@ -7,7 +7,7 @@ from math import prod
 import numpy as np
 
 from condense_compiler.errors import ContractError
-from condense_compiler.operators import fused
+from condense_compiler.operators import fused, quantized
 from condense_compiler.operators.aliasing import accumulates
 from condense_compiler.targets.reference import elementwise, layout
 from condense_compiler.targets.reference.convolution import conv, conv_pool
@@ -28,6 +28,10 @@ from condense_compiler.targets.reference.pooling import (
     max_pool,
 )
 from condense_compiler.targets.reference.quantisation import dequantize, quantize
+from condense_compiler.targets.reference.quantised_convolution import (
+    qlinear_conv,
+    qlinear_conv_pool,
+)
 
 
 def widened(builder: Builder) -> Builder:
@@ -69,6 +73,7 @@ _STANDARD: Mapping[str, Builder] = {
     "LRN": widened(lrn),
     "MatMul": widened(matmul),
     "MaxPool": max_pool,
+    "QLinearConv": qlinear_conv,
     "QuantizeLinear": quantize,
     "ReduceMax": reduction(np.max),
     "ReduceMean": widened(reduction(np.mean, floats_only=True)),
@@ -80,6 +85,7 @@ _STANDARD: Mapping[str, Builder] = {
 
 _BUILDERS: Mapping[tuple[str, str], Builder] = {
     (fused.DOMAIN, fused.OP): conv_pool,
+    (fused.DOMAIN, quantized.QUANTIZED_OP): qlinear_conv_pool,
     **{("", op): builder for op, builder in _STANDARD.items()},
 }
 

@@ -30,6 +30,7 @@ class QuantizedLayer:
         input_type: Type of the input.
         output_type: Type of the output.
         filter_type: Type of the filters; the signed ones have the zero point 0.
+        filter_zero: Zero point of unsigned filters.
         table: Whether there is a table.
         scale_for_each_filter: Whether filters have a scale each.
     """
@@ -38,6 +39,7 @@ class QuantizedLayer:
     input_type: type[np.generic] = np.uint8
     output_type: type[np.generic] = np.uint8
     filter_type: type[np.generic] = np.int8
+    filter_zero: int = 128
     table: bool = False
     scale_for_each_filter: bool = False
 
@@ -47,14 +49,14 @@ class QuantizedLayer:
         layer, recipe = self.layer, self.layer.recipe
         shape = (layer.wide, layer.channels // recipe.group, *recipe.convolution.kernel_shape)
         scales = (layer.wide,) if self.scale_for_each_filter else ()
-        # Filters around their zero point, so that the difference fits into a byte.
-        filters = generator.integers(-100, 100, shape)
-        zero = 0 if self.filter_type == np.int8 else 128
+        limits = np.iinfo(self.filter_type)
+        filters = generator.integers(limits.min, limits.max + 1, shape)
+        zero = 0 if self.filter_type == np.int8 else self.filter_zero
         size = float(np.prod(shape[1:])) ** 0.5
         values: dict[str, Array] = {
             "x_scale": np.float32(0.05),
             "x_zero_point": self._byte(generator, self.input_type),
-            "w": (filters + zero).astype(self.filter_type),
+            "w": filters.astype(self.filter_type),
             "w_scale": generator.uniform(0.01, 0.02, scales).astype(np.float32),
             "w_zero_point": np.array(zero, self.filter_type),
             "y_scale": np.float32(0.05 * size),
@@ -81,7 +83,13 @@ class QuantizedLayer:
             names.append(TABLE)
         attributes = layer.recipe.to_attributes()
         node = helper.make_node(
-            QUANTIZED_OP, names, ["y"], name="layer", domain=DOMAIN, **attributes
+            QUANTIZED_OP,
+            names,
+            ["y"],
+            name="layer",
+            domain=DOMAIN,
+            overload=function.overload,
+            **attributes,
         )
         kinds = [helper.np_dtype_to_tensor_dtype(np.dtype(t)) for t in self._types()]
         shape = (layer.batch, layer.channels, *layer.pixels)
@@ -134,6 +142,7 @@ def quantized_layers(draw: st.DrawFn) -> QuantizedLayer:
         input_type=np.int8 if signed else np.uint8,
         output_type=np.int8 if signed else np.uint8,
         filter_type=np.int8 if signed else draw(st.sampled_from((np.int8, np.uint8))),
+        filter_zero=draw(st.sampled_from((0, 77, 128, 255))),
         table=draw(st.booleans()),
         scale_for_each_filter=draw(st.booleans()),
     )

@@ -17,7 +17,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from condense_compiler.errors import UnsupportedError
-from condense_compiler.targets.accelerator.quantisation.integer_operators import split_up
+from condense_compiler.network.integer_operators import split_up
 
 Array = npt.NDArray[Any]
 
@@ -166,6 +166,9 @@ def _dequantise(writer: _Writer, node: onnx.NodeProto) -> None:
 
 def _copy(writer: _Writer, node: onnx.NodeProto) -> None:
     """Copy a node; one that moves codes moves their values instead."""
+    if node.op_type == "Mul" and all(name in writer.constants for name in node.input):
+        writer.constant(node.output[0], writer.value(node.input[0]) * writer.value(node.input[1]))
+        return
     copy = onnx.NodeProto()
     copy.CopyFrom(node)
     copy.input[:] = [writer.known.get(name, name) for name in node.input]

@@ -188,7 +188,7 @@ impl Call<'_> {
         let [_, height, width] = self.packed_sizes(rows);
         let [_, lines, columns] = self.convolved;
         let (window, words) = (self.packed_window(), self.filters.packing.words());
-        let taps = taps(window, words, height, width);
+        let taps = self.taps(height, width);
         let calls = columns.div_ceil(pixels_in_call(VECTORS.min(self.filters.window)));
         let mut pooled = [[0.0; LANES]; PIXELS];
         let mut bytes: Vec<Row> = vec![[0; LANES]; columns];
@@ -227,6 +227,24 @@ impl Call<'_> {
             }
             to_columns(&bytes, rows * lines * columns, &mut staged[line * columns..]);
         }
+    }
+
+    /// Returns the distance of each tap from its pixel, in words of a packed stripe.
+    fn taps(&self, height: usize, width: usize) -> Vec<usize> {
+        let window = self.packed_window();
+        let [depth, rows, columns] = window.kernel;
+        let [depth_step, row_step, column_step] = window.dilations;
+        let mut taps = Vec::with_capacity(depth * rows * columns * self.filters.summands);
+        for z in 0..depth {
+            for y in 0..rows {
+                for x in 0..columns {
+                    let row = (z * depth_step * height + y * row_step) * width;
+                    let tap = (row + x * column_step) * self.filters.packing.words();
+                    taps.extend(std::iter::repeat_n(tap, self.filters.summands));
+                }
+            }
+        }
+        taps
     }
 
     /// Pools a block's rows if that is asked for, and writes them to the output.
@@ -268,20 +286,4 @@ impl Call<'_> {
             }
         }
     }
-}
-
-/// Returns the distance of each tap from its pixel, in words of a packed stripe.
-fn taps(window: Window3, words: usize, height: usize, width: usize) -> Vec<usize> {
-    let [depth, rows, columns] = window.kernel;
-    let [depth_step, row_step, column_step] = window.dilations;
-    let mut taps = Vec::with_capacity(depth * rows * columns);
-    for z in 0..depth {
-        for y in 0..rows {
-            for x in 0..columns {
-                let row = (z * depth_step * height + y * row_step) * width;
-                taps.push((row + x * column_step) * words);
-            }
-        }
-    }
-    taps
 }

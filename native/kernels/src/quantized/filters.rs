@@ -40,6 +40,9 @@ pub struct Filters {
     pub zero_point: u8,
     /// What the channels of a packed pixel are.
     pub packing: Packing,
+    /// Bytes that each weight is the sum of: one, unless a zero point takes it out of range. The
+    /// products of a tap are computed that many times.
+    pub summands: usize,
     /// Slots of a group.
     pub window: usize,
     /// Whether the smallest slot is kept instead of the largest.
@@ -75,6 +78,7 @@ impl Filters {
             scales: Vec::new(),
             zero_point: output.unsigned_zero_point(),
             packing: Packing::new(weights.shape[1], columns),
+            summands: summands(weights.filters),
             window: recipe.window,
             smallest: recipe.reduction == Reduction::Min,
             outputs: wide / recipe.window,
@@ -93,7 +97,7 @@ impl Filters {
                     weights: packed.len(),
                     numbers: filters.bias.len(),
                 };
-                filters.add(&block, &order, weights, (input, output), &mut packed)?;
+                filters.add(&block, &order, weights, (input, output), &mut packed);
                 filters.blocks.push(block);
             }
         }
@@ -108,41 +112,26 @@ impl Filters {
         weights: &QuantizedWeights<'_>,
         (input, output): (Quantization, Quantization),
         packed: &mut Vec<[i8; CHANNELS_IN_WORD]>,
-    ) -> Result<(), Error> {
+    ) {
         let size: usize = weights.shape[1..].iter().product();
         let of_channel = size / weights.shape[1];
         let taps = of_channel / self.packing.columns();
+        let words = self.packing.words();
         let filter_at = |slot: usize, lane: usize| {
             let group = block.first_output + lane;
             (lane < block.outputs).then(|| order[group * self.window + slot])
         };
         for first in (0..self.window).step_by(VECTORS) {
             let panel = first..(first + VECTORS).min(self.window);
-            for tap in 0..taps {
-                for word in 0..self.packing.words() {
-                    for slot in panel.clone() {
-                        for lane in 0..LANES {
-                            let mut bytes = [0; CHANNELS_IN_WORD];
-                            let Some(filter) = filter_at(slot, lane) else {
-                                packed.push(bytes);
-                                continue;
-                            };
-                            for (index, byte) in bytes.iter_mut().enumerate() {
-                                let packed = word * CHANNELS_IN_WORD + index;
-                                if let Some((channel, column)) = self.packing.unpacked(packed) {
-                                    let at = tap * self.packing.columns() + column;
-                                    let value =
-                                        weights.filters[filter * size + channel * of_channel + at];
-                                    *byte = i8::try_from(value).map_err(|_| {
-                                        Error::new(
-                                            "W minus its zero point does not fit into a byte",
-                                        )
-                                    })?;
-                                }
-                            }
-                            packed.push(bytes);
-                        }
-                    }
+            for position in 0..taps * self.summands * words {
+                let (tap, rest) =
+                    (position / (self.summands * words), position % (self.summands * words));
+                let (summand, word) = (rest / words, rest % words);
+                for slot in panel.clone() {
+                    packed.extend((0..LANES).map(|lane| {
+                        let filter = filter_at(slot, lane).map(|f| &weights.filters[f * size..]);
+                        self.word(filter, of_channel, tap, word, summand)
+                    }));
                 }
             }
         }
@@ -157,6 +146,64 @@ impl Filters {
                 self.scales.push(input.scale * scale / output.scale);
             }
         }
-        Ok(())
+    }
+
+    /// Returns a summand of four weights of a filter; zeros if there is no filter.
+    fn word(
+        &self,
+        filter: Option<&[i32]>,
+        of_channel: usize,
+        tap: usize,
+        word: usize,
+        summand: usize,
+    ) -> [i8; CHANNELS_IN_WORD] {
+        std::array::from_fn(|index| {
+            let place = self.packing.unpacked(word * CHANNELS_IN_WORD + index);
+            let (Some(filter), Some((channel, column))) = (filter, place) else {
+                return 0;
+            };
+            let at = channel * of_channel + tap * self.packing.columns() + column;
+            summand_of(filter[at], summand, self.summands)
+        })
+    }
+}
+
+/// Largest weight of either sign that is a byte.
+const LARGEST: u32 = 127;
+
+/// Returns how many bytes each weight has to be the sum of.
+fn summands(weights: &[i32]) -> usize {
+    if weights.iter().all(|&weight| i8::try_from(weight).is_ok()) {
+        return 1;
+    }
+    let largest = weights.iter().map(|weight| weight.unsigned_abs()).max().unwrap_or(0);
+    largest.div_ceil(LARGEST) as usize
+}
+
+/// Returns one of the bytes that a weight is the sum of.
+fn summand_of(weight: i32, summand: usize, summands: usize) -> i8 {
+    if summands == 1 {
+        return i8::try_from(weight).expect("one byte holds every weight");
+    }
+    let taken = LARGEST * u32::try_from(summand).expect("there are few summands");
+    let rest = weight.unsigned_abs().saturating_sub(taken).min(LARGEST);
+    let byte = i8::try_from(rest).expect("at most 127");
+    if weight < 0 { -byte } else { byte }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{summand_of, summands};
+
+    #[test]
+    fn summands_add_up_to_the_weight() {
+        for largest in [0, 127, 128, 255, 1000] {
+            let weights: Vec<i32> = (-largest..=largest).collect();
+            let count = summands(&weights);
+            for weight in weights {
+                let sum: i32 = (0..count).map(|i| i32::from(summand_of(weight, i, count))).sum();
+                assert_eq!(sum, weight);
+            }
+        }
     }
 }

@@ -1,4 +1,8 @@
-"""Operators on codes (QLinearConv and its kin) as DequantizeLinear, operator, QuantizeLinear."""
+"""Operators on codes (QLinearConv and its kin) as DequantizeLinear, operator, QuantizeLinear.
+
+Definitions: ONNX operator specification; for operators of the domain com.microsoft, the document
+ContribOperators of ONNX Runtime.
+"""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,7 +12,13 @@ from onnx import helper
 
 from condense_compiler.network.reading import read_model
 
+_OF_ONNX_RUNTIME = "com.microsoft"
+
 SplitUp = Callable[[onnx.NodeProto], list[onnx.NodeProto]]
+
+
+# What these operators have beside the attributes of the operator in their middle.
+_OWN_ATTRIBUTES = ("channels_last", "opset")
 
 
 def _dequantise(node: onnx.NodeProto, first: int, axis: int = 1) -> onnx.NodeProto:
@@ -23,7 +33,7 @@ def _between(
     """Return operands, operator and quantisation of its result."""
     result = f"{node.output[0]}/result"
     middle = helper.make_node(op, [o.output[0] for o in operands], [result], name=node.name)
-    middle.attribute.extend(a for a in node.attribute if a.name != "channels_last")
+    middle.attribute.extend(a for a in node.attribute if a.name not in _OWN_ATTRIBUTES)
     quantise = helper.make_node(
         "QuantizeLinear", [result, *parameters], list(node.output), name=f"{result}/codes"
     )
@@ -34,13 +44,35 @@ def _convolution(node: onnx.NodeProto) -> list[onnx.NodeProto]:
     operands = [_dequantise(node, 0), _dequantise(node, 3, axis=0)]
     if len(node.input) <= 8:
         return _between(node, "Conv", operands, list(node.input[6:8]))
-    # The bias is in units of input scale times weight scale: dequantise in two steps.
-    bias, part = f"{node.output[0]}/bias", f"{node.output[0]}/bias_part"
-    first = helper.make_node("DequantizeLinear", [node.input[8], node.input[4]], [part], axis=0)
-    second = helper.make_node("Mul", [part, node.input[1]], [bias], name=bias)
     parts = _between(node, "Conv", operands, list(node.input[6:8]))
-    parts[2].input.append(bias)
-    return [first, second, *parts]
+    return _with_bias(node, parts, bias=8, scales=(1, 4))
+
+
+def _with_bias(
+    node: onnx.NodeProto, parts: list[onnx.NodeProto], bias: int, scales: tuple[int, int]
+) -> list[onnx.NodeProto]:
+    """Give the operator among the parts a bias in units of the product of two scales."""
+    values, unit = f"{node.output[0]}/bias", f"{node.output[0]}/bias_scale"
+    factors = [node.input[index] for index in scales]
+    steps = [node.input[bias], unit]
+    parts[2].input.append(values)
+    return [
+        helper.make_node("Mul", factors, [unit], name=unit),
+        helper.make_node("DequantizeLinear", steps, [values], name=values, axis=0),
+        *parts,
+    ]
+
+
+def _general_matrix_product(node: onnx.NodeProto) -> list[onnx.NodeProto]:
+    transposed = any(a.name == "transB" and a.i for a in node.attribute)
+    operands = [_dequantise(node, 0), _dequantise(node, 3, axis=0 if transposed else 1)]
+    parts = _between(node, "Gemm", operands, list(node.input[7:9]))
+    if len(node.input) <= 7 or not node.input[7]:  # the result stays in floating point
+        parts[2].output[:] = node.output
+        parts = parts[:3]
+    if len(node.input) <= 6 or not node.input[6]:
+        return parts
+    return _with_bias(node, parts, bias=6, scales=(1, 4))
 
 
 def _matrix_product(node: onnx.NodeProto) -> list[onnx.NodeProto]:
@@ -69,6 +101,7 @@ def _concatenation(node: onnx.NodeProto) -> list[onnx.NodeProto]:
 
 
 SPLIT_UP: Mapping[str, SplitUp] = {
+    "QGemm": _general_matrix_product,
     "QLinearAdd": _binary("Add"),
     "QLinearAveragePool": _unary("AveragePool"),
     "QLinearConcat": _concatenation,
@@ -78,12 +111,27 @@ SPLIT_UP: Mapping[str, SplitUp] = {
     "QLinearMatMul": _matrix_product,
     "QLinearMul": _binary("Mul"),
     "QLinearSigmoid": _unary("Sigmoid"),
+    "QLinearSoftmax": _unary("Softmax"),
 }
 
 
 def split_up(node: onnx.NodeProto) -> list[onnx.NodeProto]:
     """Return what stands for a node: itself, unless it is an operator on codes."""
     return SPLIT_UP[node.op_type](node) if node.op_type in SPLIT_UP else [node]
+
+
+def use_standard_operators(model: onnx.ModelProto) -> None:
+    """Split up, in place, operators on codes that are ONNX Runtime's own."""
+    if not any(_is_foreign(node) for node in model.graph.node):
+        return
+    parts = [part for n in model.graph.node for part in (split_up(n) if _is_foreign(n) else [n])]
+    del model.graph.node[:]
+    model.graph.node.extend(parts)
+
+
+def _is_foreign(node: onnx.NodeProto) -> bool:
+    channels_last = any(a.name == "channels_last" and a.i for a in node.attribute)
+    return node.domain == _OF_ONNX_RUNTIME and node.op_type in SPLIT_UP and not channels_last
 
 
 def in_standard_operators(source: str | Path | onnx.ModelProto) -> str | Path | onnx.ModelProto:

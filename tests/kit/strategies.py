@@ -51,9 +51,7 @@ def layers_for(draw: st.DrawFn, channels: int, spatial: Sizes, opset: int) -> La
     rank = len(spatial)
     spellings = [name for name in ALL_SPELLINGS if rank in spatial_ranks(name)]
     spelling = draw(st.sampled_from(spellings))
-    groups = draw(st.integers(1, 4))
-    # One map in one group may be written as no operator at all.
-    window = draw(st.integers(2 if groups == 1 else 1, 4))
+    groups, window = draw(st.integers(1, 4)), draw(st.integers(1, 4))
     separate = ALL_SPELLINGS[spelling].grouping == "separate"
     common = gcd(channels, groups if separate else groups * window)
     convolution = draw(convolutions(spatial))

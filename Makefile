@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 SOURCES := $(shell git ls-files condense_compiler passes targets native pyproject.toml 2>/dev/null)
 
 .DEFAULT_GOAL := help
@@ -42,6 +43,15 @@ lint: $(INSTALLED)  ## Formatting, lint rules and types, Python and Rust
 .PHONY: native
 native:  ## Rust tests
 	cd native && cargo test --quiet --release
+
+.PHONY: sanitize
+sanitize:  ## Rust tests under AddressSanitizer (needs a nightly toolchain)
+	cd native && RUSTFLAGS=-Zsanitizer=address cargo +nightly test --quiet --release \
+		--target $(HOST) -p condense-kernels -p condense-planner -p condense-scheduler
+
+.PHONY: miri
+miri:  ## Small cases of the planner under Miri (needs a nightly toolchain with Miri)
+	cd native && MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test -p condense-planner
 
 .PHONY: pytest
 pytest: $(INSTALLED)  ## Python tests

@@ -1,20 +1,13 @@
 //! Layers compute what plain loops compute, with every instruction set that the processor has.
 
-use condense_kernels::{Isa, Layer, Program, Recipe, Reduction, Serial, Weights, Window};
+mod common;
 
-/// A small generator, so that weights differ from each other.
-struct Random(u64);
+use common::{Random, Threads};
+use condense_kernels::{Isa, Layer, Program, Recipe, Reduction, Runtime, Serial, Weights, Window};
 
-impl Random {
-    fn next(&mut self) -> f32 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let bits = u16::try_from(self.0 >> 48).expect("16 bits are left");
-        f32::from(bits) / 32768.0 - 1.0
-    }
-
-    fn values(&mut self, count: usize) -> Vec<f32> {
-        (0..count).map(|_| self.next()).collect()
-    }
+/// Returns numbers from -1 to 1.
+fn values(random: &mut Random, count: usize) -> Vec<f32> {
+    (0..count).map(|_| f32::from(random.bits()) / 32768.0 - 1.0).collect()
 }
 
 /// Sizes of a layer with square filters and maps.
@@ -93,8 +86,8 @@ fn check(sizes: Sizes, reduction: &Reduction, winograd: bool) {
     let mut random = Random(7);
     let wide = sizes.outputs * sizes.window;
     let filter_size = sizes.channels * sizes.kernel * sizes.kernel;
-    let input = random.values(sizes.channels * sizes.side * sizes.side);
-    let (filters, bias) = (random.values(wide * filter_size), random.values(wide));
+    let input = values(&mut random, sizes.channels * sizes.side * sizes.side);
+    let (filters, bias) = (values(&mut random, wide * filter_size), values(&mut random, wide));
     let side = sizes.positions();
     let mut expected = Vec::with_capacity(sizes.outputs * side * side);
     for group in 0..sizes.outputs {
@@ -117,12 +110,14 @@ fn check(sizes: Sizes, reduction: &Reduction, winograd: bool) {
         let pixels = [sizes.side; 2];
         let recipe = sizes.recipe(reduction.clone(), winograd);
         let layer = Layer::new(recipe, weights, Some(&pixels), isa).expect("the tensors fit");
-        let mut output = vec![f32::NAN; expected.len()];
         let input_shape = [1, sizes.channels, sizes.side, sizes.side];
-        layer.run(&Serial, &input, &input_shape, &mut output).expect("the input fits");
-        for (value, wanted) in output.iter().zip(&expected) {
-            let error = (value - wanted).abs();
-            assert!(error <= 1e-4 * largest, "{isa:?}, {sizes:?}, {reduction:?}: {error}");
+        for runtime in [&Serial as &dyn Runtime, &Threads] {
+            let mut output = vec![f32::NAN; expected.len()];
+            layer.run(runtime, &input, &input_shape, &mut output).expect("the input fits");
+            for (value, wanted) in output.iter().zip(&expected) {
+                let error = (value - wanted).abs();
+                assert!(error <= 1e-4 * largest, "{isa:?}, {sizes:?}, {reduction:?}: {error}");
+            }
         }
     }
 }

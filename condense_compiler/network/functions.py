@@ -6,8 +6,8 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from condense_compiler.operators.function_body import function_of
+from condense_compiler.operators.fused import BODY_OP, KERNEL_TYPE, OP
 from condense_compiler.operators.fused import DOMAIN as CONDENSE_DOMAIN
-from condense_compiler.operators.fused import OP
 from condense_compiler.operators.quantized import QUANTIZED_OP, quantized_function_of
 
 _FUNCTION_OF: Mapping[str, Callable[[gs.Node, int], onnx.FunctionProto]] = {
@@ -29,6 +29,16 @@ def attach_functions(model: onnx.ModelProto, graph: gs.Graph) -> None:
     for exported, node in zip(model.graph.node, graph.nodes, strict=True):
         if node.domain == CONDENSE_DOMAIN:
             function = _FUNCTION_OF[node.op](node, opset)
+            if node.op == OP and node.inputs[1].dtype != KERNEL_TYPE:
+                # A runtime that has the kernels would not look at the function of this name.
+                exported.op_type = function.name = BODY_OP
             exported.overload = function.overload
-            functions[f"{node.op}:{function.overload}"] = function
+            functions[f"{function.name}:{function.overload}"] = function
     model.functions.extend(functions.values())
+
+
+def recognise_functions(graph: gs.Graph) -> None:
+    """Give the nodes of an imported graph the one name that our operator has."""
+    for node in graph.nodes:
+        if node.domain == CONDENSE_DOMAIN and node.op == BODY_OP:
+            node.op = OP

@@ -22,6 +22,7 @@ from condense_compiler.network.dimensions import fix_dimensions
 from condense_compiler.network.export import export_graph, skeleton_tensor
 from condense_compiler.network.external_data import resolve_external_data
 from condense_compiler.network.folding import fold
+from condense_compiler.network.functions import recognise_functions
 from condense_compiler.network.importing import import_graph, unify_values
 from condense_compiler.network.integer_operators import use_standard_operators
 from condense_compiler.network.network import Network
@@ -87,6 +88,7 @@ def _load(model: onnx.ModelProto, folder: Path | None, dims: Mapping[str, int]) 
     detach_strangers(graph)
     name_nodes(graph)
     unify_values(graph)
+    recognise_functions(graph)
     rules.check_network(graph)
     return graph
 

@@ -20,6 +20,8 @@ from condense_compiler.operators.elementwise import Program, parse
 
 DOMAIN = "condense"
 OP = "ConvPool"
+BODY_OP = "ConvPoolBody"  # its name in models whose element type no native kernel computes with
+KERNEL_TYPE = np.dtype(np.float32)
 FIRST_OPERAND = 3  # behind data, filters and bias
 
 Operand = npt.NDArray[np.floating]

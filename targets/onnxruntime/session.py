@@ -8,7 +8,6 @@ import onnx
 import onnxruntime as ort
 
 from condense_compiler.errors import InputError
-from condense_compiler.targets.onnxruntime.element_types import keep_bodies
 from condense_compiler.targets.onnxruntime.library import custom_ops_library, why_unsuitable
 
 _MODEL_FILE = "model.onnx"
@@ -30,10 +29,8 @@ def onnxruntime_session(
         InputError: There is no such session option, or no such model.
     """
     options = session_options_of(session_options)
-    native = register_kernels(options)
-    return create_session(
-        model if isinstance(model, onnx.ModelProto) else _file(model), options, native
-    )
+    register_kernels(options)
+    return create_session(model if isinstance(model, onnx.ModelProto) else _file(model), options)
 
 
 def _file(model: str | Path) -> Path:
@@ -45,21 +42,11 @@ def _file(model: str | Path) -> Path:
 
 
 def create_session(
-    model: Path | onnx.ModelProto, options: ort.SessionOptions, native: bool
+    model: Path | onnx.ModelProto, options: ort.SessionOptions
 ) -> ort.InferenceSession:
-    """Create a session; where native kernels are registered, the model is prepared for them."""
-    if native:
-        model = _lowered(model)
+    """Create a session."""
     source = str(model) if isinstance(model, Path) else model.SerializeToString()
     return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-
-
-def _lowered(model: Path | onnx.ModelProto) -> Path | onnx.ModelProto:
-    """Return the model for sessions with native kernels; what was given if nothing changes."""
-    given = onnx.load(model, load_external_data=False) if isinstance(model, Path) else model
-    if keep_bodies(given) is given:
-        return model
-    return keep_bodies(onnx.load(model)) if isinstance(model, Path) else keep_bodies(given)
 
 
 def session_options_of(values: dict[str, Any]) -> ort.SessionOptions:
@@ -76,13 +63,12 @@ def session_options_of(values: dict[str, Any]) -> ort.SessionOptions:
     return options
 
 
-def register_kernels(options: ort.SessionOptions) -> bool:
-    """Register the native kernels; warn and return False where they cannot be used."""
+def register_kernels(options: ort.SessionOptions) -> None:
+    """Register the native kernels; warn where they cannot be used."""
     reason = why_unsuitable()
     if reason is None:
         options.register_custom_ops_library(custom_ops_library())
-        return True
+        return
     warnings.warn(
         f"fused operators run without native kernels: {reason}", RuntimeWarning, stacklevel=3
     )
-    return False

@@ -59,13 +59,14 @@ class OnnxRuntimeProgram:
         options = ort.SessionOptions()
         options.log_severity_level = _LOG_ERRORS_ONLY
         options.intra_op_num_threads = self.threads
-        native = self.kernels and register_kernels(options)
+        if self.kernels:
+            register_kernels(options)
         # Through a file, because a model in memory ends at 2 GiB.
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
             self.program.network.save(path)
             try:
-                return create_session(path, options, native)
+                return create_session(path, options)
             except Exception as error:  # noqa: BLE001 - its exceptions share no other base
                 reason = str(error).strip().splitlines()[0]
                 raise UnsupportedError(

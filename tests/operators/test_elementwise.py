@@ -126,13 +126,13 @@ def rises(values: Array) -> bool:
     return bool(np.all(np.diff(values, axis=1) >= -slack))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=2000, deadline=None)
 @given(programs(), operand_lists())
 def test_program_said_not_to_decrease_does_not(program: Program, operands: list[Array]) -> None:
-    assume(program and program.is_non_decreasing(operands))
+    if not program.is_non_decreasing(operands):  # most; to assume it would draw too many again
+        return
     values = evaluate(program, np.tile(GRID, (CHANNELS, 1)), operands)
-    assume(np.all(np.isfinite(values)))
-    assert rises(values)
+    assert not np.all(np.isfinite(values)) or rises(values)
 
 
 @pytest.mark.parametrize("alpha", [-1.5, -1e-3, 0.0, 0.3, 2.0])

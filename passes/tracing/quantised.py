@@ -168,8 +168,9 @@ def _dequantised_parts(node: gs.Node) -> _Parts:
         raise NotFusableError("only some of the filters are codes")
     if data is None:
         raise NotFusableError("the filters are codes, the maps that they are applied to are not")
-    within = np.size(filters.inputs[1].values) > 1 and filters.attrs.get("axis", 1) != 0
-    _require(not within, "the scales differ within a filter")
+    scale = np.asarray(filters.inputs[1].values)
+    for_each_filter = scale.ndim == 1 and filters.attrs.get("axis", 1) == 0
+    _require(scale.size == 1 or for_each_filter, "the scales differ within a filter")
     return _Parts(
         data.inputs[0],
         quantisation(data, 1),

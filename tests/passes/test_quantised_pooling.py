@@ -41,6 +41,7 @@ class Spelling:
         data_type: Type of the codes of the input.
         behind: Operator behind the pooling.
         bias_units: Units of the stored bias, in those of the sums.
+        scales_of_channels: Filters have a scale for each input channel.
     """
 
     split: bool = False
@@ -57,6 +58,7 @@ class Spelling:
     data_type: type[np.generic] = np.uint8
     behind: str = ""
     bias_units: float = 1.0
+    scales_of_channels: bool = False
 
 
 class _Writer:
@@ -94,8 +96,9 @@ def model(spelling: Spelling) -> onnx.ModelProto:
     if spelling.quantised_data:
         data = write.requantize("x", write.parameters(scale, 120, spelling.data_type))
     values = write.random.integers(-100, 100, (wide, CHANNELS, 3, 3)).astype(np.int8)
-    unit = write.constant(np.float32(filter_scale)), write.constant(np.int8(0))
-    [filters] = write.apply("DequantizeLinear", write.constant(values), *unit)
+    count = (CHANNELS,) if spelling.scales_of_channels else ()
+    unit = np.full(count, filter_scale, np.float32), np.zeros(count, np.int8)
+    [filters] = write.apply("DequantizeLinear", write.constant(values), *map(write.constant, unit))
     bias = write.random.integers(-2000, 2000, wide).astype(np.int32)
     if spelling.integer_bias:
         units = np.float32(scale) * np.float32(filter_scale) * np.float32(spelling.bias_units)
@@ -186,6 +189,7 @@ OTHERS = {
     "not quantised right behind": Spelling(quantised_maps=False),
     "have no single scale in 8 bits": Spelling(data_type=np.uint16),
     "the maps that they are applied to are not": Spelling(quantised_data=False),
+    "the scales differ within a filter": Spelling(scales_of_channels=True),
 }
 
 

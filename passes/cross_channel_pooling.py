@@ -3,22 +3,11 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import onnx_graphsurgeon as gs
-
 from condense_compiler.network import Network
 from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.passes.tracing import trace
-from condense_compiler.passes.tracing.building import conv_pool, replace_region
-from condense_compiler.passes.tracing.quantised import (
-    NotFusableError,
-    is_quantised,
-    quantised_layer,
-)
-from condense_compiler.passes.tracing.quantised_building import (
-    quantised_conv_pool,
-    remove_unread_dequantisations,
-)
-from condense_compiler.passes.tracing.regions import Region, fault_of, find_regions
+from condense_compiler.passes.tracing.fusing import fuse
+from condense_compiler.passes.tracing.regions import Region, find_regions
 from condense_compiler.rewriting.contract import PassOutcome, Refusal, Rewrite
 
 
@@ -37,15 +26,13 @@ class CrossChannelPooling:
             names = {node.name for node in region.nodes}
             if not settled.isdisjoint(names):
                 continue
-            nodes = _fused(network, region)
-            if isinstance(nodes, str):
-                faults.append((region, nodes))
+            rewrite = Rewrite(region.first.name, _describe(region), _virtual_bytes(region))
+            fault = fuse(network, region, self.name)
+            if fault is not None:
+                faults.append((region, fault))
                 continue
-            rewrites.append(Rewrite(region.first.name, _describe(region), _virtual_bytes(region)))
-            replace_region(network.graph, region, nodes)
+            rewrites.append(rewrite)
             settled |= names
-        if rewrites:
-            remove_unread_dequantisations(network.graph)
         refusals: dict[str, Refusal] = {}
         for region, fault in faults:
             if settled.isdisjoint(_names(region)):
@@ -56,21 +43,6 @@ class CrossChannelPooling:
 
 def _names(region: Region) -> set[str]:
     return {node.name for node in region.convolutions.values()}
-
-
-def _fused(network: Network, region: Region) -> list[gs.Node] | str:
-    """Return what takes a region's place, or why it must stay as it is."""
-    fault = fault_of(region, network.graph.outputs)
-    if fault is not None:
-        return fault
-    name = f"{CrossChannelPooling.name}/{region.first.name}"
-    if not is_quantised(region):
-        return conv_pool(region, name)
-    try:
-        layer = quantised_layer(region, network.opset)
-    except NotFusableError as error:
-        return str(error)
-    return quantised_conv_pool(region, layer, name)
 
 
 def _describe(region: Region) -> str:

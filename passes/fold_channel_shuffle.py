@@ -5,9 +5,10 @@ from typing import ClassVar
 
 from condense_compiler.network import Network
 from condense_compiler.passes.tracing import View, trace
-from condense_compiler.passes.tracing.building import replace_region
 from condense_compiler.passes.tracing.expressions import IDENTITY
-from condense_compiler.passes.tracing.regions import Region, fault_of, find_regions
+from condense_compiler.passes.tracing.fusing import fuse
+from condense_compiler.passes.tracing.quantised import is_quantised
+from condense_compiler.passes.tracing.regions import Region, find_regions
 from condense_compiler.passes.tracing.views import is_canonical
 from condense_compiler.rewriting.contract import PassOutcome, Rewrite
 
@@ -28,10 +29,10 @@ class FoldChannelShuffle:
         settled: set[str] = set()
         for region in find_regions(network, trace(network), _is_shuffled):
             names = {node.name for node in region.nodes}
-            if settled.isdisjoint(names) and fault_of(region, network.graph.outputs) is None:
-                operators = " → ".join(node.op for node in region.nodes)
-                rewrites.append(Rewrite(region.first.name, operators))
-                replace_region(network.graph, _as_pooled(region), self.name)
+            operators = " → ".join(node.op for node in region.nodes)
+            rewrite = Rewrite(region.first.name, operators)
+            if settled.isdisjoint(names) and fuse(network, _as_pooled(region), self.name) is None:
+                rewrites.append(rewrite)
                 settled |= names
         return PassOutcome(tuple(rewrites))
 
@@ -44,5 +45,6 @@ def _is_shuffled(view: View) -> bool:
 def _as_pooled(region: Region) -> Region:
     """Return the region as a pooling of one channel at a time, activations behind it."""
     view = region.view
-    pooled = replace(view, reduction="sum", before=IDENTITY, after=view.before)
+    reduction = "max" if is_quantised(region) else "sum"  # codes are pooled by max or min alone
+    pooled = replace(view, reduction=reduction, before=IDENTITY, after=view.before)
     return replace(region, view=pooled)

@@ -272,3 +272,39 @@ def test_bias_in_units_of_another_layer_is_converted() -> None:
     [expected] = run_onnxruntime(model(Spelling(bias_units=3.0)), {"x": x}).values()
     [found] = run_onnxruntime(result.model, {"x": x}).values()
     assert np.abs(found - expected).max() <= 0.045 * 1.01
+
+
+def shuffled() -> onnx.ModelProto:
+    """Return a model whose convolution of codes has its channels shuffled."""
+    write, wide = _Writer(), 6
+    data = write.requantize("x", write.parameters(0.05, 120))
+    values = write.random.integers(-100, 100, (wide, CHANNELS, 3, 3)).astype(np.int8)
+    unit = write.constant(np.float32(0.01)), write.constant(np.int8(0))
+    [filters] = write.apply("DequantizeLinear", write.constant(values), *unit)
+    [tensor] = write.apply("Conv", data, filters, kernel_shape=[3, 3], pads=[1] * 4)
+    parameters = write.parameters(0.06, 131)
+    tensor = write.requantize(tensor, parameters)
+    apart = write.constant(np.array([1, 2, 3, SIDE, SIDE]))
+    [tensor] = write.apply("Reshape", tensor, apart)
+    [tensor] = write.apply("Transpose", tensor, perm=[0, 2, 1, 3, 4])
+    [tensor] = write.apply("Reshape", tensor, write.constant(np.array([1, wide, SIDE, SIDE])))
+    y = write.requantize(tensor, parameters)
+    shape = (1, CHANNELS, SIDE, SIDE)
+    graph = helper.make_graph(
+        write.nodes,
+        "shuffled",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(y, TensorProto.FLOAT, None)],
+        write.stored,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+
+
+def test_shuffle_of_codes_is_folded_into_the_filters() -> None:
+    given = shuffled()
+    result = rewrite(given)
+    assert "Transpose" not in result.operators
+    x = np.random.default_rng(1).standard_normal((1, CHANNELS, SIDE, SIDE), np.float32) * 3
+    [expected] = run_optimised(given, {"x": x})
+    [found] = onnxruntime_session(result.model).run(None, {"x": x})
+    np.testing.assert_array_equal(found, expected)

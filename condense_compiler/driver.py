@@ -116,7 +116,9 @@ class Planned:
 
     def picture(self) -> Picture:
         """Return the plans before and after, as they are shown."""
-        return draw(self.given, self.before, self.sharing, self.placement, self.applied)
+        return draw(
+            self.given, self.before, self.sharing, self.scheduled, self.placement, self.applied
+        )
 
 
 def plan_model(

@@ -29,6 +29,10 @@ class Schedule:
     peak_bytes: int
     optimal: bool
 
+    def proves(self, arena_bytes: int) -> bool:
+        """Whether an arena is proved to be the smallest that any order of the operators allows."""
+        return self.optimal and arena_bytes == self.peak_bytes
+
 
 def schedule(sharing: Sharing, seconds: float | None = None) -> Schedule:
     """Find the order with the smallest peak.

@@ -71,8 +71,7 @@ def _after(sharing: Sharing, scheduled: Schedule, placement: Placement) -> Plann
         lower_bound_bytes=bound,
         sum_bytes=sum(stored),
         optimal=placement.plan.optimal,
-        order_optimal=scheduled.optimal
-        and placement.plan.lower_bound_bytes == scheduled.peak_bytes,
+        order_optimal=scheduled.proves(placement.plan.arena_bytes),
     )
 
 

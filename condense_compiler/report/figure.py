@@ -8,7 +8,7 @@ from condense_compiler.errors import InputError
 from condense_compiler.report.page import EXTRA
 from condense_compiler.report.palette import PAINTS
 from condense_compiler.report.picture import FeatureMap, GoneMap, Picture, PlanPicture
-from condense_compiler.report.words import format_short
+from condense_compiler.report.words import format_short, proof
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,7 +62,8 @@ def _draw(picture: Picture) -> "Figure":
     titles = {"before": "before: as given", "after": "after: compiled"}
     for (plan_axes, load_axes), (side, plan) in zip(grid.T, picture.sides.items(), strict=True):
         _draw_plan(plan_axes, plan, picture.gone if side == "after" else ())
-        plan_axes.set_title(f"{titles[side]}, {format_short(plan.arena_bytes)}", fontsize=9)
+        title = f"{titles[side]}, {format_short(plan.arena_bytes)}, {proof(plan)}"
+        plan_axes.set_title(title, fontsize=9)
         _draw_load(load_axes, plan)
     grid[0][0].set(ylabel="offset in the arena", ylim=(0, picture.top_bytes * 1.03))
     grid[1][0].set(ylabel="load")

@@ -88,6 +88,8 @@ class PlanPicture:
         arena_bytes: Size of the arena.
         lower_bound_bytes: No plan for this order can have a smaller one.
         optimal: The arena is proved to be the smallest for the order.
+        order_optimal: It is proved to be the smallest for any order of the operators; never told
+            of the network as given, for which no other order is looked for.
         maps: The feature maps, in the order in which they are written.
         steps: What runs.
     """
@@ -95,6 +97,7 @@ class PlanPicture:
     arena_bytes: int
     lower_bound_bytes: int
     optimal: bool
+    order_optimal: bool
     maps: tuple[FeatureMap, ...]
     steps: tuple[Step, ...]
 
@@ -198,6 +201,7 @@ def _plan_to_dict(plan: PlanPicture) -> dict[str, Any]:
         "arena_bytes": plan.arena_bytes,
         "lower_bound_bytes": plan.lower_bound_bytes,
         "optimal": plan.optimal,
+        "order_optimal": plan.order_optimal,
         "peak_bytes": plan.peak_bytes,
         "peak_steps": list(plan.peak_steps),
         "maps": [_to_dict(each) for each in plan.maps],
@@ -215,6 +219,7 @@ def _plan_from_dict(content: Mapping[str, Any]) -> PlanPicture:
         arena_bytes=int(content["arena_bytes"]),
         lower_bound_bytes=int(content["lower_bound_bytes"]),
         optimal=bool(content["optimal"]),
+        order_optimal=bool(content["order_optimal"]),
         maps=tuple(FeatureMap(**_tuples(entry)) for entry in content["maps"]),
         steps=tuple(Step(**_tuples(entry)) for entry in content["steps"]),
     )

@@ -8,6 +8,7 @@ from dataclasses import replace
 from condense_compiler.memory.buffers import Plan
 from condense_compiler.memory.lifetimes import find_lifetimes
 from condense_compiler.memory.placement import Placement
+from condense_compiler.memory.scheduling import Schedule
 from condense_compiler.memory.sharing import Sharing, Writing
 from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.report.ghosts import find_gone
@@ -21,12 +22,14 @@ def draw(
     given: Given,
     before: Plan,
     sharing: Sharing,
+    scheduled: Schedule,
     placement: Placement,
     applied: Sequence[AppliedPass],
 ) -> Picture:
     """Return the picture of a compilation."""
     passes = frozenset(step.name for step in applied)
-    after = _After(sharing, placement, passes).plan()
+    proved = scheduled.proves(placement.plan.arena_bytes)
+    after = replace(_After(sharing, placement, passes).plan(), order_optimal=proved)
     stored = Picture(given.name, _before(given, before), after, ())
     return replace(stored, gone=find_gone(given, sharing, stored))
 
@@ -85,8 +88,14 @@ def _plan(
         for operators, load in zip(running, loads, strict=True)
     )
     ordered = sorted(maps, key=lambda each: each.first)
-    bound = plan.lower_bound_bytes
-    return PlanPicture(plan.arena_bytes, bound, plan.optimal, tuple(ordered), tuple(steps))
+    return PlanPicture(
+        arena_bytes=plan.arena_bytes,
+        lower_bound_bytes=plan.lower_bound_bytes,
+        optimal=plan.optimal,
+        order_optimal=False,
+        maps=tuple(ordered),
+        steps=tuple(steps),
+    )
 
 
 def _loads(spans: Iterable[tuple[int, int, int]], count: int) -> list[int]:

@@ -31,7 +31,7 @@ class PlannedStorage(Storage):
 
     Attributes:
         optimal: The arena is proved to be the smallest for the order.
-        order_optimal: No order of the operators is proved to need less.
+        order_optimal: The arena is proved to be the smallest for any order of the operators.
     """
 
     optimal: bool

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from condense_compiler.report.picture import FeatureMap, Picture, PlanPicture
-from condense_compiler.report.words import format_bytes
+from condense_compiler.report.words import format_bytes, proof
 
 _HEADER = ("bytes", "offset", "first", "last", "kind", "operator", "shape", "type", "feature map")
 _RIGHT = 4  # columns of numbers
@@ -35,10 +35,9 @@ def render_text(picture: Picture) -> str:
 
 
 def _plan_lines(side: str, plan: PlanPicture) -> list[str]:
-    proof = ", minimal for this order" if plan.optimal else ""
     lines = [
         f"{side}: arena {format_bytes(plan.arena_bytes)}, "
-        f"lower bound {format_bytes(plan.lower_bound_bytes)}{proof}",
+        f"lower bound {format_bytes(plan.lower_bound_bytes)}, {proof(plan)}",
         f"peak: {format_bytes(plan.peak_bytes)} at step {', '.join(map(str, plan.peak_steps))}",
     ]
     lines += align([_HEADER, *(_map_row(each) for each in plan.maps)], right=_RIGHT)

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from condense_compiler.report.palette import PAINTS
 from condense_compiler.report.picture import FeatureMap, Picture, PlanPicture
-from condense_compiler.report.words import change, format_bytes, format_short, shorten
+from condense_compiler.report.words import change, format_bytes, format_short, proof, shorten
 
 _ROWS = 16
 _AXIS = 12  # characters to the left of a row
@@ -30,7 +30,7 @@ def render_terminal(picture: Picture, width: int = 80) -> Text:
     top = max(picture.before.arena_bytes, picture.after.arena_bytes, 1)
     for side, plan in picture.sides.items():
         text.append(f"\n{side}: {len(plan.steps)} steps, arena {format_bytes(plan.arena_bytes)}, ")
-        text.append(f"lower bound {format_short(plan.lower_bound_bytes)}\n")
+        text.append(f"{proof(plan)}\n")
         if plan.steps:
             _append_plan(text, plan, top, width)
     if picture.gone:

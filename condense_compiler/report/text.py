@@ -7,7 +7,7 @@ from rich.console import Console
 
 from condense_compiler.report.report import FusedLayer, RefusedLayer, Report
 from condense_compiler.report.tables import align
-from condense_compiler.report.words import change, format_bytes, format_short
+from condense_compiler.report.words import change, format_bytes, format_short, proof
 
 _SHOWN = 8  # more layers than this are counted, not listed
 
@@ -38,23 +38,15 @@ def report_lines(report: Report) -> list[str]:
 def headline(report: Report) -> str:
     """Return the one line that matters most."""
     arena = format_short(report.after.arena_bytes)
-    proof = _proof(report)
+    proved = proof(report.after)
     name = Path(report.model).name
     if report.memory_limit_bytes is None:
-        return f"{name}: arena {arena}, {proof}"
+        return f"{name}: arena {arena}, {proved}"
     verdict = "fits" if report.fits else "does not fit"
     difference = abs(report.memory_limit_bytes - report.after.arena_bytes)
     word = "to spare" if report.fits else "missing"
     limit = format_short(report.memory_limit_bytes)
-    return f"{name}: {verdict} {limit}: arena {arena}, {format_short(difference)} {word}, {proof}"
-
-
-def _proof(report: Report) -> str:
-    if report.after.order_optimal:
-        return "proved minimal for every order"
-    if report.after.optimal:
-        return "proved minimal for this order"
-    return f"not proved minimal, at least {format_short(report.after.lower_bound_bytes)}"
+    return f"{name}: {verdict} {limit}: arena {arena}, {format_short(difference)} {word}, {proved}"
 
 
 def storage_lines(report: Report) -> list[str]:

@@ -1,4 +1,6 @@
-"""Sizes and names as people read them."""
+"""Sizes, names and proofs as people read them."""
+
+from typing import Protocol
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -14,6 +16,31 @@ def format_short(count: int) -> str:
 def format_bytes(count: int) -> str:
     """Return a size with its exact bytes, and a unit a person can compare."""
     return f"{count:,} B" if abs(count) < 1024 else f"{count:,} B ({format_short(count)})"
+
+
+class Proved(Protocol):
+    """An arena, and what is proved of it."""
+
+    @property
+    def lower_bound_bytes(self) -> int:
+        """No plan for the same order can have a smaller one."""
+
+    @property
+    def optimal(self) -> bool:
+        """Whether it is the smallest for the order."""
+
+    @property
+    def order_optimal(self) -> bool:
+        """Whether it is the smallest for any order."""
+
+
+def proof(arena: Proved) -> str:
+    """Return how close to the minimum an arena is known to be."""
+    if arena.order_optimal:
+        return "proved minimal for every order"
+    if arena.optimal:
+        return "proved minimal for this order"
+    return f"not proved minimal, at least {format_short(arena.lower_bound_bytes)}"
 
 
 def change(before: int, after: int) -> str:

@@ -2,7 +2,9 @@
 
 import itertools
 import random
-from functools import cache
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache, partial
 
 import condensation_net
 import onnx
@@ -39,6 +41,22 @@ def idle_picture() -> Picture:
 def concatenating_picture() -> Picture:
     """Return the picture of a network with concatenations in place and overwriting."""
     return plan_model(hydrated("squeezenet1_1")).picture()
+
+
+def proved_picture(*, optimal: bool = False, lower_bound_bytes: int | None = None) -> Picture:
+    """Return a picture of whose compiled arena less is proved, or nothing."""
+    picture = widened_picture()
+    bound = lower_bound_bytes or picture.after.lower_bound_bytes
+    proved = {"optimal": optimal, "order_optimal": False, "lower_bound_bytes": bound}
+    return replace(picture, after=replace(picture.after, **proved))
+
+
+# What is said of an arena -> a picture of which it is true.
+PROOFS: Mapping[str, Callable[[], Picture]] = {
+    "proved minimal for every order": widened_picture,
+    "proved minimal for this order": partial(proved_picture, optimal=True),
+    "not proved minimal, at least 1 KiB": partial(proved_picture, lower_bound_bytes=1024),
+}
 
 
 def crowded_picture(count: int) -> Picture:
@@ -81,5 +99,12 @@ def crowded_picture(count: int) -> Picture:
         Step((f"operator{number}",), ("Conv",), kinds[number % len(kinds)], load)
         for number, load in enumerate(itertools.islice(itertools.accumulate(changes), count))
     )
-    side = PlanPicture(placed.arena_bytes, placed.lower_bound_bytes, placed.optimal, maps, steps)
+    side = PlanPicture(
+        placed.arena_bytes,
+        placed.lower_bound_bytes,
+        optimal=placed.optimal,
+        order_optimal=False,
+        maps=maps,
+        steps=steps,
+    )
     return Picture("crowded", side, side, ())

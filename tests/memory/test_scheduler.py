@@ -27,6 +27,7 @@ from condense_compiler.memory.scheduler import (
     check_order,
     find_order,
 )
+from condense_compiler.memory.scheduling import Schedule
 
 BLOCKS = range(8)
 CASES = 400  # in each block
@@ -99,6 +100,15 @@ def test_without_operators_the_inputs_are_stored() -> None:
     order = find_order(OrderProblem(0, (), inputs))
     assert (order.steps, order.peak_bytes, order.optimal) == ((), 7, True)
     assert find_order(OrderProblem(0, (), ())).peak_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("optimal", "arena_bytes", "proved"), [(True, 7, True), (True, 8, False), (False, 7, False)]
+)
+def test_only_an_arena_as_small_as_the_best_order_is_proved(
+    optimal: bool, arena_bytes: int, proved: bool
+) -> None:
+    assert Schedule((), peak_bytes=7, optimal=optimal).proves(arena_bytes) is proved
 
 
 def test_unread_input_is_gone_after_the_first_step() -> None:

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from kit.pictures import concatenating_picture, idle_picture, widened_picture
+from kit.pictures import PROOFS, concatenating_picture, idle_picture, widened_picture
 
 from condense_compiler.report.explain import explain
 from condense_compiler.report.figure import write_figure
@@ -23,6 +23,16 @@ def test_svg_is_xml_with_text_and_always_the_same(tmp_path: Path) -> None:
     for word in ("before: as given", "after: compiled", "offset in the arena", "lower bound"):
         assert word in text
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+@pytest.mark.parametrize("words", PROOFS)
+def test_all_say_what_is_proved(tmp_path: Path, words: str) -> None:
+    picture = PROOFS[words]()
+    write_figure(picture, tmp_path / "plan.svg")
+    svg = "".join(ET.parse(tmp_path / "plan.svg").getroot().itertext())  # noqa: S314 - our own file
+    for text in (svg, render_terminal(picture).plain, render_text(picture)):
+        after = text.partition("after: ")[2].partition("\n")[0]
+        assert words in after
 
 
 def test_png_has_the_size_of_a_page(tmp_path: Path) -> None:

@@ -7,7 +7,13 @@ from functools import cache, partial
 from pathlib import Path
 
 import pytest
-from kit.pictures import concatenating_picture, crowded_picture, idle_picture, widened_picture
+from kit.pictures import (
+    PROOFS,
+    concatenating_picture,
+    crowded_picture,
+    idle_picture,
+    widened_picture,
+)
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_playwright
 
 from condense_compiler.report.page import render_page
@@ -118,6 +124,11 @@ def test_it_holds_what_the_command_line_prints(viewer: Viewer) -> None:
     page = viewer.open()
     held = json.loads(page.locator("#picture").text_content() or "")
     assert held == viewer.picture.to_dict()
+
+
+@pytest.mark.parametrize(("words", "viewer"), PROOFS.items(), indirect=["viewer"])
+def test_the_headline_says_what_is_proved(viewer: Viewer, words: str) -> None:
+    assert words in viewer.open().locator("#summary").inner_text()
 
 
 @pytest.mark.parametrize("side", ["before", "after"])

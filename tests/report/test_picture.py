@@ -122,7 +122,7 @@ def test_what_waits_is_told_apart_and_why_it_waits() -> None:
         Step((name,), ("Conv",), Kind.CONVOLUTION, load)
         for name, load in (("a", 5), ("b", 7), ("c", 6))
     )
-    why = explain(PlanPicture(7, 7, optimal=True, maps=maps, steps=steps))
+    why = explain(PlanPicture(7, 7, optimal=True, order_optimal=False, maps=maps, steps=steps))
     assert why is not None
     assert why.step == 1
     roles = {each.tensor: each.role for each in why.alive}

@@ -41,6 +41,13 @@ def compilation() -> cc.Compilation:
     return cc.compile(widened(), memory_limit_bytes=2**20)
 
 
+def test_picture_and_report_prove_the_same(compilation: cc.Compilation) -> None:
+    reported, drawn = compilation.report.after, compilation.picture.after
+    assert (drawn.optimal, drawn.order_optimal) == (reported.optimal, reported.order_optimal)
+    assert drawn.order_optimal
+    assert not compilation.picture.before.order_optimal
+
+
 def test_whether_it_fits_stands_first(compilation: cc.Compilation) -> None:
     assert "fits 1 MiB" in headline(compilation.report)
     small = cc.compile(widened(), memory_limit_bytes=1024, verify_outputs=False)

@@ -5,14 +5,19 @@
   const { picture, state } = condense;
   const get = (id) => document.getElementById(id);
 
+  const proofOf = (plan) => {
+    if (plan.order_optimal) return "proved minimal for every order";
+    if (plan.optimal) return "proved minimal for this order";
+    return `not proved minimal, at least ${condense.bytes(plan.lower_bound_bytes)}`;
+  };
+
   const summarise = () => {
     const { before, after, gone } = picture;
     const saved = before.arena_bytes ? 1 - after.arena_bytes / before.arena_bytes : 0;
-    const proof = after.arena_bytes === after.lower_bound_bytes ? "minimal for this order" : `lower bound ${condense.bytes(after.lower_bound_bytes)}`;
     const ghosts = gone.length ? ` · ${gone.length} maps gone` : "";
     get("summary").replaceChildren(
       "arena ", condense.element("strong", condense.bytes(before.arena_bytes)), " → ",
-      condense.element("strong", condense.bytes(after.arena_bytes)), ` (${(-saved * 100).toFixed(1)} %), ${proof}${ghosts}`);
+      condense.element("strong", condense.bytes(after.arena_bytes)), ` (${(-saved * 100).toFixed(1)} %), ${proofOf(after)}${ghosts}`);
     for (const side of condense.sides) {
       const plan = condense.plan(side);
       const caption = document.querySelector(`.${side} figcaption`);

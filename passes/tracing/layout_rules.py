@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from condense_compiler.passes.tracing.combining import combine
 from condense_compiler.passes.tracing.layout import concatenate, reshape, take, transpose
@@ -60,11 +61,27 @@ def _gather(context: Context) -> Sequence[View | None]:
     if view is None or indices is None:
         return [None]
     dim = context.node.attrs.get("axis", 0) % len(view.dims)
+    return [_taken(view, dim, indices, context.shape())]
+
+
+def _gather_nd(context: Context) -> Sequence[View | None]:
+    """Positions along the first axis alone: how PyTorch exports `x[:, indices]`."""
+    view, indices = context.view(), context.constant(1)
+    if view is None or indices is None or indices.shape[-1] != 1:
+        return [None]
+    if context.node.attrs.get("batch_dims", 0):
+        return [None]
+    return [_taken(view, 0, indices[..., 0], context.shape())]
+
+
+def _taken(
+    view: View, dim: int, indices: npt.NDArray[np.generic], shape: Sequence[int]
+) -> View | None:
     positions = np.asarray(indices, dtype=np.int64) % view.shape[dim]
     if positions.ndim == 0:
-        return [take(view, dim, int(positions))]
+        return take(view, dim, int(positions))
     taken = take(view, dim, positions.reshape(-1).tolist())
-    return [reshape(taken, context.shape()) if taken is not None else None]
+    return reshape(taken, shape) if taken is not None else None
 
 
 def _concat(context: Context) -> Sequence[View | None]:
@@ -84,6 +101,7 @@ RULES: Mapping[str, Rule] = {
     "Dropout": _same,
     "Flatten": _reshape,
     "Gather": _gather,
+    "GatherND": _gather_nd,
     "Identity": _same,
     "Reshape": _reshape,
     "Slice": _slice,

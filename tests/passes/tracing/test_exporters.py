@@ -17,6 +17,9 @@ from kit.topology_writer import (
     reduced,
 )
 
+from condense_compiler.network import load_network
+from condense_compiler.passes.tracing import trace
+
 HEIGHT, WIDTH = SPATIAL
 OUTPUT = (1, GROUPS, *SPATIAL)
 
@@ -41,6 +44,21 @@ def gathered_in_two_dimensions(graph: TopologyWriter) -> Sequence[str]:
     """x[:, table].max(2)."""
     table = graph.random.permutation(WIDE).reshape(GROUPS, WINDOW)
     return [reduced(graph, graph.write("Gather", graph.wide(), graph.constant(table), axis=1))]
+
+
+def gathered_by_coordinates(graph: TopologyWriter) -> Sequence[str]:
+    """x[:, table].max(2), as the dynamo exporter writes it: channels first, one coordinate each."""
+    table = graph.random.permutation(WIDE).reshape(GROUPS, WINDOW, 1)
+    tensor = graph.write("Transpose", graph.wide(), perm=[1, 0, 2, 3])
+    tensor = graph.write("GatherND", tensor, graph.constant(table))
+    return [reduced(graph, graph.write("Transpose", tensor, perm=[2, 0, 1, 3, 4]))]
+
+
+def one_by_coordinates(graph: TopologyWriter) -> Sequence[str]:
+    """torch.maximum(x[:, i], x[:, j]) of single channels."""
+    tensor = graph.write("Transpose", graph.wide(filters=2), perm=[1, 0, 2, 3])
+    parts = [graph.write("GatherND", tensor, graph.constant([place])) for place in (1, -2)]
+    return [graph.along("Unsqueeze", graph.write("Max", *parts), [1])]
 
 
 def largest_and_its_place(graph: TopologyWriter) -> Sequence[str]:
@@ -209,6 +227,8 @@ FUSED: dict[str, Write] = {
         stacked_in_front,
         unfolded,
         gathered_in_two_dimensions,
+        gathered_by_coordinates,
+        one_by_coordinates,
         largest_and_its_place,
         pool_with_places,
         two_axes_at_once,
@@ -241,3 +261,29 @@ def test_spelling_of_other_exporters_is_fused(write: Write) -> None:
     assert result.fused == 1, result.reasons
     assert set(result.operators) <= {"Conv", "ConvPool", "Transpose"}
     result.check_outputs()
+
+
+def single_pixels(graph: TopologyWriter) -> Sequence[str]:
+    """Two coordinates: a channel and a row, of maps as wide as high."""
+    graph.inputs["input"] = (1, CHANNELS, HEIGHT, HEIGHT)
+    tensor = graph.write("Transpose", graph.wide(), perm=[1, 2, 0, 3])
+    table = np.stack([np.arange(WIDE), np.zeros(WIDE)], 1).astype(np.int64)
+    tensor = graph.write("GatherND", tensor, graph.constant(table.reshape(GROUPS, WINDOW, 2)))
+    return [reduced(graph, tensor, axis=1)]
+
+
+def images_of_each_channel(graph: TopologyWriter) -> Sequence[str]:
+    """A coordinate for each channel, which tells the image."""
+    tensor = graph.write("Transpose", graph.wide(), perm=[1, 0, 2, 3])
+    places = graph.constant(np.zeros((WIDE, 1, 1), np.int64))
+    tensor = graph.write("GatherND", tensor, places, batch_dims=1)
+    tensor = graph.reshape(tensor, (GROUPS, WINDOW, 1, *SPATIAL))
+    return [reduced(graph, tensor, axis=1)]
+
+
+@pytest.mark.parametrize("write", [single_pixels, images_of_each_channel])
+def test_other_coordinates_than_channels_are_not_taken_for_channels(write: Write) -> None:
+    network = load_network(build(write))
+    [gathered] = [node for node in network.graph.nodes if node.op == "GatherND"]
+    assert gathered.inputs[0].name in trace(network)
+    assert gathered.outputs[0].name not in trace(network)

@@ -1,6 +1,7 @@
 """Makes the pictures in docs/images: `python docs/make_images.py`.
 
-Needs `pip install -e .[test]` and a Chromium for the screenshots.
+Needs `pip install -e .[test]` and a Chromium for the screenshots. Plans and screenshots are of two
+networks, the run on the accelerator of a third, smaller one.
 """
 
 import shutil
@@ -18,6 +19,7 @@ IMAGES = ROOT / "docs" / "images"
 sys.path[:0] = [str(ROOT / "examples"), str(ROOT / "tests")]
 
 import condensation_net  # noqa: E402 - found by the path above
+from generators.trace import draw_runs  # noqa: E402
 from kit.models import hydrated  # noqa: E402
 
 from condense_compiler.driver import plan_model  # noqa: E402
@@ -38,8 +40,10 @@ SCREENSHOTS: Mapping[str, tuple[str, tuple[str, ...], bool]] = {
 
 
 def main() -> None:
-    """Draw every model, then photograph the pages."""
+    """Draw every model and the run, then photograph the pages."""
     IMAGES.mkdir(exist_ok=True)
+    small = condensation_net.build(k=4, width=0.5, size=224)
+    draw_runs(small, IMAGES / "accelerator_trace.png")
     pictures = {
         name: replace(plan_model(make()).picture(), model=name) for name, make in MODELS.items()
     }

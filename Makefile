@@ -57,6 +57,12 @@ miri:  ## Small cases of the planner under Miri (needs a nightly toolchain with 
 pytest: $(INSTALLED)  ## Python tests
 	$(BIN)/pytest -n auto -q
 
+.PHONY: docs
+docs: $(INSTALLED)  ## Write the generated pages, then the site into site/
+	$(BIN)/python docs/make_pages.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "site: site/index.html; with search: $(BIN)/mkdocs serve"
+
 .PHONY: format
 format: $(INSTALLED)  ## Rewrite the sources in the project's format
 	$(BIN)/ruff format .
@@ -65,4 +71,4 @@ format: $(INSTALLED)  ## Rewrite the sources in the project's format
 
 .PHONY: clean
 clean:  ## Remove everything that can be made again
-	rm -rf $(VENV) out build native/target *.egg-info
+	rm -rf $(VENV) out site build native/target *.egg-info

@@ -1,6 +1,7 @@
 """Refreshes the console sessions of pages: what stands behind `$` is run, what it prints replaces.
 
-All sessions of a page run one behind the other in one empty folder, with `examples` in it.
+All sessions of a page run one behind the other in one folder, with nothing but `examples` in it at
+first. What only times and last digits tell apart stays as it was.
 """
 
 import re
@@ -15,6 +16,8 @@ ROOT = Path(__file__).parents[2]
 SESSION = re.compile(r"```console\n(.*?)```", re.DOTALL)
 PROMPT = "$ "
 PROGRAMS = {"python": sys.executable, "condense": str(Path(sys.executable).with_name("condense"))}
+# Times, and differences between floating-point runtimes: they vary from run to run and machine.
+_VARYING = re.compile(r"^seconds: .*|\d\.\de-\d\d of the largest|from \S+ to \S+", re.MULTILINE)
 
 
 def refreshed(page: str) -> str:
@@ -28,24 +31,32 @@ def refreshed(page: str) -> str:
         return SESSION.sub(lambda match: _session(match[1], Path(folder)), page)
 
 
+def without_varying(text: str) -> str:
+    """Return a text without what varies from run to run."""
+    return _VARYING.sub("", text)
+
+
 def _session(text: str, folder: Path) -> str:
     commands = [line for line in text.splitlines() if line.startswith(PROMPT)]
-    return "".join(["```console\n", *_outputs(commands, folder), "```"])
+    found = "".join(f"{line}\n" for command in commands for line in _run(command, folder))
+    same = without_varying(found) == without_varying(text)
+    return f"```console\n{text if same else found}```"
 
 
-def _outputs(commands: Iterable[str], folder: Path) -> Iterable[str]:
-    for command in commands:
-        program, *arguments = shlex.split(command.removeprefix(PROMPT))
-        if program not in PROGRAMS:
-            raise RuntimeError(f"{command}: pages run {', '.join(PROGRAMS)} only")
-        done = subprocess.run(
-            [PROGRAMS[program], *arguments],
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        yield f"{command}\n{done.stdout.rstrip()}\n"
-        if done.returncode:
-            yield f"[exit status {done.returncode}]\n"
+def _run(command: str, folder: Path) -> Iterable[str]:
+    """Run a command; return it, what it prints, and how it ends where that is no success."""
+    program, *arguments = shlex.split(command.removeprefix(PROMPT))
+    if program not in PROGRAMS:
+        raise RuntimeError(f"{command}: pages run {', '.join(PROGRAMS)} only")
+    done = subprocess.run(
+        [PROGRAMS[program], *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    yield command
+    yield from (line.rstrip() for line in done.stdout.splitlines())
+    if done.returncode:
+        yield f"[exit status {done.returncode}]"

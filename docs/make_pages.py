@@ -24,7 +24,7 @@ def main() -> None:
     """Write the pages."""
     for name, make in PAGES.items():
         (DOCS / name).write_text(make(), encoding="utf-8")
-    for path in sorted(DOCS.glob("*.md")):
+    for path in (DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))):
         page = path.read_text(encoding="utf-8")
         if console.SESSION.search(page):
             path.write_text(console.refreshed(page), encoding="utf-8")

@@ -36,6 +36,9 @@ n, c, h, w = y.shape
 g = c // k
 ```
 
+With PyTorch installed, `python docs/check_pytorch.py` checks that each piece of code computes what
+the ONNX model below it computes, and that what PyTorch's two exporters write of it is fused.
+
 The ONNX listings are of a convolution and a leaky ReLU with g = {GROUPS} and k = {WINDOW} (k = 2
 where two parts meet), {SPATIAL[0]} pixels high and wide: operator, shape of its result, attributes
 and constants. An activation that never decreases moves behind a max or min; in front of other

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
+from kit.exporters import EXPORTED
 from kit.layers import Layer, Network
 from kit.negatives import NEGATIVES
 from kit.rewriting import Rewritten, rewrite
@@ -44,6 +45,15 @@ where two parts meet), {SPATIAL[0]} pixels high and wide: operator, shape of its
 and constants. An activation that never decreases moves behind a max or min; in front of other
 poolings it stays. A mean or sum with nothing non-linear in front of it needs no fused operator at
 all: it is folded into the filters, and a plain `Conv` with g filters is left.
+"""
+
+BEFORE_EXPORTED = """
+## As exporters write it
+
+What exporters and authors write beyond variants of these, from `tests/kit/exporters.py`:
+
+| spelling | in PyTorch, or what it is | ONNX operators | becomes |
+|---|---|---|---|
 """
 
 BEFORE_REFUSALS = """
@@ -102,7 +112,7 @@ def page() -> str:
     for family in families():
         parts.append(f"\n## {family.title}\n\n{family.text}\n")
         parts += [_section(family, name) for name in family.pytorch]
-    parts += [BEFORE_REFUSALS, *_refusals(), BEHIND]
+    parts += [BEFORE_EXPORTED, *_exported(), BEFORE_REFUSALS, *_refusals(), BEHIND]
     return "".join(parts)
 
 
@@ -176,11 +186,22 @@ def _rounded(text: str) -> str:
     return re.sub(r"\d+\.\d{6,}", lambda match: f"{float(match[0]):.3g}", text)
 
 
+def _exported() -> Iterable[str]:
+    for name, write in EXPORTED.items():
+        model = build(write)
+        described = " ".join((write.__doc__ or "").removesuffix(".").split()).replace("*", "\\*")
+        becomes = " → ".join(f"`{node.op}`" for node in rewrite(model).network.graph.nodes)
+        yield f"| {name.replace('_', ' ')} | {described} | {_chain(model)} | {becomes} |\n"
+
+
+def _chain(model: onnx.ModelProto) -> str:
+    return " → ".join(node.op_type for node in model.graph.node)
+
+
 def _refusals() -> Iterable[str]:
     for name, (write, expected) in NEGATIVES.items():
         if expected.refused is None:
             continue
         model = build(write)
-        operators = " → ".join(node.op_type for node in model.graph.node)
         reasons = "; ".join(rewrite(model).reasons).replace("|", "\\|")
-        yield f"| {name.replace('_', ' ')} | {operators} | {reasons} |\n"
+        yield f"| {name.replace('_', ' ')} | {_chain(model)} | {reasons} |\n"

@@ -1,6 +1,7 @@
 """Writes docs/patterns.md: every spelling in PyTorch and ONNX, what it becomes, what is refused."""
 
 import re
+import tempfile
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +11,13 @@ import onnx
 from kit.exporters import EXPORTED
 from kit.layers import Layer, Network
 from kit.negatives import NEGATIVES
+from kit.quantising import quantised
 from kit.rewriting import Rewritten, rewrite
 from kit.topology_writer import build
 from onnx import numpy_helper
 
-from condense_compiler.operators.fused import OP, ConvPool
+from condense_compiler.operators.fused import DOMAIN, OP, ConvPool
+from condense_compiler.operators.quantized import QUANTIZED_OP
 
 SPELLINGS_FILE = Path(__file__).with_name("spellings.toml")
 GROUPS, WINDOW, CHANNELS, SPATIAL = 8, 4, 3, (16, 16)
@@ -54,6 +57,19 @@ What exporters and authors write beyond variants of these, from `tests/kit/expor
 
 | spelling | in PyTorch, or what it is | ONNX operators | becomes |
 |---|---|---|---|
+"""
+
+BEFORE_QUANTISED = """
+## In 8 bits
+
+Layers whose maps are 8-bit codes are fused alike, to `condense::QLinearConvPool`, be they written
+with QuantizeLinear and DequantizeLinear (QDQ) or with QLinear operators: maximum and minimum of
+codes are the codes of maximum and minimum. Other reductions of codes are not fused here; the
+[accelerator](accelerator.md) has units for them. The spellings above, quantised to QDQ by ONNX
+Runtime's own tool:
+
+| becomes, or why not | spellings |
+|---|---|
 """
 
 BEFORE_REFUSALS = """
@@ -112,7 +128,15 @@ def page() -> str:
     for family in families():
         parts.append(f"\n## {family.title}\n\n{family.text}\n")
         parts += [_section(family, name) for name in family.pytorch]
-    parts += [BEFORE_EXPORTED, *_exported(), BEFORE_REFUSALS, *_refusals(), BEHIND]
+    parts += [
+        BEFORE_EXPORTED,
+        *_exported(),
+        BEFORE_QUANTISED,
+        *_quantised(),
+        BEFORE_REFUSALS,
+        *_refusals(),
+        BEHIND,
+    ]
     return "".join(parts)
 
 
@@ -192,6 +216,21 @@ def _exported() -> Iterable[str]:
         described = " ".join((write.__doc__ or "").removesuffix(".").split()).replace("*", "\\*")
         becomes = " → ".join(f"`{node.op}`" for node in rewrite(model).network.graph.nodes)
         yield f"| {name.replace('_', ' ')} | {described} | {_chain(model)} | {becomes} |\n"
+
+
+def _quantised() -> Iterable[str]:
+    """Return what becomes of the spellings in 8 bits, a row for each outcome."""
+    names: dict[str, list[str]] = {}
+    for family in families():
+        for name in family.pytorch:
+            with tempfile.TemporaryDirectory() as folder:
+                model = quantised(family.model(name), Path(folder))
+            result = rewrite(model)
+            fused = f"`{DOMAIN}::{QUANTIZED_OP}`" if QUANTIZED_OP in result.operators else ""
+            outcome = fused or "; ".join(result.reasons) or "not recognised"
+            names.setdefault(outcome, []).append(name)
+    for outcome, spellings in names.items():
+        yield f"| {outcome} | {', '.join(spellings)} |\n"
 
 
 def _chain(model: onnx.ModelProto) -> str:

@@ -47,6 +47,7 @@ class Emitter:
         starts: Name of what each instruction that starts a unit belongs to, in order.
         weights: What the weight section holds so far.
         burst_bytes: Alignment of what is put there.
+        _passed: For each queue, how many of each queue its instructions have waited for.
     """
 
     burst_bytes: int
@@ -55,6 +56,9 @@ class Emitter:
     weights: bytearray = field(default_factory=bytearray)
     _registers: dict[str, int] = field(default_factory=dict)
     _hazards: Hazards = field(default_factory=Hazards)
+    _passed: dict[Queue, dict[Queue, int]] = field(
+        default_factory=lambda: {queue: dict.fromkeys(Queue, 0) for queue in Queue}
+    )
 
     def start(
         self,
@@ -65,11 +69,11 @@ class Emitter:
         name: str,
     ) -> None:
         """Start a unit."""
-        waits = self._hazards.waits(QUEUES[opcode], reads, writes)
-        for queue, register in _WAIT_REGISTERS.items():
-            # A barrier that was passed once stays passed, so a lower number need not be set.
-            if waits[queue] > self._registers.get(register, 0):
-                self._set(register, waits[queue])
+        passed = self._passed[QUEUES[opcode]]
+        for queue, count in self._hazards.waits(QUEUES[opcode], reads, writes).items():
+            passed[queue] = max(passed[queue], count)
+            # What another queue waits for is put back: this one would wait for it, too.
+            self._set(_WAIT_REGISTERS[queue], passed[queue])
         for register, value in registers.items():
             self._set(register, value)
         self.instructions.append(Instruction(opcode))

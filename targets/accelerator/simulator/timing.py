@@ -44,7 +44,7 @@ def schedule(starts: Sequence[Start], machine: Machine) -> list[Timed]:
     done: dict[Queue, list[Timed]] = {queue: [] for queue in Queue}
     port_free, timed = 0, []
     while any(len(done[queue]) < len(waiting[queue]) for queue in Queue):
-        first, queue = min(_ready(waiting, done, port_free))
+        first, _, _, queue = min(_ready(waiting, done, port_free))
         entry = _run(waiting[queue][len(done[queue])], first, done, machine)
         if queue is not Queue.COMPUTE:
             port_free = first + entry.busy_cycles
@@ -55,8 +55,14 @@ def schedule(starts: Sequence[Start], machine: Machine) -> list[Timed]:
 
 def _ready(
     waiting: dict[Queue, list[Start]], done: dict[Queue, list[Timed]], port_free: int
-) -> list[tuple[int, Queue]]:
-    """Return when the next instruction of each queue could start, where that is known."""
+) -> list[tuple[int, int, bool, Queue]]:
+    """Return when the next instruction of each queue could start, where that is known.
+
+    Returns:
+        Cycle in which it could start, cycle since which it only waits for the port, whether it is
+        a load, and the queue. The smallest of them is served: of transfers that are ready at the
+        same time, a store, which makes room.
+    """
     ready = []
     for queue, starts in waiting.items():
         if len(done[queue]) == len(starts):
@@ -67,7 +73,8 @@ def _ready(
             previous = done[queue][-1] if done[queue] else None
             if previous is not None:
                 moment = max(moment, previous.first_cycle + previous.busy_cycles)
-            ready.append((moment if queue is Queue.COMPUTE else max(moment, port_free), queue))
+            first = moment if queue is Queue.COMPUTE else max(moment, port_free)
+            ready.append((first, moment, queue is Queue.LOAD, queue))
     return ready
 
 

@@ -1,12 +1,17 @@
 """From a placed integer network to a binary."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from condense_compiler.targets.accelerator.codegen.emitter import Emitter, Rectangle
 from condense_compiler.targets.accelerator.codegen.hazards import Span
 from condense_compiler.targets.accelerator.codegen.packing import Block, Packed, pack
-from condense_compiler.targets.accelerator.codegen.placement import MemoryPlan
+from condense_compiler.targets.accelerator.codegen.placement import (
+    MemoryPlan,
+    lifetimes,
+    moved_ports,
+)
 from condense_compiler.targets.accelerator.codegen.registers import opcode_of, registers_of
 from condense_compiler.targets.accelerator.codegen.tiling import Tiling, Work
 from condense_compiler.targets.accelerator.integer.network import IntegerNetwork, Map, Port
@@ -36,12 +41,13 @@ class Code:
 def generate(network: IntegerNetwork, memory: MemoryPlan, machine: Machine) -> Code:
     """Write the instructions of a network."""
     generator = _Generator(memory, machine, Emitter(machine.burst_bytes))
-    for port in network.inputs.values():
-        generator.move_port(port, inwards=True)
+    needed, complete = _port_steps(network, memory)
     for step in range(len(memory.work)):
+        for port in needed[step]:
+            generator.move_port(port, inwards=True)
         generator.run(step)
-    for port in network.outputs.values():
-        generator.move_port(port, inwards=False)
+        for port in complete[step]:
+            generator.move_port(port, inwards=False)
     emitter = generator.emitter
     binary = Binary(
         machine=machine,
@@ -52,6 +58,24 @@ def generate(network: IntegerNetwork, memory: MemoryPlan, machine: Machine) -> C
         ports=tuple(_records(network, memory)),
     )
     return Code(binary, tuple(emitter.starts))
+
+
+def _port_steps(
+    network: IntegerNetwork, memory: MemoryPlan
+) -> tuple[dict[int, list[Port]], dict[int, list[Port]]]:
+    """Return the inputs that each step is the first to read, and the outputs that it completes.
+
+    Only those that must be moved, because the map that holds them is on the chip.
+    """
+    needed: dict[int, list[Port]] = defaultdict(list)
+    complete: dict[int, list[Port]] = defaultdict(list)
+    last = {o.output.root()[0]: step for step, o in enumerate(network.operators)}
+    for root, (first, _) in lifetimes(network).items():
+        if root in memory.chip and root in last:
+            complete[last[root]] += moved_ports(network, root)
+        elif root in memory.chip:
+            needed[first] += moved_ports(network, root)
+    return needed, complete
 
 
 def _records(network: IntegerNetwork, memory: MemoryPlan) -> Iterator[PortRecord]:
@@ -103,10 +127,8 @@ class _Generator:
     _loaded: dict[int, int] = field(default_factory=dict)
 
     def move_port(self, port: Port, *, inwards: bool) -> None:
-        """Copy a graph input to the chip, or a graph output from it, if it stays there."""
+        """Copy a graph input to the chip, or a graph output from it."""
         root = port.map.root()[0]
-        if root not in self.memory.chip:
-            return
         dram = _in_root(port.map, self.memory.dram[root])
         chip = _in_root(port.map, self.memory.chip[root])
         if inwards:

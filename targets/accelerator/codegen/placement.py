@@ -1,25 +1,38 @@
 """Which feature maps stay on the chip, and where everything lies."""
 
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.memory.buffers import Buffer, Plan
 from condense_compiler.memory.planner import plan
+from condense_compiler.targets.accelerator.codegen.chip import (
+    ALIGNMENT_BYTES,
+    Chip,
+    map_name,
+    staging_name,
+)
+from condense_compiler.targets.accelerator.codegen.in_place import overwriting
+from condense_compiler.targets.accelerator.codegen.residency import (
+    Candidate,
+    Choice,
+    Option,
+    Problem,
+    cheapest,
+    cheapest_with,
+)
 from condense_compiler.targets.accelerator.codegen.tiling import (
     Away,
     Tiling,
     Work,
+    align,
     tilings,
     work_of,
 )
-from condense_compiler.targets.accelerator.integer.network import IntegerNetwork, Map, Operator
+from condense_compiler.targets.accelerator.integer.network import IntegerNetwork, Map, Port
 from condense_compiler.targets.accelerator.machine import Machine
 
-EXACT_MAPS = 12  # with so many maps, every choice is tried
-SEARCH_SECONDS = 3.0
-ALIGNMENT_BYTES = 16
+_TRAFFIC_UNIT = 1 << 48  # of costs: cycles decide only between choices of equal traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +46,9 @@ class MemoryPlan:
         dram: Address of each map in DRAM; graph inputs and outputs have one in any case.
         staging: Address of the stripes of each operator.
         chip_bytes: On-chip memory used.
+        chip_bound_bytes: No plan of what is on the chip uses less.
         dram_bytes: DRAM used for feature maps.
-        optimal: No other choice of maps has less traffic, as the tilings count it.
+        optimal: No other choice of maps and stripes has less traffic, as the tilings count it.
     """
 
     work: tuple[Work, ...]
@@ -43,197 +57,191 @@ class MemoryPlan:
     dram: Mapping[Map, int]
     staging: tuple[int, ...]
     chip_bytes: int
+    chip_bound_bytes: int
     dram_bytes: int
     optimal: bool
 
+    @property
+    def maps(self) -> list[Map]:
+        """All maps that own memory."""
+        return list(dict.fromkeys((*self.chip, *self.dram)))
+
 
 def lifetimes(network: IntegerNetwork) -> dict[Map, tuple[int, int]]:
-    """Return the half-open steps during which each map that owns memory is alive."""
+    """Return the half-open steps during which each map that operators use is alive on the chip.
+
+    Graph inputs are brought there for the first step that reads them; graph outputs leave it when
+    they are complete.
+    """
     alive: dict[Map, tuple[int, int]] = {}
-    last = len(network.operators)
-    for port in network.inputs.values():
-        alive[port.map.root()[0]] = (0, 1)
     for step, operator in enumerate(network.operators):
         for used in (*operator.inputs, operator.output):
             root = used.root()[0]
             alive[root] = (alive.get(root, (step, 0))[0], step + 1)
-    for port in network.outputs.values():
-        root = port.map.root()[0]
-        alive[root] = (alive.get(root, (0, 0))[0], max(last, 1))
     return alive
 
 
-def place(network: IntegerNetwork, machine: Machine, *, all_in_dram: bool = False) -> MemoryPlan:
+def moved_ports(network: IntegerNetwork, root: Map) -> list[Port]:
+    """Return the graph inputs and outputs that are moved if a map is on the chip.
+
+    An output that is an input, too, is where it belongs already.
+    """
+    inputs = [port for port in network.inputs.values() if port.map.root()[0] is root]
+    outputs = [port for port in network.outputs.values() if port.map.root()[0] is root]
+    return inputs or outputs
+
+
+def place(
+    network: IntegerNetwork,
+    machine: Machine,
+    *,
+    memory_limit_bytes: int | None = None,
+    all_in_dram: bool = False,
+) -> MemoryPlan:
     """Choose what stays on the chip so that traffic is least, and give everything an address.
+
+    Args:
+        network: The network.
+        machine: The machine.
+        memory_limit_bytes: Use no more of its feature-map memory than this; where that is too
+            little even for stripes, what the operators need with all their maps in DRAM.
+        all_in_dram: Keep no map on the chip.
 
     Raises:
         UnsupportedError: An operator does not fit even with all its maps in DRAM.
     """
-    search = _Search(network, machine)
-    if all_in_dram:
-        return search.finish(search.evaluate(frozenset()), optimal=True)
-    return search.run()
-
-
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    resident: frozenset[Map]
-    tilings: tuple[Tiling, ...]
-    traffic_bytes: int
+    return _Placer(network, machine, memory_limit_bytes).place(all_in_dram=all_in_dram)
 
 
 @dataclass(slots=True)
-class _Search:
+class _Placer:
     network: IntegerNetwork
     machine: Machine
+    memory_limit_bytes: int | None
     work: list[Work] = field(init=False)
     alive: dict[Map, tuple[int, int]] = field(init=False)
-    _options: dict[tuple[int, Away], list[Tiling]] = field(default_factory=dict)
+    _numbers: dict[Map, int] = field(init=False)
+    _tilings: dict[tuple[int, Away], list[Tiling]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.work = [work_of(operator, self.machine) for operator in self.network.operators]
         self.alive = lifetimes(self.network)
+        self._numbers = {root: number for number, root in enumerate(self.alive)}
 
-    def run(self) -> MemoryPlan:
-        """Try every set of maps if there are few; otherwise improve a first one."""
-        whole = self._feasible(frozenset(self.alive))
-        if whole is not None:
-            return self.finish(whole, optimal=True)
-        if len(self.alive) <= EXACT_MAPS:
-            return self.finish(self._best_of_all(), optimal=True)
-        return self.finish(self._improve(), optimal=False)
+    def place(self, *, all_in_dram: bool) -> MemoryPlan:
+        """Keep everything on the chip if it fits; otherwise what makes traffic least."""
+        memory, limit = self.machine.feature_map_bytes, self.memory_limit_bytes
+        found = self._place_in(memory if limit is None else min(memory, limit), all_in_dram)
+        if found is None:
+            found = self._place_in(self._stripes_bytes(), all_in_dram)
+        assert found is not None
+        return found
 
-    def _best_of_all(self) -> _Choice:
-        maps = list(self.alive)
-        choices = []
-        for bits in range(1 << len(maps)):
-            resident = frozenset(m for i, m in enumerate(maps) if bits >> i & 1)
-            choice = self._evaluate_or_none(resident)
-            if choice is not None:
-                choices.append(choice)
-        choices.sort(key=lambda choice: choice.traffic_bytes)
-        for choice in choices:
-            if self._fits(choice):
-                return choice
-        return self.evaluate(frozenset())
-
-    def _improve(self) -> _Choice:
-        deadline = time.monotonic() + SEARCH_SECONDS
-        best = self.evaluate(frozenset())
-        order = sorted(self.alive, key=self._density, reverse=True)
-        changed = True
-        while changed and time.monotonic() < deadline:
-            changed = False
-            for candidate in order:
-                if time.monotonic() > deadline:
-                    break
-                choice = self._feasible(best.resident ^ {candidate}, best.traffic_bytes)
-                if choice is not None:
-                    best, changed = choice, True
-        return best
-
-    def _density(self, candidate: Map) -> float:
-        lower, upper = self.alive[candidate]
-        return 1.0 / (candidate.size_bytes * (upper - lower) + 1)
-
-    def _feasible(self, resident: frozenset[Map], below_bytes: int | None = None) -> _Choice | None:
-        choice = self._evaluate_or_none(resident)
-        if choice is None or (below_bytes is not None and choice.traffic_bytes >= below_bytes):
+    def _place_in(self, memory_bytes: int, all_in_dram: bool) -> MemoryPlan | None:
+        """Return the best plan for so much memory; None if not even stripes fit."""
+        problem = self._problem(memory_bytes // ALIGNMENT_BYTES * ALIGNMENT_BYTES)
+        chip = Chip(problem)
+        if all_in_dram:
+            nothing = cheapest_with(problem, frozenset())
+            if nothing is None:
+                return None
+            return self._finish(chip, nothing, chip.smallest_plan(nothing), optimal=True)
+        everything = cheapest_with(problem, frozenset(range(len(problem.maps))))
+        assert everything is not None  # there are no stripes
+        planned = chip.smallest_plan(everything)
+        if planned.arena_bytes <= problem.capacity_bytes:
+            return self._finish(chip, everything, planned, optimal=True)
+        found = cheapest(problem, chip.conflict)
+        if found is None:
             return None
-        return choice if self._fits(choice) else None
+        return self._finish(chip, found.choice, chip.plan(found.choice), optimal=found.optimal)
 
-    def _evaluate_or_none(self, resident: frozenset[Map]) -> _Choice | None:
-        try:
-            return self.evaluate(resident)
-        except UnsupportedError:
-            return None
-
-    def evaluate(self, resident: frozenset[Map]) -> _Choice:
-        """Choose a tiling for each operator.
-
-        Raises:
-            UnsupportedError: An operator does not fit beside the maps that stay on the chip.
-        """
-        load = [0] * len(self.work)
-        for root in resident:
-            for step in range(*self.alive[root]):
-                if step < len(load):
-                    load[step] += root.size_bytes
-        chosen = []
+    def _stripes_bytes(self) -> int:
+        """Return the memory that the operators need with all their maps in DRAM."""
+        least = 0
         for step, work in enumerate(self.work):
-            free = self.machine.feature_map_bytes - load[step]
-            options = self._tilings(step, _away(work.operator, resident))
-            fitting = next((t for t in options if t.staging_bytes <= free), None)
-            if fitting is None or free < 0:
-                least = min(t.staging_bytes for t in options)
+            needed = self._options(step, frozenset())[-1].staging_bytes
+            if needed > self.machine.feature_map_bytes:
                 raise UnsupportedError(
-                    f"{work.operator.name}: needs {least:,} bytes of feature-map memory, "
-                    f"{max(free, 0):,} are left"
+                    f"{work.operator.name}: needs {needed:,} bytes of feature-map memory, "
+                    f"the machine has {self.machine.feature_map_bytes:,}"
                 )
-            chosen.append(fitting)
-        ports = [*self.network.inputs.values(), *self.network.outputs.values()]
-        moved = sum(port.map.size_bytes for port in ports if port.map.root()[0] in resident)
-        traffic = moved + sum(tiling.traffic_bytes for tiling in chosen)
-        return _Choice(resident, tuple(chosen), traffic)
+            least = max(least, needed)
+        return least
 
-    def _tilings(self, step: int, away: Away) -> list[Tiling]:
-        key = (step, away)
-        if key not in self._options:
-            self._options[key] = tilings(self.work[step], away, self.machine)
-        return self._options[key]
+    def _problem(self, capacity_bytes: int) -> Problem:
+        return Problem(
+            maps=[self._candidate(root) for root in self.alive],
+            own=[
+                frozenset(
+                    self._numbers[used.root()[0]] for used in (*operator.inputs, operator.output)
+                )
+                for operator in self.network.operators
+            ],
+            options=self._options,
+            capacity_bytes=capacity_bytes,
+            overwriting={
+                step: (self._numbers[source], self._numbers[result])
+                for step, (source, result) in overwriting(self.network, self.alive).items()
+            },
+        )
 
-    def _fits(self, choice: _Choice) -> bool:
-        return self._chip_plan(choice)[0].arena_bytes <= self.machine.feature_map_bytes
+    def _candidate(self, root: Map) -> Candidate:
+        moved = sum(port.map.size_bytes for port in moved_ports(self.network, root))
+        cycles = moved // self.machine.dram_bytes_per_cycle
+        size = align(max(root.size_bytes, 1), ALIGNMENT_BYTES)
+        return Candidate(*self.alive[root], size, moved * _TRAFFIC_UNIT + cycles)
 
-    def _chip_plan(self, choice: _Choice) -> tuple[Plan, dict[Map, str]]:
-        names = {root: f"map{i}" for i, root in enumerate(self.alive) if root in choice.resident}
-        buffers = [
-            Buffer(name, *self.alive[root], max(root.size_bytes, 1), ALIGNMENT_BYTES)
-            for root, name in names.items()
+    def _options(self, step: int, resident: frozenset[int]) -> Sequence[Option]:
+        found = self._ways(step, resident)
+        return [
+            Option(
+                number,
+                align(tiling.staging_bytes, ALIGNMENT_BYTES),
+                tiling.traffic_bytes * _TRAFFIC_UNIT + tiling.cycles,
+            )
+            for number, tiling in enumerate(found)
         ]
-        buffers += [
-            Buffer(f"staging{step}", step, step + 1, tiling.staging_bytes, ALIGNMENT_BYTES)
-            for step, tiling in enumerate(choice.tilings)
-            if tiling.staging_bytes
-        ]
-        return plan(buffers, capacity=self.machine.feature_map_bytes), names
 
-    def finish(self, choice: _Choice, *, optimal: bool) -> MemoryPlan:
+    def _ways(self, step: int, resident: frozenset[int]) -> list[Tiling]:
+        operator = self.work[step].operator
+        away = Away(
+            tuple(self._numbers[source.root()[0]] not in resident for source in operator.inputs),
+            self._numbers[operator.output.root()[0]] not in resident,
+        )
+        if (step, away) not in self._tilings:
+            self._tilings[step, away] = tilings(self.work[step], away, self.machine)
+        return self._tilings[step, away]
+
+    def _finish(self, chip: Chip, choice: Choice, planned: Plan, *, optimal: bool) -> MemoryPlan:
         """Give everything an address."""
-        chip_plan, names = self._chip_plan(choice)
-        dram, dram_bytes = self._dram(choice.resident)
-        steps = range(len(choice.tilings))
+        roots, places = list(self.alive), chip.places(choice, planned)
+        dram, dram_bytes = self._dram([roots[number] for number in places])
+        ways = (self._ways(step, choice.resident) for step in range(len(self.work)))
         return MemoryPlan(
             work=tuple(self.work),
-            tilings=choice.tilings,
-            chip={root: chip_plan.offsets[name] for root, name in names.items()},
+            tilings=tuple(w[o.number] for w, o in zip(ways, choice.options, strict=True)),
+            chip={roots[number]: place for number, place in sorted(places.items())},
             dram=dram,
-            staging=tuple(chip_plan.offsets.get(f"staging{step}", 0) for step in steps),
-            chip_bytes=chip_plan.arena_bytes,
+            staging=tuple(
+                planned.offsets.get(staging_name(step), 0) for step in range(len(self.work))
+            ),
+            chip_bytes=planned.arena_bytes,
+            chip_bound_bytes=planned.lower_bound_bytes,
             dram_bytes=dram_bytes,
             optimal=optimal,
         )
 
-    def _dram(self, resident: frozenset[Map]) -> tuple[dict[Map, int], int]:
+    def _dram(self, resident: Sequence[Map]) -> tuple[dict[Map, int], int]:
         """Place what is in DRAM; inputs and outputs of the network keep their places throughout."""
         ports = [*self.network.inputs.values(), *self.network.outputs.values()]
-        fixed = {port.map.root()[0] for port in ports}
-        stored = [root for root in self.alive if root in fixed or root not in resident]
-        last = max(len(self.work), 1)
+        whole = (0, max(len(self.work), 1))
+        lives = {root: life for root, life in self.alive.items() if root not in resident}
+        lives |= {port.map.root()[0]: whole for port in ports}
         buffers = [
-            Buffer(
-                f"map{index}",
-                *((0, last) if root in fixed else self.alive[root]),
-                root.size_bytes,
-                self.machine.burst_bytes,
-            )
-            for index, root in enumerate(stored)
+            Buffer(map_name(number), *life, root.size_bytes, self.machine.burst_bytes)
+            for number, (root, life) in enumerate(lives.items())
         ]
         planned = plan(buffers)
-        places = {root: planned.offsets[f"map{index}"] for index, root in enumerate(stored)}
+        places = {root: planned.offsets[map_name(n)] for n, root in enumerate(lives)}
         return places, planned.arena_bytes
-
-
-def _away(operator: Operator, resident: frozenset[Map]) -> Away:
-    inputs = tuple(source.root()[0] not in resident for source in operator.inputs)
-    return Away(inputs, operator.output.root()[0] not in resident)

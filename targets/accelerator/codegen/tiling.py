@@ -13,10 +13,6 @@ from condense_compiler.targets.accelerator.integer.network import Convolution, O
 from condense_compiler.targets.accelerator.integer.rows import Stripe, stripes_of, sums_shape
 from condense_compiler.targets.accelerator.machine import Machine
 
-_ROW_COUNTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-# Traffic decides; a cycle weighs as much as this share of the bytes DRAM could move in it.
-_CYCLE_WEIGHT = 0.02
-
 
 @dataclass(frozen=True, slots=True)
 class Away:
@@ -43,7 +39,7 @@ class Tiling:
         input_bytes: Size of each place, for each input; 0 where the input is on the chip.
         output_bytes: Size of each place for the output.
         traffic_bytes: Bytes to and from DRAM.
-        cost: What is made smallest.
+        cycles: About how long it takes; decides where traffic is equal.
     """
 
     rows: int
@@ -53,7 +49,7 @@ class Tiling:
     input_bytes: tuple[int, ...]
     output_bytes: int
     traffic_bytes: int
-    cost: float
+    cycles: int
 
     @property
     def staging_bytes(self) -> int:
@@ -101,9 +97,13 @@ def _compute_cycles(operator: Operator, blocks: list[Block], machine: Machine) -
 
 
 def tilings(work: Work, away: Away, machine: Machine) -> list[Tiling]:
-    """Return every way to run an operator that is considered, the cheapest first."""
+    """Return the ways to run an operator that are worth considering, least traffic first.
+
+    Each has a smaller staging memory than the one before it.
+    """
     height = work.operator.output.shape[1]
-    counts = {height, -(-height // 2), -(-height // 3), *(c for c in _ROW_COUNTS if c < height)}
+    # One number of rows for each number of stripes: the smallest that gives it.
+    counts = {-(-height // stripes) for stripes in range(1, height + 1)}
     if not any(away.inputs) and not away.output:
         counts = {height}
     found = [
@@ -111,7 +111,12 @@ def tilings(work: Work, away: Away, machine: Machine) -> list[Tiling]:
         for rows in counts
         for blocks_first in ((False, True) if len(work.blocks) > 1 else (False,))
     ]
-    return sorted(found, key=lambda tiling: (tiling.cost, tiling.staging_bytes))
+    found.sort(key=lambda tiling: (tiling.traffic_bytes, tiling.cycles, tiling.staging_bytes))
+    smallest = [found[0]]
+    for tiling in found:
+        if tiling.staging_bytes < smallest[-1].staging_bytes:
+            smallest.append(tiling)
+    return smallest
 
 
 def _tiling(work: Work, away: Away, machine: Machine, rows: int, blocks_first: bool) -> Tiling:
@@ -135,7 +140,7 @@ def _tiling(work: Work, away: Away, machine: Machine, rows: int, blocks_first: b
         input_bytes=inputs,
         output_bytes=output,
         traffic_bytes=traffic,
-        cost=traffic + _CYCLE_WEIGHT * cycles * machine.dram_bytes_per_cycle,
+        cycles=round(cycles),
     )
 
 

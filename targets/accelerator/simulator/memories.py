@@ -38,8 +38,8 @@ class Memory:
         rows(self.content, area)[...] = values
         rows(self._valid, area)[...] = True
 
-    def read(self, area: Area, queue: Queue, number: int, known: Known) -> None:
-        """Record that an instruction reads an area.
+    def check_read(self, area: Area, known: Known) -> None:
+        """Refuse to read what is not there yet.
 
         Raises:
             InputError: A byte was never written, or who wrote it may not have finished.
@@ -47,6 +47,9 @@ class Memory:
         if not rows(self._valid, area).all():
             raise InputError(f"reads bytes of {self.name} that were never written")
         self._check(self._written, area, known, "reads", "written")
+
+    def record_read(self, area: Area, queue: Queue, number: int) -> None:
+        """Record that an instruction reads an area, which nothing may overwrite meanwhile."""
         self._record(self._read, area, queue, number)
 
     def write(self, area: Area, queue: Queue, number: int, known: Known) -> None:

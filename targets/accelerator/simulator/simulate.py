@@ -13,7 +13,7 @@ from condense_compiler.targets.accelerator.integer.arithmetic import CODE_MAX, C
 from condense_compiler.targets.accelerator.isa.binary import Binary
 from condense_compiler.targets.accelerator.isa.instructions import INSTRUCTION_BYTES
 from condense_compiler.targets.accelerator.isa.ports import PortRecord
-from condense_compiler.targets.accelerator.isa.registers import Queue
+from condense_compiler.targets.accelerator.isa.registers import Opcode, Queue
 from condense_compiler.targets.accelerator.simulator.access import Area
 from condense_compiler.targets.accelerator.simulator.memories import Known, Memory, codes, rows
 from condense_compiler.targets.accelerator.simulator.program import Start, decode_program
@@ -154,10 +154,18 @@ def _known_finished(starts: Sequence[Start]) -> list[Known]:
     return known
 
 
+# Units that read each element before they write it, so that both may be the same bytes.
+_IN_PLACE = frozenset((Opcode.COMBINE, Opcode.LOOK_UP))
+
+
 def _execute(start: Start, known: Known, memories: dict[str, Memory]) -> None:
+    replaced = start.access.writes if start.opcode in _IN_PLACE else ()
     for area in start.access.reads:
-        if area.memory != "section":
-            memories[area.memory].read(area, start.queue, start.number, known)
+        if area.memory == "section":
+            continue
+        memories[area.memory].check_read(area, known)
+        if area not in replaced:
+            memories[area.memory].record_read(area, start.queue, start.number)
     for area in start.access.writes:
         memories[area.memory].write(area, start.queue, start.number, known)
     if start.queue is Queue.COMPUTE:

@@ -8,21 +8,54 @@ Example:
     compilation.save("out/")
 """
 
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
-from condense_compiler.compilation import Compilation
-from condense_compiler.driver import compile_model as compile  # noqa: A004 - cc.compile(...)
-from condense_compiler.errors import (
-    CondenseError,
-    ContractError,
-    InputError,
-    UnsupportedError,
-)
-from condense_compiler.network import Network, load_network
-from condense_compiler.report.report import Report
-from condense_compiler.targets.onnxruntime import custom_ops_library, onnxruntime_session
+if TYPE_CHECKING:
+    from condense_compiler.compilation import Compilation
+    from condense_compiler.driver import compile_model as compile  # noqa: A004 - cc.compile(...)
+    from condense_compiler.errors import (
+        CondenseError,
+        ContractError,
+        InputError,
+        UnsupportedError,
+    )
+    from condense_compiler.network import Network, load_network
+    from condense_compiler.report.report import Report
+    from condense_compiler.targets.onnxruntime import custom_ops_library, onnxruntime_session
 
 __version__ = version("condense-compiler")
+
+# Where each name comes from. They are imported when first used: that takes a moment, which the
+# command line, and whoever needs a part of the package alone, spend elsewhere.
+_HOMES = {
+    "Compilation": "compilation:Compilation",
+    "CondenseError": "errors:CondenseError",
+    "ContractError": "errors:ContractError",
+    "InputError": "errors:InputError",
+    "Network": "network:Network",
+    "Report": "report.report:Report",
+    "UnsupportedError": "errors:UnsupportedError",
+    "compile": "driver:compile_model",
+    "custom_ops_library": "targets.onnxruntime:custom_ops_library",
+    "load_network": "network:load_network",
+    "onnxruntime_session": "targets.onnxruntime:onnxruntime_session",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = _HOMES[name].partition(":")
+    found = getattr(import_module(f"{__name__}.{module}"), attribute)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
 
 __all__ = [
     "Compilation",

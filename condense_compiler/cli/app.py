@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from typing import Annotated, NoReturn
 
 import typer
@@ -53,10 +54,12 @@ def _condense(
     """Compile convolutional networks for small memories."""
 
 
-def main() -> None:
+def run() -> None:
     """Run the command line; exit 0 if done, 1 if a bound is not met, 2 if the input is unusable."""
     try:
-        status = app(standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            status = app(standalone_mode=False)
     except CondenseError as error:
         _complain(str(error))
     except TyperException as error:
@@ -69,6 +72,12 @@ def main() -> None:
     if status == INTERRUPTED:
         _complain("interrupted", INTERRUPTED)
     sys.exit(status or DONE)
+
+
+def _warn(message: Warning | str, *_where: object, **_else: object) -> None:
+    """Print a warning as one line; where in the code it comes from helps nobody."""
+    line = " ".join(str(message).split())
+    print(f"condense: warning: {line}", file=sys.stderr)  # noqa: T201 - as errors are
 
 
 def _complain(message: str, status: int = UNUSABLE) -> NoReturn:

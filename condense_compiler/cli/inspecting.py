@@ -8,7 +8,7 @@ import typer
 
 from condense_compiler.artefacts import read_report
 from condense_compiler.cli.arguments import parse_dims
-from condense_compiler.cli.compiling import Dims
+from condense_compiler.cli.options import Dims
 from condense_compiler.cli.status import DONE
 from condense_compiler.network import load_network
 from condense_compiler.report.compare import compare_reports, comparison_text

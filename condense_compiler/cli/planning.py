@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from condense_compiler.cli.arguments import parse_bytes, parse_dims
-from condense_compiler.cli.compiling import Dims, Passes, split_names
+from condense_compiler.cli.options import Dims, Passes, split_names
 from condense_compiler.cli.status import BOUND_NOT_MET, DONE
 from condense_compiler.driver import plan_model
 from condense_compiler.errors import InputError

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from condense_compiler.artefacts import read_picture
 from condense_compiler.cli.arguments import parse_dims
-from condense_compiler.cli.compiling import Dims, Passes, split_names
+from condense_compiler.cli.options import Dims, Passes, split_names
 from condense_compiler.cli.progress import stage_progress
 from condense_compiler.cli.status import DONE
 from condense_compiler.driver import plan_model

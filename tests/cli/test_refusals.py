@@ -3,44 +3,17 @@
 import os
 import resource
 import subprocess
-from collections.abc import Callable
+import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from kit.damage import Damage, empty, folder_instead, nothing_there, random_bytes, text, truncated
 from kit.layers import Network
 from onnx import TensorProto, helper, numpy_helper
 
 from .conftest import CONDENSE, LAYERS, Place
-
-Damage = Callable[[Path], None]
-
-
-def truncated(path: Path) -> None:
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
-
-
-def random_bytes(path: Path) -> None:
-    path.write_bytes(np.random.default_rng(6).bytes(4000))
-
-
-def text(path: Path) -> None:
-    path.write_text("this is no model\n")
-
-
-def empty(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-def folder_instead(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-def nothing_there(path: Path) -> None:
-    path.unlink()
 
 
 def cyclic(path: Path) -> None:
@@ -138,6 +111,7 @@ USAGE: dict[str, tuple[str, ...]] = {
     "--memory '12XB' is not a size": ("compile", "net.onnx", "--memory", "12XB"),
     "--memory '-1' is not a size": ("compile", "net.onnx", "--memory", "-1"),
     "--memory '' is not a size": ("compile", "net.onnx", "--memory", ""),
+    "--output '': give a folder": ("compile", "net.onnx", "-o", ""),
     "is a file": ("compile", "net.onnx", "-o", "net.onnx"),
     "does not exist": ("compile", "net.onnx", "-o", "no/such/folder"),
     "/proc/out: cannot be written": ("compile", "net.onnx", "-o", "/proc/out"),
@@ -190,93 +164,6 @@ def test_input_that_cannot_be_used(
     np.savez(folder / "many.npz", x=x, y=x)
     (folder / "empty.npy").touch()
     assert reason in compiled.refused("run", "out", *arguments)
-
-
-def replace_line(path: Path, number: int, change: Callable[[list[str]], list[str]]) -> None:
-    lines = path.read_text().splitlines()
-    lines[number] = ",".join(change(lines[number].split(",")))
-    path.write_text("\n".join(lines) + "\n")
-
-
-def offset(text: str) -> Damage:
-    """Change the offset of the first map."""
-    return lambda path: replace_line(path, 1, lambda cells: [*cells[:-1], text])
-
-
-def all_at_the_start(path: Path) -> None:
-    for number in range(1, len(path.read_text().splitlines())):
-        replace_line(path, number, lambda cells: [*cells[:-1], "0"])
-
-
-def line_left_out(path: Path) -> None:
-    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
-
-
-def last_line_twice(path: Path) -> None:
-    path.write_text(path.read_text() + path.read_text().splitlines()[-1] + "\n")
-
-
-def other_name(path: Path) -> None:
-    replace_line(path, 1, lambda cells: ["other", *cells[1:]])
-
-
-def longer_life(path: Path) -> None:
-    replace_line(path, 1, lambda cells: [*cells[:2], "9", *cells[3:]])
-
-
-TAMPERED: dict[str, tuple[Damage, str]] = {
-    "maps on top of each other": (all_at_the_start, "is written over"),
-    "line left out": (line_left_out, "no row"),
-    "line twice": (last_line_twice, "output"),
-    "another name": (other_name, "input"),
-    "another lifetime": (longer_life, "does not match the model"),
-    "negative offset": (offset("-4"), "outside the arena"),
-    "offset that is no number": (offset("zero"), "not a number"),
-    "no offset": (offset(""), "plan.csv"),
-    "offset that is too large": (offset(str(2**59)), "beyond any need"),
-    "cell missing": (lambda path: replace_line(path, 1, lambda cells: cells[:-1]), "plan.csv"),
-    "no offsets": (lambda p: replace_line(p, 0, lambda c: [*c[:-1], "place"]), "offset"),
-    "empty": (empty, "empty"),
-    "missing": (nothing_there, "No such file"),
-    "random bytes": (random_bytes, "plan.csv"),
-}
-
-
-@pytest.mark.parametrize(("damage", "reason"), TAMPERED.values(), ids=TAMPERED)
-def test_plan_that_was_tampered_with(compiled: Place, damage: Damage, reason: str) -> None:
-    damage(compiled.folder / "out" / "plan.csv")
-    error = compiled.refused("run", "out", "--input", "x.npy")
-    assert "plan.csv" in error
-    assert reason in error
-
-
-BROKEN_REPORTS: dict[str, str] = {
-    "not JSON": "{",
-    "not an object": "[]",
-    "nothing in it": "{}",
-    "target is a number": '{"target": 3, "model": "net.onnx"}',
-    "target is a list": '{"target": [], "model": "net.onnx"}',
-    "model is a number": '{"target": "reference", "model": 3}',
-    "unknown target": '{"target": "tpu", "model": "net.onnx"}',
-}
-
-
-@pytest.mark.parametrize("command", ["run", "verify"])
-@pytest.mark.parametrize("report", BROKEN_REPORTS.values(), ids=BROKEN_REPORTS)
-def test_report_that_is_broken(compiled: Place, report: str, command: str) -> None:
-    (compiled.folder / "out" / "report.json").write_text(report)
-    assert compiled.refused(command, "out")
-
-
-@pytest.mark.parametrize("damage", [truncated, empty, nothing_there])
-def test_compiled_model_that_is_broken(compiled: Place, damage: Damage) -> None:
-    damage(compiled.folder / "out" / "model.onnx")
-    assert "model.onnx" in compiled.refused("run", "out", "--input", "x.npy")
-
-
-def test_model_that_is_gone_cannot_be_verified_against(compiled: Place) -> None:
-    (compiled.folder / "net.onnx").unlink()
-    assert "not there any more" in compiled.refused("verify", "out")
 
 
 # The world around the command.
@@ -340,6 +227,24 @@ def test_reader_that_goes_away_sees_no_traceback(place: Place) -> None:
 
 def interrupt(*_arguments: object, **_options: object) -> None:
     raise KeyboardInterrupt
+
+
+def test_interruption_while_starting_is_told_in_one_line(place: Place) -> None:
+    """Nothing that takes time to import comes before the command hears Ctrl-C."""
+    code = (
+        "import sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name in ('numpy', 'onnx'):\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from condense_compiler.cli import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=place.folder, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "condense: interrupted\n")
 
 
 @pytest.mark.parametrize("step", ["condense_compiler.driver.run_passes", "json.dumps"])

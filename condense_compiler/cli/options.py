@@ -1,0 +1,92 @@
+"""Arguments and options of the commands: types that say how each is read and explained."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from condense_compiler.errors import InputError
+
+
+def _folder(text: str) -> Path:
+    if not text:
+        raise InputError("--output '': give a folder to write to; `.` is the one you are in")
+    return Path(text)
+
+
+Model = Annotated[Path, typer.Argument(help="ONNX file.", show_default=False)]
+OutputFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="DIR",
+        parser=_folder,
+        help="Folder to write.",
+        show_default="MODEL.condensed",
+    ),
+]
+TargetName = Annotated[str, typer.Option(help="What to lower to; see `condense targets`.")]
+Dims = Annotated[
+    list[str],
+    typer.Option(
+        "--dim",
+        metavar="NAME=N",
+        help="Size of a symbolic dimension; may be repeated.",
+        show_default=False,
+    ),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        help="Size that the feature maps must fit, such as 512KiB; on the accelerator, maps that "
+        "do not fit go to DRAM.",
+        show_default=False,
+    ),
+]
+Passes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B",
+        help="Passes to run, in order, instead of the default ones; '' runs none.",
+        show_default=False,
+    ),
+]
+OrderSeconds = Annotated[
+    float | None,
+    typer.Option(
+        help="Search longer for a better order, at most this long; otherwise a fixed effort.",
+        show_default=False,
+    ),
+]
+Verify = Annotated[
+    bool,
+    typer.Option("--verify/--no-verify", help="Compare with ONNX Runtime on the model given."),
+]
+TargetOptions = Annotated[
+    list[str],
+    typer.Option(
+        "--option",
+        metavar="NAME=VALUE",
+        help="Option of the target; may be repeated.",
+        show_default=False,
+    ),
+]
+Calibration = Annotated[
+    str | None,
+    typer.Option(help="Samples to quantise with: .npz file or folder.", show_default=False),
+]
+MachineName = Annotated[
+    str | None,
+    typer.Option(help="Machine to compile for: its name or TOML file.", show_default=False),
+]
+AllowFallback = Annotated[
+    bool,
+    typer.Option("--allow-fallback", help="Run what the target cannot on the reference one."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+
+
+def split_names(text: str | None) -> list[str] | None:
+    """Read a list of names separated by commas; None stays None."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]

@@ -4,6 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+# Scripts with modules beside them, which find each other as Python does when one is run.
+BENCHMARKS := $(addprefix benchmarks/,. planner feature_maps onnxruntime order)
+BENCHMARK_TYPES = MYPYPATH=../benchmarks:../$$folder:../examples:../tests bin/mypy \
+	--config-file ../pyproject.toml --no-namespace-packages --follow-imports=silent
 SOURCES := $(shell git ls-files condense_compiler passes targets native pyproject.toml 2>/dev/null)
 
 .DEFAULT_GOAL := help
@@ -38,6 +42,8 @@ lint: $(INSTALLED)  ## Formatting, lint rules and types, Python and Rust
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	cd $(VENV) && bin/mypy --config-file ../pyproject.toml -p condense_compiler
+	cd $(VENV) && MYPYPATH=../examples bin/mypy --config-file ../pyproject.toml --explicit-package-bases ../examples
+	cd $(VENV) && for folder in $(BENCHMARKS); do $(BENCHMARK_TYPES) ../$$folder/*.py || exit 1; done
 	cd native && cargo fmt --check && cargo clippy --quiet --release --all-targets -- -D warnings
 
 .PHONY: native

@@ -39,8 +39,12 @@ def candidates(model: onnx.ModelProto, folder: Path) -> dict[str, Callable[[], o
     for name, function in PEERS.items():
         if find_spec(name) is not None:
             simplify = getattr(import_module(name), function)
-            found[name] = lambda simplify=simplify: simplify(onnx.load(path))
+            found[name] = partial(_simplified, simplify, path)
     return found
+
+
+def _simplified(simplify: Callable[[onnx.ModelProto], object], path: Path) -> object:
+    return simplify(onnx.load(path))
 
 
 def main() -> None:

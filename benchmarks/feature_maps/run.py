@@ -12,6 +12,7 @@ rules of docs/order.md; `ORT`, what ONNX Runtime really has in use at the peak, 
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,7 +39,7 @@ def omnimalloc_bytes(buffers: list[Buffer], allocator: str) -> int | None:
     omnimalloc = import_module("omnimalloc")
     wanted = [omnimalloc.Allocation(b.id, b.size, b.lower, b.upper) for b in buffers if b.size]
     placed = omnimalloc.allocate(wanted, allocator)
-    return max(allocation.offset + allocation.size for allocation in placed)
+    return max(int(allocation.offset + allocation.size) for allocation in placed)
 
 
 def onnxruntime_bytes(model: onnx.ModelProto) -> int:
@@ -79,8 +80,8 @@ def main(wanted: list[str]) -> None:
     table = Table("network", *COLUMNS)
     for column in table.columns[1:]:
         column.justify = "right"
-    networks = {name: lambda name=name: hydrated(name) for name in model_names()}
-    networks |= {f"light_{name}": lambda name=name: light(name) for name in light_names()}
+    networks = {name: partial(hydrated, name) for name in model_names()}
+    networks |= {f"light_{name}": partial(light, name) for name in light_names()}
     for name, load in networks.items():
         if not wanted or name in wanted:
             table.add_row(name, *row(load()))

@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from condense_compiler.memory.buffers import Buffer
 
@@ -38,12 +39,12 @@ def _supermalloc(buffers: Sequence[Buffer], seconds: float) -> int | None:
     return _omnimalloc(buffers, SupermallocAllocator(timeout=seconds))
 
 
-def _omnimalloc(buffers: Sequence[Buffer], allocator: object) -> int | None:
+def _omnimalloc(buffers: Sequence[Buffer], allocator: Any) -> int:
     import omnimalloc  # noqa: PLC0415
 
     given = [omnimalloc.Allocation(b.id, b.size, b.lower, b.upper) for b in buffers]
     placed = omnimalloc.allocate(given, allocator)
-    return max(one.offset + one.size for one in placed)
+    return max(int(one.offset + one.size) for one in placed)
 
 
 def _cp_sat(buffers: Sequence[Buffer], seconds: float) -> int | None:

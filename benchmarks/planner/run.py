@@ -12,6 +12,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from instances import puzzle, short_lived, training, uniform
@@ -111,7 +112,7 @@ def fits(peers: dict[str, Peer], limit: float) -> None:
     for letter in "ABCDEF":
         name = f"{letter}.{CAPACITY}"
         buffers = read_buffers(PROBLEMS / f"{name}.csv")
-        result, elapsed, cpu = timed(lambda buffers=buffers: plan(buffers, capacity=CAPACITY))
+        result, elapsed, cpu = timed(partial(plan, buffers, capacity=CAPACITY))
         total += elapsed
         total_cpu += cpu
         planner = f"condense ({result.verdict(CAPACITY).value})"

@@ -1,6 +1,7 @@
 """Reading back the folder that a compilation was saved to."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from condense_compiler.network import load_network
 from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.program import ScheduledProgram, Step
 from condense_compiler.report.picture import Picture
+from condense_compiler.targets import Loading, Runnable, find_target
 
 
 def read_report(folder: Path) -> dict[str, Any]:
@@ -23,10 +25,25 @@ def read_report(folder: Path) -> dict[str, Any]:
     """
     path = folder / REPORT_FILE
     content = _read_json(path)
-    names = ("target", "model")
-    if not isinstance(content, dict) or not all(isinstance(content.get(n), str) for n in names):
+    if not isinstance(content, dict) or not _is_report(content):
         raise InputError(f"{path}: not a report; compile the model again")
     return content
+
+
+def _is_report(content: Mapping[str, Any]) -> bool:
+    """Tell whether the entries that later commands rely on are there."""
+    options, maps = content.get("target_options"), content.get("feature_maps")
+    return (
+        all(isinstance(content.get(name), str) for name in ("target", "model"))
+        and isinstance(content.get("model_path"), str | None)
+        and isinstance(options, dict)
+        and all(isinstance(value, str) for value in options.values())
+        and isinstance(content.get("target_facts"), dict)
+        and isinstance(content.get("residency", ""), dict | None)
+        and isinstance(maps, dict)
+        and isinstance(maps.get("after"), dict)
+        and isinstance(maps["after"].get("arena_bytes"), int)
+    )
 
 
 def read_picture(folder: Path) -> Picture:
@@ -68,3 +85,34 @@ def read_program(folder: Path) -> ScheduledProgram:
         raise InputError(f"{folder / PLAN_FILE}: offsets beyond any need; compile the model again")
     program_steps = tuple(Step(*(sharing.order[number] for number in step)) for step in steps)
     return ScheduledProgram(network, program_steps, offsets, arena_bytes)
+
+
+def read_runnable(folder: Path, report: Mapping[str, Any], program: ScheduledProgram) -> Runnable:
+    """Return what a saved compilation runs: what its target saved, or its program lowered again.
+
+    Args:
+        folder: The folder.
+        report: Its report, which tells the target and the options that were given.
+        program: Its program.
+
+    Raises:
+        InputError: Something is missing or damaged, or does not belong to the model.
+    """
+    target = find_target(report["target"], report["target_options"])
+    if isinstance(target, Loading):
+        return target.load(folder, program, report["target_facts"])
+    return target.lower(program)
+
+
+def read_source(folder: Path, report: Mapping[str, Any]) -> Path:
+    """Return the model that a saved compilation was made from.
+
+    Raises:
+        InputError: It was in memory, or is not there any more.
+    """
+    if report["model_path"] is None:
+        raise InputError(f"{folder}: made from a model in memory; there is no file to compare with")
+    source = Path(report["model_path"])
+    if not source.is_file():
+        raise InputError(f"{source}: the model that {folder} was made from is not there any more")
+    return source

@@ -1,34 +1,32 @@
-"""The compiler from top to bottom: load, rewrite, schedule, plan, lower."""
+"""The compiler from top to bottom: load, prepare, rewrite, schedule, plan, lower, verify."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 
 from condense_compiler.compilation import Compilation
-from condense_compiler.memory.buffers import Plan
 from condense_compiler.memory.order import file_order
-from condense_compiler.memory.placement import Placement, place
+from condense_compiler.memory.placement import place
 from condense_compiler.memory.planner import plan
-from condense_compiler.memory.scheduling import Schedule, schedule
-from condense_compiler.memory.sharing import Sharing, resolve_sharing
-from condense_compiler.network import Network, load_network
+from condense_compiler.memory.scheduling import schedule
+from condense_compiler.memory.sharing import resolve_sharing
+from condense_compiler.network import load_network
 from condense_compiler.passes import DEFAULT_PASSES, find_pass
-from condense_compiler.program import ScheduledProgram, Step
-from condense_compiler.report.collect import collect_report
-from condense_compiler.report.measure import Given, measure_given
-from condense_compiler.report.picture import Picture
-from condense_compiler.report.picturing import draw
+from condense_compiler.planned import Planned
+from condense_compiler.report.collect import Asked, collect_report
+from condense_compiler.report.measure import measure_given
 from condense_compiler.report.stages import Stages, StageWatcher
 from condense_compiler.rewriting.contract import Pass
-from condense_compiler.rewriting.runner import AppliedPass, run_passes
-from condense_compiler.targets import Preparing, Target, Verifying, find_target
+from condense_compiler.rewriting.runner import run_passes
+from condense_compiler.targets import Measuring, Preparing, Target, Verifying, find_target
 from condense_compiler.verification import random_feeds, verify
+
+Model = str | Path | onnx.ModelProto
 
 
 def compile_model(  # noqa: PLR0913 - the options of a compilation
-    model: str | Path | onnx.ModelProto,
+    model: Model,
     target: str = "reference",
     *,
     dims: Mapping[str, int] | None = None,
@@ -57,72 +55,32 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
         InputError: The model, or what was asked of it, cannot be used.
     """
     stages = Stages(watcher)
-    with stages("load"):
-        loaded = _load(model, dims, find_target(target, target_options), memory_limit_bytes)
-    planned = _plan(loaded, _pipeline(passes), stages, order_seconds=order_seconds)
-    network, memory_limit_bytes = planned.network, loaded.memory_limit_bytes
+    backend = find_target(target, target_options)
+    planned = _plan(
+        model, backend, dims or {}, _pipeline(passes), stages, order_seconds=order_seconds
+    )
     with stages("lower"):
-        program = as_program(network, planned.sharing, planned.placement)
-        lowered = loaded.backend.lower(program)
+        program = planned.program(memory_limit_bytes)
+        lowered = planned.backend.lower(program)
     verification = None
     if verify_outputs:
         with stages("verify"):
-            feeds = random_feeds(network)
+            feeds = random_feeds(planned.network)
             verification = (
                 lowered.verify(feeds)
                 if isinstance(lowered, Verifying)
                 else verify(lowered.run, model, feeds)
             )
-    report = collect_report(
-        model=model.graph.name if isinstance(model, onnx.ModelProto) else str(model),
-        target=target,
-        dims=dims or {},
-        given=planned.given,
-        before=planned.before,
-        sharing=planned.sharing,
-        scheduled=planned.scheduled,
-        placement=planned.placement,
-        memory_limit_bytes=memory_limit_bytes,
-        applied=planned.applied,
-        target_facts=lowered.facts(),
-        seconds=stages.seconds,
-        verification=verification,
+    asked = Asked(model, target, target_options or {}, dims or {}, memory_limit_bytes)
+    report = collect_report(asked, planned, lowered, stages.seconds, verification)
+    picture = (
+        lowered.picture(planned.given) if isinstance(lowered, Measuring) else planned.picture()
     )
-    picture = planned.picture()
     return Compilation(program, planned.sharing, planned.placement, lowered, report, picture)
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A network, compiled as far as the plan.
-
-    Attributes:
-        network: The rewritten network.
-        given: What was measured before it was rewritten.
-        applied: What each pass did.
-        sharing: What it stores, and which feature maps share memory.
-        scheduled: The order.
-        before: The plan of the network as given.
-        placement: What runs when, and where everything lies.
-    """
-
-    network: Network
-    given: Given
-    applied: Sequence[AppliedPass]
-    sharing: Sharing
-    scheduled: Schedule
-    before: Plan
-    placement: Placement
-
-    def picture(self) -> Picture:
-        """Return the plans before and after, as they are shown."""
-        return draw(
-            self.given, self.before, self.sharing, self.scheduled, self.placement, self.applied
-        )
-
-
 def plan_model(
-    model: str | Path | onnx.ModelProto,
+    model: Model,
     *,
     dims: Mapping[str, int] | None = None,
     passes: Sequence[str | Pass] | None = None,
@@ -141,53 +99,26 @@ def plan_model(
     Raises:
         InputError: The model, or what was asked of it, cannot be used.
     """
-    stages = Stages(watcher)
-    with stages("load"):
-        loaded = _load(model, dims, find_target("reference"), None)
-    return _plan(loaded, _pipeline(passes), stages, plan_seconds=seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    """A network as the target wants it.
-
-    Attributes:
-        network: The network.
-        given: What was measured of the network as given.
-        backend: The target; one that prepares networks knows what it prepared.
-        memory_limit_bytes: What the arena should fit, unless the target sees to that itself.
-    """
-
-    network: Network
-    given: Given
-    backend: Target
-    memory_limit_bytes: int | None
-
-
-def _load(
-    model: str | Path | onnx.ModelProto,
-    dims: Mapping[str, int] | None,
-    backend: Target,
-    memory_limit_bytes: int | None,
-) -> _Loaded:
-    if not isinstance(backend, Preparing):
-        network = load_network(model, dims)
-        return _Loaded(network, measure_given(network), backend, memory_limit_bytes)
-    standard = backend.standard(model)
-    given = measure_given(load_network(standard, dims))
-    prepared, backend = backend.prepare(standard, dims or {}, memory_limit_bytes)
-    return _Loaded(load_network(prepared), given, backend, None)
+    backend, pipeline = find_target("reference"), _pipeline(passes)
+    return _plan(model, backend, dims or {}, pipeline, Stages(watcher), plan_seconds=seconds)
 
 
 def _plan(
-    loaded: _Loaded,
+    model: Model,
+    backend: Target,
+    dims: Mapping[str, int],
     pipeline: Sequence[Pass],
     stages: Stages,
     *,
     order_seconds: float | None = None,
     plan_seconds: float | None = None,
 ) -> Planned:
-    network, given = loaded.network, loaded.given
+    with stages("load"):
+        network = load_network(model, dims)
+        given = measure_given(network)
+    with stages("prepare"):
+        if isinstance(backend, Preparing):
+            network, backend = backend.prepare(model, dims)
     with stages("rewrite"):
         applied = run_passes(network, pipeline)
     with stages("schedule"):
@@ -196,16 +127,7 @@ def _plan(
     with stages("plan"):
         before = plan(given.buffers)
         placement = place(sharing, scheduled.steps, plan_seconds)
-    return Planned(network, given, applied, sharing, scheduled, before, placement)
-
-
-def as_program(network: Network, sharing: Sharing, placement: Placement) -> ScheduledProgram:
-    """Return what a target lowers."""
-    steps = tuple(
-        Step(sharing.order[operators[0]], *(sharing.order[second] for second in operators[1:]))
-        for operators in placement.steps
-    )
-    return ScheduledProgram(network, steps, placement.offsets, placement.plan.arena_bytes)
+    return Planned(network, backend, given, applied, sharing, scheduled, before, placement)
 
 
 def _pipeline(passes: Sequence[str | Pass] | None) -> Sequence[Pass]:

@@ -38,9 +38,12 @@ class ScheduledProgram:
         offsets: Place of each feature map in the arena, in bytes, by tensor name. Graph inputs
             and outputs are feature maps too.
         arena_bytes: Size of the arena.
+        memory_limit_bytes: What the feature maps are asked to fit, if anything; for targets that
+            place what they store themselves.
     """
 
     network: Network
     steps: tuple[Step, ...]
     offsets: Mapping[str, int]
     arena_bytes: int
+    memory_limit_bytes: int | None = None

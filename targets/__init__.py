@@ -12,8 +12,12 @@ from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 import numpy.typing as npt
 import onnx
 
+from condense_compiler.network import Network
 from condense_compiler.plugins import installed_names, load_installed, unknown_name
 from condense_compiler.program import ScheduledProgram
+from condense_compiler.report.footprint import Footprint
+from condense_compiler.report.measure import Given
+from condense_compiler.report.picture import Picture
 from condense_compiler.report.report import Verification
 from condense_compiler.targets.options import configured
 
@@ -28,8 +32,8 @@ BUILT_IN: Mapping[str, str] = {
 
 
 @runtime_checkable
-class Lowered(Protocol):
-    """A program, lowered."""
+class Runnable(Protocol):
+    """A program that can be run."""
 
     def run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
         """Compute the graph outputs, by name, from the graph inputs, by name.
@@ -37,6 +41,11 @@ class Lowered(Protocol):
         Raises:
             InputError: The feeds do not match the graph inputs.
         """
+
+
+@runtime_checkable
+class Lowered(Runnable, Protocol):
+    """A program, lowered."""
 
     def save(self, folder: Path) -> None:
         """Write what the target adds to the output folder, beyond model, plan and report."""
@@ -57,26 +66,36 @@ class Target(Protocol):
 
 @runtime_checkable
 class Preparing(Protocol):
-    """A target that changes a model before it is compiled, such as by quantising it."""
-
-    def standard(self, source: str | Path | onnx.ModelProto) -> str | Path | onnx.ModelProto:
-        """Return the model as given, in standard operators."""
+    """A target that changes a network before it is rewritten, such as by quantising it."""
 
     def prepare(
-        self,
-        source: str | Path | onnx.ModelProto,
-        dims: Mapping[str, int],
-        memory_bytes: int | None,
-    ) -> tuple[onnx.ModelProto, Target]:
-        """Return the model to compile, and the target that lowers it.
+        self, source: str | Path | onnx.ModelProto, dims: Mapping[str, int]
+    ) -> tuple[Network, Target]:
+        """Return the network to compile, and the target that lowers it.
 
         Args:
             source: The model as given.
             dims: Sizes of symbolic dimensions.
-            memory_bytes: What the feature maps on the chip must fit, if anything.
 
         Raises:
             InputError: The model cannot be used.
+        """
+
+
+@runtime_checkable
+class Loading(Protocol):
+    """A target that runs what it saved; others lower the program again."""
+
+    def load(self, folder: Path, program: ScheduledProgram, facts: Mapping[str, Any]) -> Runnable:
+        """Read what `Lowered.save` wrote.
+
+        Args:
+            folder: Where it was written.
+            program: The program that was saved with it.
+            facts: What `Lowered.facts` said then.
+
+        Raises:
+            InputError: A file is missing or damaged, or does not belong to the program.
         """
 
 
@@ -86,6 +105,25 @@ class Verifying(Protocol):
 
     def verify(self, feeds: Mapping[str, npt.NDArray[Any]]) -> Verification:
         """Compare a run with what it must equal."""
+
+
+@runtime_checkable
+class Measuring(Protocol):
+    """A lowered program that is not stored in the planned arena, and tells what it stores."""
+
+    def footprint(self, given: Given) -> Footprint:
+        """Return what is stored and moved.
+
+        Args:
+            given: What was measured of the network as given.
+        """
+
+    def picture(self, given: Given) -> Picture:
+        """Return what lies where, and when, before and after.
+
+        Args:
+            given: What was measured of the network as given.
+        """
 
 
 def target_names() -> list[str]:

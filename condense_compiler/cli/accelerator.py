@@ -13,9 +13,9 @@ from condense_compiler.cli.arguments import read_feeds
 from condense_compiler.cli.running import write_arrays
 from condense_compiler.cli.status import DONE
 from condense_compiler.errors import InputError
-from condense_compiler.targets.accelerator.isa.binary import Binary, from_bytes, to_bytes
+from condense_compiler.targets.accelerator.folder import BINARY_FILE, PART_FILES, read_binary
+from condense_compiler.targets.accelerator.isa.binary import Binary, to_bytes
 from condense_compiler.targets.accelerator.isa.text import assemble, disassemble
-from condense_compiler.targets.accelerator.lowered import BINARY_FILE
 from condense_compiler.targets.accelerator.simulator.simulate import Counts, simulate
 from condense_compiler.targets.accelerator.simulator.trace import to_trace
 
@@ -51,7 +51,7 @@ def simulate_command(
 
     Example: condense simulate out --input input=x.npy --trace trace.json
     """
-    binary = _read_binary(program)
+    binary = _binary_of(program)
     names = [port.name for port in binary.ports if not port.is_output]
     run = simulate(binary, read_feeds(inputs, names))
     if output is not None:
@@ -70,7 +70,7 @@ def disassemble_command(program: Program, output: Output = None) -> int:
 
     Example: condense disassemble out -o program.txt
     """
-    text = disassemble(_read_binary(program))
+    text = disassemble(_binary_of(program))
     if output is None:
         typer.echo(text, nl=False)
     else:
@@ -98,12 +98,13 @@ def assemble_command(
     return DONE
 
 
-def _read_binary(path: Path) -> Binary:
-    file = path / BINARY_FILE if path.is_dir() else path
-    try:
-        return from_bytes(file.read_bytes())
-    except OSError as error:
-        raise InputError(f"{file}: {error.strerror or error}") from error
+def _binary_of(program: Path) -> Binary:
+    if not program.is_dir():
+        return read_binary(program)
+    parts = sorted(path.name for path in program.glob(PART_FILES))
+    if parts and not (program / BINARY_FILE).exists():
+        raise InputError(f"{program}: a network in parts; give one of them, such as {parts[0]}")
+    return read_binary(program / BINARY_FILE)
 
 
 def _write(path: Path, content: bytes) -> None:

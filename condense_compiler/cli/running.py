@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from condense_compiler.artefacts import read_program, read_report
+from condense_compiler.artefacts import read_program, read_report, read_runnable, read_source
 from condense_compiler.cli.arguments import read_feeds
 from condense_compiler.cli.status import BOUND_NOT_MET, DONE
 from condense_compiler.errors import InputError
-from condense_compiler.targets import Verifying, find_target
+from condense_compiler.report.text import difference_text
+from condense_compiler.targets import Verifying
 from condense_compiler.verification import random_feeds, verify
 
 Folder = Annotated[
@@ -39,7 +40,7 @@ def run_command(
     report, program = read_report(folder), read_program(folder)
     names = [tensor.name for tensor in program.network.graph.inputs]
     feeds = read_feeds(inputs, names)
-    outputs = find_target(report["target"]).lower(program).run(feeds)
+    outputs = read_runnable(folder, report, program).run(feeds)
     if output is not None:
         write_arrays(output, outputs)
     for name, values in outputs.items():
@@ -53,19 +54,18 @@ def verify_command(folder: Folder) -> int:
     Example: condense verify out
     """
     report, program = read_report(folder), read_program(folder)
-    source = Path(report["model"])
-    if not source.is_file():
-        raise InputError(f"{source}: the model that {folder} was made from is not there any more")
-    lowered = find_target(report["target"]).lower(program)
+    runnable = read_runnable(folder, report, program)
     feeds = random_feeds(program.network)
-    if isinstance(lowered, Verifying):
-        result = lowered.verify(feeds)
+    if isinstance(runnable, Verifying):
+        result = runnable.verify(feeds)
     else:
-        result = verify(lowered.run, source, feeds)
+        result = verify(runnable.run, read_source(folder, report), feeds)
     verdict = "outputs agree" if result.passed else "outputs differ"
+    memory = "arena" if report["residency"] is None else "chip memory"
+    arena_bytes = report["feature_maps"]["after"]["arena_bytes"]
     typer.echo(
-        f"{verdict}: {result.relative_difference:.1e} of the largest magnitude "
-        f"(tolerance {result.tolerance:.0e}); plan valid, arena {program.arena_bytes:,} bytes"
+        f"{verdict} with {result.against}: {difference_text(result)} (tolerance "
+        f"{result.tolerance:.0e}); plan valid, {memory} {arena_bytes:,} bytes"
     )
     return DONE if result.passed else BOUND_NOT_MET
 

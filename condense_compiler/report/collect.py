@@ -1,77 +1,119 @@
 """Bringing together what the stages of a compilation found."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from condense_compiler.memory.buffers import Plan
-from condense_compiler.memory.placement import Placement
-from condense_compiler.memory.scheduling import Schedule
-from condense_compiler.memory.sharing import Sharing
+import onnx
+import onnx_graphsurgeon as gs
+
+from condense_compiler.planned import Planned
 from condense_compiler.report.cost import total_macs, total_traffic_bytes
-from condense_compiler.report.measure import Given
+from condense_compiler.report.footprint import Footprint, PlannedStorage, Storage
 from condense_compiler.report.report import (
     CopiedPart,
     FusedLayer,
-    PlannedStorage,
     RefusedLayer,
     Report,
-    Storage,
     Verification,
 )
 from condense_compiler.rewriting.runner import AppliedPass
+from condense_compiler.targets import Lowered, Measuring
 
 
-def collect_report(  # noqa: PLR0913 - everything that a report is made of
-    *,
-    model: str,
-    target: str,
-    dims: Mapping[str, int],
-    given: Given,
-    before: Plan,
-    sharing: Sharing,
-    scheduled: Schedule,
-    placement: Placement,
-    memory_limit_bytes: int | None,
-    applied: Sequence[AppliedPass],
-    target_facts: Mapping[str, object],
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for.
+
+    Attributes:
+        model: The model as given: a path, or a model in memory.
+        target: Name of the target.
+        target_options: Its options, as text.
+        dims: Sizes given to symbolic dimensions.
+        memory_limit_bytes: What the arena should fit, if anything.
+    """
+
+    model: str | Path | onnx.ModelProto
+    target: str
+    target_options: Mapping[str, str]
+    dims: Mapping[str, int]
+    memory_limit_bytes: int | None
+
+    @property
+    def name(self) -> str:
+        """The path of the model as given, or the name of a model in memory."""
+        return self.model.graph.name if isinstance(self.model, onnx.ModelProto) else str(self.model)
+
+    @property
+    def path(self) -> str | None:
+        """The absolute path of the model, if it has one."""
+        if isinstance(self.model, onnx.ModelProto):
+            return None
+        return str(Path(self.model).resolve())
+
+
+def collect_report(
+    asked: Asked,
+    planned: Planned,
+    lowered: Lowered,
     seconds: Mapping[str, float],
     verification: Verification | None,
 ) -> Report:
     """Return the report of a compilation."""
-    running = tuple(sharing.order[number] for step in placement.steps for number in step)
+    sharing, placement = planned.sharing, planned.placement
+    measured = lowered.footprint(planned.given) if isinstance(lowered, Measuring) else None
+    in_arena = measured is None
     return Report(
-        model=model,
-        target=target,
-        dims=dict(dims),
-        macs=total_macs(running),
-        macs_before=given.macs,
-        before=Storage(before.arena_bytes, before.lower_bound_bytes, given.sum_bytes),
-        after=_after(sharing, scheduled, placement),
-        traffic_before=given.traffic_bytes,
-        traffic_after=total_traffic_bytes(running),
-        memory_limit_bytes=memory_limit_bytes,
-        fused=_fused(applied),
-        refused=_refused(applied),
-        overwritten=len(placement.overwritten),
-        accumulated=sum(len(step) > 1 for step in placement.steps),
+        model=asked.name,
+        model_path=asked.path,
+        target=asked.target,
+        target_options=dict(asked.target_options),
+        dims=dict(asked.dims),
+        macs=total_macs(_running(planned)),
+        macs_before=planned.given.macs,
+        footprint=measured or _footprint(planned),
+        memory_limit_bytes=asked.memory_limit_bytes,
+        fused=_fused(planned.applied),
+        refused=_refused(planned.applied),
+        overwritten=len(placement.overwritten) if in_arena else 0,
+        accumulated=sum(len(step) > 1 for step in placement.steps) if in_arena else 0,
         viewed=len(sharing.idle),
         copied=[CopiedPart(part.node, part.tensor, part.reason) for part in sharing.copies],
-        rewrites={step.name: len(step.outcome.rewrites) for step in applied},
-        target_facts=target_facts,
+        rewrites={step.name: len(step.outcome.rewrites) for step in planned.applied},
+        target_facts=lowered.facts(),
         seconds=dict(seconds),
         verification=verification,
     )
 
 
-def _after(sharing: Sharing, scheduled: Schedule, placement: Placement) -> PlannedStorage:
+def _running(planned: Planned) -> tuple[gs.Node, ...]:
+    """Return the operators that run, in their order."""
+    steps = planned.placement.steps
+    return tuple(planned.sharing.order[number] for step in steps for number in step)
+
+
+def _footprint(planned: Planned) -> Footprint:
+    """Return what is stored in the planned arena, and what operators read and write there."""
+    given, before = planned.given, planned.before
+    return Footprint(
+        before=Storage(before.arena_bytes, before.lower_bound_bytes, given.sum_bytes),
+        after=_after(planned),
+        traffic_before=given.traffic_bytes,
+        traffic_after=total_traffic_bytes(_running(planned)),
+    )
+
+
+def _after(planned: Planned) -> PlannedStorage:
+    placement = planned.placement
     accumulated = {step[0] for step in placement.steps if len(step) > 1}
-    stored = [w.size for w in sharing.writings if w.writer not in accumulated]
+    stored = [w.size for w in planned.sharing.writings if w.writer not in accumulated]
     bound = placement.plan.lower_bound_bytes
     return PlannedStorage(
         arena_bytes=placement.plan.arena_bytes,
         lower_bound_bytes=bound,
         sum_bytes=sum(stored),
         optimal=placement.plan.optimal,
-        order_optimal=scheduled.proves(placement.plan.arena_bytes),
+        order_optimal=planned.scheduled.proves(placement.plan.arena_bytes),
     )
 
 

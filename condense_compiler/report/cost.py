@@ -17,9 +17,10 @@ def total_traffic_bytes(order: Order) -> int:
 
     Each operator reads its inputs, weights included, and writes its outputs, each tensor once.
     """
-    return sum(_node_traffic_bytes(node) for node in order)
+    return sum(node_traffic_bytes(node) for node in order)
 
 
-def _node_traffic_bytes(node: gs.Node) -> int:
+def node_traffic_bytes(node: gs.Node) -> int:
+    """Return the bytes that one operator reads and writes."""
     tensors = {tensor.name: tensor for tensor in (*node.inputs, *node.outputs)}
     return sum(tensor_bytes(tensor) for name, tensor in tensors.items() if name)

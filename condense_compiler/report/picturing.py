@@ -30,11 +30,12 @@ def draw(
     passes = frozenset(step.name for step in applied)
     proved = scheduled.proves(placement.plan.arena_bytes)
     after = replace(_After(sharing, placement, passes).plan(), order_optimal=proved)
-    stored = Picture(given.name, _before(given, before), after, ())
+    stored = Picture(given.name, draw_given(given, before), after, ())
     return replace(stored, gone=find_gone(given, sharing, stored))
 
 
-def _before(given: Given, plan: Plan) -> PlanPicture:
+def draw_given(given: Given, plan: Plan) -> PlanPicture:
+    """Return the picture of a network as given: every feature map stored."""
     writers = {name: operator for operator in given.operators for name in operator.writes}
     readers: dict[str, list[str]] = defaultdict(list)
     for operator in given.operators:
@@ -77,7 +78,7 @@ def _plan(
     running: Sequence[tuple[OperatorRecord, ...]],
     spans: Iterable[tuple[int, int, int]],
 ) -> PlanPicture:
-    loads = _loads(spans, len(running))
+    loads = loads_of(spans, len(running))
     steps = (
         Step(
             operators=tuple(operator.name for operator in operators),
@@ -98,7 +99,7 @@ def _plan(
     )
 
 
-def _loads(spans: Iterable[tuple[int, int, int]], count: int) -> list[int]:
+def loads_of(spans: Iterable[tuple[int, int, int]], count: int) -> list[int]:
     """Return the bytes alive at each step, from half-open lifetimes and sizes."""
     changes = [0] * (count + 1)
     for lower, upper, size in spans:

@@ -5,37 +5,10 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from condense_compiler.errors import InputError
+from condense_compiler.report.footprint import Footprint, PlannedStorage, Residency, Storage
 
 if TYPE_CHECKING:
     import pandas
-
-
-@dataclass(frozen=True, slots=True)
-class Storage:
-    """Storage of feature maps, in bytes.
-
-    Attributes:
-        arena_bytes: Size of the arena of the plan.
-        lower_bound_bytes: No plan for the same order can have a smaller one.
-        sum_bytes: All feature maps together.
-    """
-
-    arena_bytes: int
-    lower_bound_bytes: int
-    sum_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedStorage(Storage):
-    """Storage after compilation.
-
-    Attributes:
-        optimal: The arena is proved to be the smallest for the order.
-        order_optimal: The arena is proved to be the smallest for any order of the operators.
-    """
-
-    optimal: bool
-    order_optimal: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +41,22 @@ class CopiedPart:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """How the compiled network compares with ONNX Runtime on the model as given.
+    """How the compiled network compares with what it must equal.
 
     Attributes:
         largest_difference: Largest absolute difference of any output element.
         relative_difference: The same, as a share of the largest magnitude of that output.
         tolerance: What `relative_difference` may be at most.
+        of_codes: 8-bit codes were compared: the largest difference is in steps, the relative one
+            is the share of codes that differ.
+        against: What it was compared with.
     """
 
     largest_difference: float
     relative_difference: float
     tolerance: float
+    of_codes: bool = False
+    against: str = "ONNX Runtime"
 
     @property
     def passed(self) -> bool:
@@ -91,15 +69,14 @@ class Report:
     """Everything there is to say about a compilation.
 
     Attributes:
-        model: Path or name of the model.
+        model: Path of the model as it was given, or its name.
+        model_path: Absolute path of the model; None for one that was in memory.
         target: Name of the target.
+        target_options: Options of the target that were given, as text.
         dims: Sizes given to symbolic dimensions.
         macs: Multiply-accumulate operations of one run of the compiled network.
         macs_before: The same for the network as given.
-        before: Storage of the network as given: every feature map stored, in its own order.
-        after: Storage of the compiled network.
-        traffic_before: Bytes read and written by the network as given, weights included.
-        traffic_after: The same for the compiled network.
+        footprint: What is stored and moved, before and after.
         memory_limit_bytes: What the arena was asked to fit, if anything.
         fused: What became virtual.
         refused: What was recognised and left alone.
@@ -114,14 +91,13 @@ class Report:
     """
 
     model: str
+    model_path: str | None
     target: str
+    target_options: Mapping[str, str]
     dims: Mapping[str, int]
     macs: int
     macs_before: int
-    before: Storage
-    after: PlannedStorage
-    traffic_before: int
-    traffic_after: int
+    footprint: Footprint
     memory_limit_bytes: int | None
     fused: Sequence[FusedLayer]
     refused: Sequence[RefusedLayer]
@@ -133,6 +109,31 @@ class Report:
     target_facts: Mapping[str, object]
     seconds: Mapping[str, float] = field(default_factory=dict)
     verification: Verification | None = None
+
+    @property
+    def before(self) -> Storage:
+        """Storage of the network as given."""
+        return self.footprint.before
+
+    @property
+    def after(self) -> PlannedStorage:
+        """Storage of the compiled network."""
+        return self.footprint.after
+
+    @property
+    def traffic_before(self) -> int:
+        """Bytes read and written by the network as given."""
+        return self.footprint.traffic_before
+
+    @property
+    def traffic_after(self) -> int:
+        """Bytes read and written by the compiled network."""
+        return self.footprint.traffic_after
+
+    @property
+    def residency(self) -> Residency | None:
+        """What stays on the chip; None where there is one memory."""
+        return self.footprint.residency
 
     @property
     def fits(self) -> bool:
@@ -148,12 +149,15 @@ class Report:
         """Return the report as it stands in report.json."""
         return {
             "model": self.model,
+            "model_path": self.model_path,
             "target": self.target,
+            "target_options": dict(self.target_options),
             "dims": dict(self.dims),
             "macs": self.macs,
             "macs_before": self.macs_before,
             "feature_maps": {"before": asdict(self.before), "after": asdict(self.after)},
             "traffic_bytes": {"before": self.traffic_before, "after": self.traffic_after},
+            "residency": None if self.residency is None else asdict(self.residency),
             "memory_limit_bytes": self.memory_limit_bytes,
             "fits": self.fits,
             "fused": [_layer(layer) for layer in self.fused],

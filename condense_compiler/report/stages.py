@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 StageWatcher = Callable[[str], object]
 
-STAGES = ("load", "rewrite", "schedule", "plan", "lower", "verify")
+STAGES = ("load", "prepare", "rewrite", "schedule", "plan", "lower", "verify")
 
 
 class Stages:

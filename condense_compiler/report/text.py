@@ -1,11 +1,13 @@
 """The report as a person reads it: whether it fits, what was saved, what was done."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from condense_compiler.report.report import FusedLayer, RefusedLayer, Report
+from condense_compiler.report.footprint import Residency
+from condense_compiler.report.report import FusedLayer, RefusedLayer, Report, Verification
 from condense_compiler.report.tables import align
 from condense_compiler.report.words import change, format_bytes, format_short, proof
 
@@ -28,6 +30,7 @@ def report_lines(report: Report) -> list[str]:
     return [
         headline(report),
         *storage_lines(report),
+        *_residency_lines(report.residency),
         *_fused_lines(report.fused),
         *_refused_lines(report.refused),
         _verification_line(report),
@@ -37,22 +40,39 @@ def report_lines(report: Report) -> list[str]:
 
 def headline(report: Report) -> str:
     """Return the one line that matters most."""
-    arena = format_short(report.after.arena_bytes)
-    proved = proof(report.after)
+    arena = f"{_memory(report)} {format_short(report.after.arena_bytes)}"
+    proved = _proved(report)
     name = Path(report.model).name
     if report.memory_limit_bytes is None:
-        return f"{name}: arena {arena}, {proved}"
+        return f"{name}: {arena}, {proved}"
     verdict = "fits" if report.fits else "does not fit"
     difference = abs(report.memory_limit_bytes - report.after.arena_bytes)
     word = "to spare" if report.fits else "missing"
     limit = format_short(report.memory_limit_bytes)
-    return f"{name}: {verdict} {limit}: arena {arena}, {format_short(difference)} {word}, {proved}"
+    return f"{name}: {verdict} {limit}: {arena}, {format_short(difference)} {word}, {proved}"
+
+
+def _memory(report: Report) -> str:
+    """Return what the memory is called whose size is reported."""
+    return "arena" if report.residency is None else "chip memory"
+
+
+def _proved(report: Report) -> str:
+    if report.residency is None or not report.residency.in_dram:
+        return proof(report.after)
+    proved = "proved least" if report.residency.traffic_optimal else "not proved least"
+    return f"traffic {proved}"
 
 
 def storage_lines(report: Report) -> list[str]:
     """Return the table of what was saved."""
     quantities: Sequence[tuple[str, int, int, Callable[[int], str]]] = (
-        ("feature-map arena", report.before.arena_bytes, report.after.arena_bytes, _bytes),
+        (
+            f"feature-map {_memory(report).split()[-1]}",
+            report.before.arena_bytes,
+            report.after.arena_bytes,
+            _bytes,
+        ),
         ("lower bound", report.before.lower_bound_bytes, report.after.lower_bound_bytes, _bytes),
         ("all feature maps", report.before.sum_bytes, report.after.sum_bytes, _bytes),
         ("traffic", report.traffic_before, report.traffic_after, _bytes),
@@ -66,6 +86,15 @@ def storage_lines(report: Report) -> list[str]:
     width = max(len(name) for name, *_ in rows)
     # The names stand at the left, the numbers at the right.
     return [f"  {line[:width].strip():<{width}}{line[width:]}" for line in lines]
+
+
+def _residency_lines(residency: Residency | None) -> Iterable[str]:
+    if residency is None:
+        return
+    yield (
+        f"feature maps: {residency.on_chip} on the chip, {residency.in_dram} in DRAM; "
+        f"DRAM for maps, inputs and outputs: {format_bytes(residency.dram_bytes)}"
+    )
 
 
 def _bytes(count: int) -> str:
@@ -95,10 +124,17 @@ def _verification_line(report: Report) -> str:
     if result is None:
         return "not verified"
     verdict = "verified" if result.passed else "OUTPUTS DIFFER"
-    return (
-        f"{verdict} against ONNX Runtime: largest difference "
-        f"{result.relative_difference:.1e} of the largest magnitude"
-    )
+    return f"{verdict} against {result.against}: {difference_text(result)}"
+
+
+def difference_text(result: Verification) -> str:
+    """Return how much the outputs of a compiled network differ from what they must equal."""
+    if not result.of_codes:
+        return f"largest difference {result.relative_difference:.1e} of the largest magnitude"
+    share, steps = result.relative_difference, result.largest_difference
+    if math.isinf(share):
+        return "codes differ" if math.isinf(steps) else f"codes differ by up to {steps:.0f} steps"
+    return f"{share:.4%} of the codes differ, by at most {steps:.0f} steps"
 
 
 def _seconds_line(report: Report) -> str:

@@ -5,23 +5,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import onnx
 
 from condense_compiler.program import ScheduledProgram
+from condense_compiler.report.footprint import Footprint
+from condense_compiler.report.measure import Given
+from condense_compiler.report.picture import Picture
 from condense_compiler.report.report import Verification
-from condense_compiler.targets.accelerator.agreement import compare
 from condense_compiler.targets.accelerator.codegen.generate import Code
 from condense_compiler.targets.accelerator.codegen.placement import MemoryPlan
-from condense_compiler.targets.accelerator.integer.executor import execute
+from condense_compiler.targets.accelerator.folder import BINARY_FILE, save_quantised
+from condense_compiler.targets.accelerator.footprint import Placed, footprint
 from condense_compiler.targets.accelerator.integer.network import IntegerNetwork
 from condense_compiler.targets.accelerator.isa.binary import to_bytes
-from condense_compiler.targets.accelerator.simulator.simulate import Run, simulate
-from condense_compiler.targets.feeds import check_feeds
-
-BINARY_FILE, QUANTISED_FILE = "program.bin", "quantised.onnx"
-TOLERATED_SHARE = 1e-3  # of codes that may differ from ONNX Runtime's, by one step
+from condense_compiler.targets.accelerator.picture import draw
+from condense_compiler.targets.accelerator.running import run_binary, verify_codes
+from condense_compiler.targets.accelerator.simulator.simulate import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +58,24 @@ class AcceleratorProgram:
         Raises:
             InputError: The feeds do not match the graph inputs.
         """
-        check_feeds(self.program.network.graph.inputs, feeds)
-        return simulate(self.code.binary, feeds)
+        return run_binary(self.program, self.code.binary, feeds)
 
     def verify(self, feeds: Mapping[str, npt.NDArray[Any]]) -> Verification:
-        """Compare the simulator with the executor, and the executor with ONNX Runtime.
-
-        The simulator must equal the executor bit by bit. The differences are those of codes, each
-        operator computed from ONNX Runtime's inputs: the largest in steps, and the share of codes
-        that differ.
-        """
-        expected, found = execute(self.fused, feeds), self.run(feeds)
-        if any(not np.array_equal(expected[name], found[name]) for name in expected):
-            return Verification(np.inf, np.inf, TOLERATED_SHARE)
-        if self.quantised is None:
-            return Verification(0.0, 0.0, TOLERATED_SHARE)
-        agreement = compare(self.fused, self.quantised, feeds)
-        share = 1.0 - agreement.equal_share
-        return Verification(float(agreement.largest_steps), share, TOLERATED_SHARE)
+        """Compare the simulator with the executor, and the executor with ONNX Runtime."""
+        return verify_codes(self.run(feeds), self.fused, self.quantised, feeds)
 
     def save(self, folder: Path) -> None:
         """Write the binary, and the quantised model that it stands for."""
         (folder / BINARY_FILE).write_bytes(to_bytes(self.code.binary))
-        if self.quantised is not None:
-            onnx.save(self.quantised, folder / QUANTISED_FILE)
+        save_quantised(folder, self.quantised)
+
+    def footprint(self, given: Given) -> Footprint:
+        """Return what the machine stores and moves."""
+        return footprint(given, [Placed(self.code.binary, self.memory)])
+
+    def picture(self, given: Given) -> Picture:
+        """Return what lies on the chip, and when."""
+        return draw(given, [(self.network, self.memory)])
 
     def facts(self) -> dict[str, object]:
         """Return what a run costs, as far as it is known without running."""
@@ -90,7 +84,7 @@ class AcceleratorProgram:
             "machine": self.code.binary.machine.to_dict(),
             "pooling_unit_bytes": self.code.binary.machine.pooling_unit_bytes,
             "feature_maps_on_chip": len(chip),
-            "feature_maps_in_dram": len(set(self.memory.dram) - set(self.memory.chip)),
+            "feature_maps_in_dram": len(self.memory.maps) - len(chip),
             "chip_bytes": self.memory.chip_bytes,
             "dram_bytes": self.memory.dram_bytes,
             "weight_bytes": len(self.code.binary.weights),

@@ -7,6 +7,8 @@ import pytest
 from kit.numerics import assert_close, run_onnxruntime
 
 from condense_compiler import __version__
+from condense_compiler.artefacts import read_program, read_report, read_runnable
+from condense_compiler.targets.onnxruntime.target import OnnxRuntimeProgram
 
 from .conftest import Place
 
@@ -21,7 +23,7 @@ REPORT_KEYS = {
     "refused",
     "seconds",
 }
-STAGES = {"load", "rewrite", "schedule", "plan", "lower", "verify"}
+STAGES = {"load", "prepare", "rewrite", "schedule", "plan", "lower", "verify"}
 
 
 def test_version(place: Place) -> None:
@@ -199,8 +201,19 @@ def test_passes_and_targets_are_listed(place: Place) -> None:
     assert "onnxruntime" in targets
 
 
-def test_model_given_by_an_absolute_path_verifies_from_anywhere(place: Place) -> None:
-    path = str(place.folder / "net.onnx")
-    place.run("compile", path, "-o", "out", "--no-verify", status=0)
+def test_model_given_by_a_relative_path_verifies_from_anywhere(place: Place) -> None:
+    place.run("compile", "net.onnx", "-o", "out", "--no-verify", status=0)
+    assert place.json("out/report.json")["model"] == "net.onnx"
     elsewhere = Place(Path("/"))
     elsewhere.run("verify", str(place.folder / "out"), status=0)
+
+
+def test_options_of_the_target_are_those_that_were_given(place: Place) -> None:
+    options = ("--target", "onnxruntime", "--option", "kernels=false")
+    place.run("compile", "net.onnx", "-o", "out", *options, "--no-verify", status=0)
+    folder = place.folder / "out"
+    report = read_report(folder)
+    assert report["target_options"] == {"kernels": "false"}
+    program = read_runnable(folder, report, read_program(folder))
+    assert isinstance(program, OnnxRuntimeProgram)
+    assert not program.kernels

@@ -12,7 +12,8 @@ from rich.console import Console
 
 import condense_compiler as cc
 from condense_compiler.errors import InputError
-from condense_compiler.report.text import headline, print_report
+from condense_compiler.report.report import Verification
+from condense_compiler.report.text import difference_text, headline, print_report
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text(encoding="utf-8"))
@@ -34,6 +35,28 @@ def test_reports_follow_the_schema(name: str, options: dict[str, Any]) -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     jsonschema.validate(report, SCHEMA)
     assert report.keys() == SCHEMA["properties"].keys()
+
+
+@pytest.mark.filterwarnings("ignore:no calibration samples")
+def test_reports_of_the_accelerator_follow_the_schema() -> None:
+    compilation = cc.compile(widened(), "accelerator", memory_limit_bytes=2000)
+    report = json.loads(json.dumps(compilation.report.to_dict()))
+    jsonschema.validate(report, SCHEMA)
+    assert report.keys() == SCHEMA["properties"].keys()
+    assert report["residency"] is not None
+
+
+@pytest.mark.parametrize(
+    ("result", "text"),
+    [
+        ((3e-5, 2e-6, 1e-4), "largest difference 2.0e-06 of the largest magnitude"),
+        ((1.0, 0.00025, 1e-3, True), "0.0250% of the codes differ, by at most 1 steps"),
+        ((7.0, float("inf"), 1e-3, True), "codes differ by up to 7 steps"),
+        ((float("inf"), float("inf"), 0.0, True), "codes differ"),
+    ],
+)
+def test_differences_are_told_in_their_units(result: tuple[Any, ...], text: str) -> None:
+    assert difference_text(Verification(*result)) == text
 
 
 @pytest.fixture(scope="module")

@@ -41,10 +41,17 @@ def _compile(
         for dimension in value.type.tensor_type.shape.dim
     }
     sizes = {name: size for name, size in (dims or {}).items() if name in symbolic}
+    wanted = dict(options)
+    limit = wanted.pop("memory_limit_bytes", None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # no calibration samples; ONNX Runtime's own
         compilation = compile_model(
-            model, "accelerator", dims=sizes, verify_outputs=False, target_options=options
+            model,
+            "accelerator",
+            dims=sizes,
+            memory_limit_bytes=None if limit is None else int(limit),
+            verify_outputs=False,
+            target_options=wanted,
         )
     assert isinstance(compilation.lowered, AcceleratorProgram)
     return compilation.lowered
@@ -59,7 +66,7 @@ def _lowered(name: str, options: tuple[tuple[str, str], ...]) -> AcceleratorProg
 
 @pytest.fixture(scope="session")
 def lowered() -> Callable[..., AcceleratorProgram]:
-    """Compile a network, given its name and options of the target."""
+    """Compile a network, given its name and options of the target, or `memory_limit_bytes`."""
     return lambda name, **options: _lowered(name, tuple(sorted(options.items())))
 
 

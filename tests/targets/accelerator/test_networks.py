@@ -7,7 +7,7 @@ from condense_compiler.targets.accelerator.agreement import compare
 from condense_compiler.targets.accelerator.integer.executor import execute
 
 SMALL = "condensation_net_k2"
-SMALL_MACHINE_MEMORY = {"memory_bytes": str(12 * 1024)}
+SMALL_MACHINE_MEMORY = {"memory_limit_bytes": str(12 * 1024)}
 VARIANTS = [
     (SMALL, {}),
     (SMALL, {"machine": "small"}),
@@ -25,7 +25,7 @@ VARIANTS = [
     ("ccp_still_needed", {"feature_maps": "dram"}),
     ("ordinal_pooling", {}),
     ("shufflenet_v2_x0_5", {}),
-    ("ghostnet_050", {"memory_bytes": "200000"}),
+    ("ghostnet_050", {"memory_limit_bytes": "200000"}),
     ("mobilenetv3_small_050", {"feature_maps": "dram"}),
     ("squeezenet1_1", {"machine": "large"}),
 ]

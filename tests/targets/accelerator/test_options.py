@@ -159,13 +159,6 @@ def test_the_rest_runs_on_the_reference_executor() -> None:
     assert np.allclose(outputs["y"].sum(axis=1), 1, atol=0.05)
 
 
-@NO_SAMPLES
-def test_too_little_memory_is_an_error() -> None:
-    options = {"memory_bytes": "50", "feature_maps": "dram"}
-    with pytest.raises(UnsupportedError, match="bytes of feature-map memory"):
-        compile_model(RELU, "accelerator", target_options=options)
-
-
 def _condense(monkeypatch, capsys, *arguments: object) -> str:
     monkeypatch.setattr(sys, "argv", ["condense", *map(str, arguments)])
     with pytest.raises(SystemExit) as ending:

@@ -14,7 +14,6 @@ from kit.random_graphs import random_graphs
 from onnx import helper
 
 import condense_compiler as cc
-from condense_compiler.driver import as_program
 from condense_compiler.errors import ContractError
 from condense_compiler.memory.layout import lay_out
 from condense_compiler.memory.order import file_order
@@ -26,6 +25,7 @@ from condense_compiler.memory.storages import plan_storages
 from condense_compiler.network import Network, load_network
 from condense_compiler.operators import aliasing
 from condense_compiler.passes import DEFAULT_PASSES
+from condense_compiler.planned import as_program
 from condense_compiler.program import ScheduledProgram, Step
 from condense_compiler.rewriting import run_passes
 from condense_compiler.targets.reference import ReferenceTarget

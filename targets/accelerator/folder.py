@@ -1,0 +1,73 @@
+"""What the target adds to the folder of a compilation, and reading it back."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+
+from condense_compiler.errors import InputError
+from condense_compiler.targets.accelerator.isa.binary import Binary, from_bytes
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+BINARY_FILE, QUANTISED_FILE = "program.bin", "quantised.onnx"
+PART_FILES = "program.*.bin"  # of a network that runs partly elsewhere
+
+
+def part_file(number: int) -> str:
+    """Return the name of the binary of one part of a network that runs partly elsewhere."""
+    return f"program.{number}.bin"
+
+
+def read_binary(path: Path) -> Binary:
+    """Read a binary.
+
+    Raises:
+        InputError: It is missing, or damaged.
+    """
+    try:
+        return from_bytes(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}; compile the model again") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}; compile the model again") from None
+
+
+def read_quantised(folder: Path) -> onnx.ModelProto:
+    """Read the quantised model that the binaries stand for.
+
+    Raises:
+        InputError: It is missing, or damaged.
+    """
+    path = folder / QUANTISED_FILE
+    try:
+        return onnx.load(path)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}; compile the model again") from error
+    except DecodeError:
+        raise InputError(f"{path}: not an ONNX model; compile the model again") from None
+
+
+def save_quantised(folder: Path, model: onnx.ModelProto | None) -> None:
+    """Write the quantised model that the binaries stand for, if there is one."""
+    if model is not None:
+        onnx.save(model, folder / QUANTISED_FILE)
+
+
+def check_ports(path: Path, binary: Binary, inputs: Shapes, outputs: Shapes) -> None:
+    """Refuse a binary that computes something else.
+
+    Args:
+        path: Where it was read from.
+        binary: The binary.
+        inputs: Shape of each input that is expected, by name.
+        outputs: Shape of each output.
+
+    Raises:
+        InputError: Names or shapes differ.
+    """
+    for is_output, expected in ((False, inputs), (True, outputs)):
+        found = {port.name: port.shape for port in binary.ports if port.is_output == is_output}
+        if found != expected:
+            raise InputError(f"{path}: does not belong to the model; compile the model again")

@@ -1,0 +1,158 @@
+"""Cutting a network into parts: what the accelerator can run, and nodes that it cannot."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx_graphsurgeon as gs
+
+from condense_compiler.errors import UnsupportedError
+from condense_compiler.network import Network
+from condense_compiler.targets.accelerator.integer.collector import pixels_of
+from condense_compiler.targets.accelerator.integer.lowering import NodeError, lower_part
+from condense_compiler.targets.accelerator.integer.network import IntegerNetwork, Map, Port
+from condense_compiler.targets.accelerator.integer.separating import separate_pooling
+from condense_compiler.targets.element_types import numpy_dtype
+from condense_compiler.targets.reference.kernel import ABSENT, NodeContext, constant_value
+from condense_compiler.targets.reference.operators import kernel_for
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class HostPart:
+    """A node that the reference executor runs.
+
+    Attributes:
+        node: The node.
+        opset: Version of its operator.
+        reason: Why the accelerator does not run it.
+    """
+
+    node: gs.Node
+    opset: int
+    reason: str
+
+    def run(self, tensors: dict[str, Array]) -> None:
+        """Add the results to the tensors so far."""
+        kernel = kernel_for(NodeContext(self.node, self.opset))
+        inputs = [value_of(tensor, tensors) for tensor in self.node.inputs]
+        outputs = [
+            ABSENT if t.is_empty() else np.empty(tuple(t.shape), numpy_dtype(t))
+            for t in self.node.outputs
+        ]
+        with np.errstate(all="ignore"):
+            kernel.compute(inputs, outputs, np.empty(kernel.buffer_bytes, np.uint8))
+        tensors |= {t.name: v for t, v in zip(self.node.outputs, outputs, strict=True) if t.name}
+
+
+def value_of(tensor: gs.Tensor, tensors: Mapping[str, Array]) -> Array:
+    """Return what a tensor holds: a constant, or one of the tensors so far."""
+    if isinstance(tensor, gs.Constant):
+        return constant_value(tensor)
+    return ABSENT if tensor.is_empty() else tensors[tensor.name]
+
+
+Scale = tuple[float, int]  # value of one step, and code of the value zero
+
+# Operators whose results are some of the values that they read.
+_MOVING = frozenset(
+    ("Concat", "Expand", "Flatten", "Gather", "Reshape", "Slice", "Split", "Squeeze", "Transpose")
+)
+
+
+def cut(
+    network: Network,
+    nodes: Sequence[gs.Node],
+    *,
+    pooling_unit: bool = True,
+    known: Mapping[str, str] | None = None,
+) -> Iterator[IntegerNetwork | HostPart]:
+    """Yield the parts of a network in the order in which they run.
+
+    Args:
+        network: The network.
+        nodes: Its nodes, in their order.
+        pooling_unit: Whether the machine can pool channels of sums.
+        known: Nodes of which it is known that the accelerator does not run them: the reason by
+            name.
+    """
+    outputs = {tensor.name for tensor in network.graph.outputs}
+    elsewhere = known or {}
+    reasons = {id(node): elsewhere[node.name] for node in nodes if node.name in elsewhere}
+    # Each node that is known to run elsewhere stands alone, and so do those between two of them.
+    runs = groupby(nodes, key=lambda node: id(node) if id(node) in reasons else None)
+    waiting = [list(part) for _, part in runs]
+    grids: dict[str, Scale] = {}
+    while waiting:
+        part = waiting.pop(0)
+        if len(part) == 1 and id(part[0]) in reasons:
+            yield HostPart(part[0], network.opset, reasons[id(part[0])])
+            grids |= _moved(part[0], grids)
+            continue
+        try:
+            lowered = _lower(part, outputs, grids, pooling_unit=pooling_unit)
+        except NodeError as error:
+            reasons[id(error.node)] = str(error)
+            position = next(i for i, node in enumerate(part) if node is error.node)
+            pieces = (part[:position], [error.node], part[position + 1 :])
+            waiting[:0] = [piece for piece in pieces if piece]
+            continue
+        grids |= {name: (p.map.scale, p.map.zero) for name, p in lowered.outputs.items()}
+        yield lowered
+
+
+def _lower(
+    part: Sequence[gs.Node],
+    outputs: set[str],
+    grids: Mapping[str, Scale],
+    *,
+    pooling_unit: bool,
+) -> IntegerNetwork:
+    inside = {id(node) for node in part}
+    made = {tensor.name: tensor for node in part for tensor in node.outputs}
+    read = {
+        tensor.name: tensor
+        for node in part
+        for tensor in node.inputs
+        if not tensor.is_empty() and not isinstance(tensor, gs.Constant)
+    }
+    needed = [
+        tensor
+        for name, tensor in made.items()
+        if name in outputs or any(id(reader) not in inside for reader in tensor.outputs)
+    ]
+    inputs = [tensor for name, tensor in read.items() if name not in made]
+    known = {t.name: _port(t, *grids[t.name]) for t in inputs if t.name in grids}
+    network = lower_part(part, inputs, needed, {n: p for n, p in known.items() if p is not None})
+    return network if pooling_unit else _separated(network, part)
+
+
+def _separated(network: IntegerNetwork, part: Sequence[gs.Node]) -> IntegerNetwork:
+    """Return a network for a machine without a pooling unit; blame the node that needs one."""
+    for operator in network.operators:
+        try:
+            separate_pooling(IntegerNetwork((operator,), {}, {}))
+        except UnsupportedError as error:
+            node = next(node for node in part if node.name == operator.name)
+            raise NodeError(node, str(error)) from None
+    return separate_pooling(network)
+
+
+def _moved(node: gs.Node, grids: Mapping[str, Scale]) -> dict[str, Scale]:
+    """Return the scales of results that are values of which the scale is known."""
+    tensors = [t for t in node.inputs if not t.is_empty() and not isinstance(t, gs.Constant)]
+    scales = {grids.get(tensor.name) for tensor in tensors}
+    scale = scales.pop() if node.op in _MOVING and len(scales) == 1 else None
+    return {} if scale is None else {tensor.name: scale for tensor in node.outputs}
+
+
+def _port(tensor: gs.Tensor, scale: float, zero: int) -> Port | None:
+    shape = tuple(tensor.shape)
+    try:
+        return Port(Map(tensor.name, pixels_of(shape, tensor.name), scale, zero), shape)
+    except UnsupportedError:
+        return None

@@ -1,0 +1,61 @@
+"""Running a binary for a network on the simulator, and what its results must equal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from condense_compiler.program import ScheduledProgram
+from condense_compiler.report.report import Verification
+from condense_compiler.targets.accelerator.agreement import compare
+from condense_compiler.targets.accelerator.integer.executor import execute
+from condense_compiler.targets.accelerator.integer.network import IntegerNetwork
+from condense_compiler.targets.accelerator.isa.binary import Binary
+from condense_compiler.targets.accelerator.simulator.simulate import Run, simulate
+from condense_compiler.targets.feeds import check_feeds
+
+Feeds = Mapping[str, npt.NDArray[Any]]
+
+EXECUTOR = "the integer executor"
+TOLERATED_SHARE = 1e-3  # of codes that may differ from ONNX Runtime's, by one step
+
+
+def run_binary(program: ScheduledProgram, binary: Binary, feeds: Feeds) -> Run:
+    """Run a program's binary on the simulator.
+
+    Raises:
+        InputError: The feeds do not match the graph inputs.
+    """
+    check_feeds(program.network.graph.inputs, feeds)
+    return simulate(binary, feeds)
+
+
+def verify_codes(
+    found: Mapping[str, npt.NDArray[Any]],
+    fused: IntegerNetwork,
+    quantised: onnx.ModelProto | None,
+    feeds: Feeds,
+) -> Verification:
+    """Compare the simulator with the executor, and the executor with ONNX Runtime.
+
+    The simulator must equal the executor bit by bit. The differences are those of codes, each
+    operator computed from ONNX Runtime's inputs: the largest in steps, and the share of codes
+    that differ.
+
+    Args:
+        found: Graph outputs of the simulator.
+        fused: The network in integers.
+        quantised: The quantised model, if there is one.
+        feeds: Graph inputs.
+    """
+    expected = execute(fused, feeds)
+    if any(not np.array_equal(expected[name], found[name]) for name in expected):
+        return Verification(np.inf, np.inf, 0.0, of_codes=True, against=EXECUTOR)
+    if quantised is None:
+        return Verification(0.0, 0.0, 0.0, of_codes=True, against=EXECUTOR)
+    agreement = compare(fused, quantised, feeds)
+    share = 1.0 - agreement.equal_share
+    steps = float(agreement.largest_steps)
+    return Verification(steps, share, TOLERATED_SHARE, of_codes=True)

@@ -175,7 +175,7 @@ def _load(
         return _Loaded(network, measure_given(network), backend, memory_limit_bytes)
     standard = backend.standard(model)
     given = measure_given(load_network(standard, dims))
-    prepared, backend = backend.prepare(standard, dims or {}, memory_limit_bytes)
+    prepared, backend = backend.prepare(model, dims or {}, memory_limit_bytes)
     return _Loaded(load_network(prepared), given, backend, None)
 
 

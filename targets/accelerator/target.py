@@ -9,9 +9,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import InputError, UnsupportedError
-from condense_compiler.network.integer_operators import (
-    in_standard_operators,
-)
+from condense_compiler.network.integer_operators import in_standard_operators
 from condense_compiler.program import ScheduledProgram
 from condense_compiler.targets.accelerator.codegen.generate import generate
 from condense_compiler.targets.accelerator.codegen.placement import place
@@ -22,6 +20,7 @@ from condense_compiler.targets.accelerator.lowered import AcceleratorProgram
 from condense_compiler.targets.accelerator.machine import Machine, read_machine
 from condense_compiler.targets.accelerator.quantisation import prepare
 from condense_compiler.targets.accelerator.quantisation.fewer_bits import WEIGHT_BITS
+from condense_compiler.targets.accelerator.quantisation.signs import joins_signed_codes
 
 FEATURE_MAPS = ("auto", "dram")
 
@@ -94,7 +93,8 @@ class AcceleratorTarget:
         nodes = [n for step in program.steps for n in (step.node, step.addition) if n is not None]
         ordered, all_in_dram = _in_order(program, nodes), self.feature_maps == "dram"
         try:
-            fused = lower_network(program.network.graph, ordered)
+            signed = self.quantised is not None and joins_signed_codes(self.quantised)
+            fused = lower_network(program.network.graph, ordered, signed_codes=signed)
             network = fused if machine.pooling_unit else separate_pooling(fused)
         except UnsupportedError:
             if not self.allow_fallback:

@@ -58,10 +58,8 @@ def _two_axes(node: gs.Node, window: Window) -> Window:
 
 def _average(collector: Collector, node: gs.Node) -> list[Value]:
     window = _two_axes(node, pooling_window(node))
-    padded = any(window.pads) and not node.attrs.get("count_include_pad", 0)
-    if padded or window.ceil_mode:
-        raise UnsupportedError(f"{node.name}: AveragePool whose windows differ in size")
-    return [_mean(collector, node, window)]
+    divisor = "window" if node.attrs.get("count_include_pad", 0) else "present"
+    return [_mean(collector, node, window, "average", divisor)]
 
 
 def _global_average(collector: Collector, node: gs.Node) -> list[Value]:
@@ -70,15 +68,17 @@ def _global_average(collector: Collector, node: gs.Node) -> list[Value]:
     if rank != 4 or sorted(axis % rank for axis in axes or []) != [2, 3]:
         raise UnsupportedError(f"{node.name}: {node.op} over other axes than height and width")
     pixels = collector.map(node.inputs[0]).shape[1:]
-    return [_mean(collector, node, Window(pixels, (1, 1), (0, 0, 0, 0), (1, 1)))]
+    window = Window(pixels, (1, 1), (0, 0, 0, 0), (1, 1))
+    return [_mean(collector, node, window, "sum", "window")]
 
 
-def _mean(collector: Collector, node: gs.Node, window: Window) -> Value:
+def _mean(collector: Collector, node: gs.Node, window: Window, kind: str, divisor: str) -> Value:
     source = collector.map(node.inputs[0])
     height, width = window.output_shape(source.shape[1:])
-    operator = SpatialPooling(node.name, (source,), NOWHERE, kind="average", window=window)
-    taps = window.kernel_shape[0] * window.kernel_shape[1]
-    return Raw(operator, (source.shape[0], height, width), np.array([source.scale / taps]))
+    operator = SpatialPooling(node.name, (source,), NOWHERE, kind=kind, window=window)
+    units = np.array([source.scale], np.float32)
+    shape = (source.shape[0], height, width)
+    return Raw(operator, shape, units, averaged=divisor, signed=collector.signed_codes)
 
 
 def _reduce(collector: Collector, node: gs.Node) -> list[Value]:

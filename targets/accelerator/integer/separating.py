@@ -75,8 +75,8 @@ def _copy(operator: Convolution, **changes: object) -> Convolution:
 def _pool_separately(operator: Convolution, table: Table | None) -> list[Operator]:
     pooling = operator.pooling
     assert pooling is not None
-    if pooling.ranked or pooling.reduction == "l2":
-        reduction = "rank" if pooling.ranked else pooling.reduction
+    if pooling.reduction in ("l2", "ranked"):
+        reduction = "rank" if pooling.reduction == "ranked" else pooling.reduction
         raise UnsupportedError(
             f"{operator.name}: cross-channel pooling by {reduction}, and the machine has no unit "
             "for it"
@@ -98,9 +98,9 @@ def _pool_separately(operator: Convolution, table: Table | None) -> list[Operato
         (source,),
         result,
         table,
-        kind="average" if pooling.scaling is not None else "max",
+        kind="max" if pooling.averaging is None else "average",
         window=Window((window, 1), (window, 1), (0, 0, 0, 0), (1, 1)),
-        scaling=pooling.scaling,
+        averaging=pooling.averaging,
     )
     return [convolution, pool]
 

@@ -7,6 +7,7 @@ import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.operators.attributes import int_list
+from condense_compiler.targets.accelerator.integer.arithmetic import significand
 from condense_compiler.targets.accelerator.integer.collector import (
     Collector,
     Rule,
@@ -14,14 +15,16 @@ from condense_compiler.targets.accelerator.integer.collector import (
 )
 from condense_compiler.targets.accelerator.integer.network import Convolution, Map, Scaling
 from condense_compiler.targets.accelerator.integer.values import (
+    Coded,
+    Pairs,
     Parts,
+    Raw,
     Value,
     stored,
 )
 
 _SHUFFLE = [0, 2, 1, 3, 4]  # swaps groups of channels and their members
-_ONE_SHIFT = 30
-_ONE = 1 << _ONE_SHIFT
+_ONE = significand(1.0)
 
 
 def _view(collector: Collector, node: gs.Node) -> list[Value]:
@@ -47,10 +50,13 @@ def _shuffle(collector: Collector, node: gs.Node) -> Value:
     order = np.arange(source.shape[0]).reshape(groups, members).T.reshape(-1)
     weights = np.zeros((len(order), len(order), 1, 1), np.int8)
     weights[np.arange(len(order)), order] = 1
-    once = Scaling((_ONE,) * len(order), (_ONE_SHIFT,) * len(order), source.zero, -128, 127)
+    channels = len(order)
+    ones, shifts = (_ONE.multiplier,) * channels, (_ONE.shift,) * channels
+    once = Scaling(ones, shifts, source.zero, -128, 127)
     output = Map(node.outputs[0].name, source.shape, source.scale, source.zero)
     operator = Convolution(node.name, (source,), output, weights=weights, scaling=once)
-    operator.bias = np.zeros(len(order), np.int64)
+    operator.bias = np.zeros(channels, np.int32)
+    operator.weight_zeros = np.zeros(channels, np.int8)
     collector.builder.operators.append(operator)
     return stored(output)
 
@@ -68,9 +74,15 @@ def _groups_channels(value: Value, target: tuple[int, ...]) -> bool:
 def _concatenate(collector: Collector, node: gs.Node) -> list[Value]:
     _channel_axis(node, node.attrs["axis"])
     values = [collector.value(tensor) for tensor in node.inputs]
-    flat = [p for v in values for p in (v.parts if isinstance(v, Parts) else (v,))]
+    flat = [p for value in values for p in _parts_of(value)]
     channels = sum(part.shape[0] for part in flat)
     return [Parts(tuple(flat), (channels, *flat[0].shape[1:]))]
+
+
+def _parts_of(value: Value) -> tuple[Raw | Coded, ...]:
+    if isinstance(value, Parts):
+        return value.parts
+    return (value.result if isinstance(value, Pairs) else value,)
 
 
 def _channel_axis(node: gs.Node, axis: int) -> None:

@@ -5,10 +5,8 @@ import sys
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 from onnx import helper, numpy_helper
-from onnxruntime import quantization
 
 from condense_compiler import cli
 from condense_compiler.driver import compile_model
@@ -104,41 +102,6 @@ def test_samples_are_checked(tmp_path, arrays, message: str) -> None:
     np.savez(path, **arrays)
     with pytest.raises(InputError, match=message):
         compile_model(RELU, "accelerator", target_options={"calibration": str(path)})
-
-
-@pytest.mark.parametrize("activations", ["QInt8", "QUInt8"])
-def test_operators_on_codes_are_taken_as_they_come(tmp_path, activations: str) -> None:
-    kind = getattr(quantization.QuantType, activations)
-    added = _model(
-        helper.make_node("Relu", ["c"], ["r"], name="relu"),
-        helper.make_node("Add", ["r", "c"], ["y"], name="end"),
-    )
-    generator = np.random.default_rng(4)
-    samples = [{"x": generator.standard_normal((1, 3, 6, 6)).astype(np.float32)}] * 3
-
-    class Reader(quantization.CalibrationDataReader):
-        left = iter(samples)
-
-        def get_next(self):
-            return next(self.left, None)
-
-    path = tmp_path / "codes.onnx"
-    quantization.quantize_static(
-        added,
-        path,
-        Reader(),
-        quant_format=quantization.QuantFormat.QOperator,
-        per_channel=True,
-        activation_type=kind,
-        weight_type=quantization.QuantType.QInt8,
-    )
-    assert any(node.op_type == "QLinearConv" for node in onnx.load(path).graph.node)
-    compilation = compile_model(path, "accelerator", verify_outputs=False)
-    session = ort.InferenceSession(path)
-    expected = session.run(["y"], samples[0])[0]
-    step = compilation.lowered.network.outputs["y"].map.scale
-    found = compilation.run(samples[0])["y"]
-    assert np.abs(np.rint((found - expected) / step)).max() <= 1
 
 
 @NO_SAMPLES

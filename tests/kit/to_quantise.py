@@ -1,0 +1,125 @@
+"""Small networks in floating point, and ONNX Runtime's quantiser."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+from onnxruntime import quantization
+
+FLOAT = onnx.TensorProto.FLOAT
+SHAPE = (1, 5, 13, 11)
+
+
+class Writer:
+    """Nodes and random weights of a small network."""
+
+    def __init__(self, seed: int = 3) -> None:
+        self.random = np.random.default_rng(seed)
+        self.nodes: list[onnx.NodeProto] = []
+        self.weights: list[onnx.TensorProto] = []
+
+    def write(self, op: str, *inputs: str, output: str = "", **attributes: object) -> str:
+        """Append a node; return the name of its result."""
+        name = output or f"{op}{len(self.nodes)}"
+        self.nodes.append(helper.make_node(op, inputs, [name], f"node_{name}", **attributes))
+        return name
+
+    def constant(self, *shape: int, size: float = 1.0) -> str:
+        """Return the name of random weights."""
+        name = f"weights{len(self.weights)}"
+        values = size * self.random.standard_normal(shape)
+        self.weights.append(numpy_helper.from_array(values.astype(np.float32), name))
+        return name
+
+    def conv(self, source: str, channels: int, filters: int, kernel: int, **attributes) -> str:
+        """Append a convolution that keeps the size of its input, unless it has strides."""
+        depth = channels // attributes.get("group", 1)
+        size = (depth * kernel * kernel) ** -0.5
+        weights = self.constant(filters, depth, kernel, kernel, size=size)
+        pads = [kernel // 2] * 4
+        return self.write("Conv", source, weights, self.constant(filters), pads=pads, **attributes)
+
+    def model(self, output_shape: tuple[int, ...]) -> onnx.ModelProto:
+        """Return the network; its input is `x`, its output `y`."""
+        graph = helper.make_graph(
+            self.nodes,
+            "net",
+            [helper.make_tensor_value_info("x", FLOAT, SHAPE)],
+            [helper.make_tensor_value_info("y", FLOAT, output_shape)],
+            self.weights,
+        )
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+def residual() -> onnx.ModelProto:
+    """Convolutions of every kind, sums, a gate, averages, a concatenation, a dense layer."""
+    w = Writer()
+    first = w.write("Relu", w.conv("x", 5, 8, 3))
+    deep = w.conv(w.write("LeakyRelu", w.conv(first, 8, 8, 3, group=8), alpha=0.2), 8, 8, 1)
+    added = w.write("Add", deep, first)
+    gated = w.write("Mul", added, w.write("Sigmoid", added))
+    pooled = w.write("AveragePool", gated, kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1)
+    wide = w.write("Concat", pooled, w.conv(pooled, 8, 7, 3), axis=1)
+    squeezed = w.write("GlobalAveragePool", wide)
+    factor = w.write("Sigmoid", w.conv(squeezed, 15, 15, 1))
+    scaled = w.write("Mul", wide, factor)
+    largest = w.write("MaxPool", scaled, kernel_shape=[3, 3], strides=[2, 2])
+    smooth = w.write("AveragePool", largest, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    flat = w.write("Flatten", w.write("GlobalAveragePool", smooth))
+    dense = w.constant(9, 15, size=0.4)
+    w.write("Gemm", flat, dense, w.constant(9), output="y", transB=1)
+    return w.model((1, 9))
+
+
+def plain() -> onnx.ModelProto:
+    """A dense layer by MatMul behind a strided convolution."""
+    w = Writer(4)
+    conv = w.write("Relu", w.conv("x", 5, 6, 5, strides=[2, 2]))
+    flat = w.write("Flatten", conv)
+    w.write("MatMul", flat, w.constant(6 * 7 * 6, 10, size=0.1), output="y")
+    return w.model((1, 10))
+
+
+def feeds(seed: int) -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    return {"x": generator.standard_normal(SHAPE).astype(np.float32)}
+
+
+class Samples(quantization.CalibrationDataReader):
+    """Some random inputs, one after the other."""
+
+    def __init__(self) -> None:
+        self.left = iter([feeds(seed) for seed in range(4)])
+
+    def get_next(self):
+        """Return the next input."""
+        return next(self.left, None)
+
+
+def quantise(
+    model: onnx.ModelProto,
+    path: Path,
+    types: tuple[quantization.QuantType, quantization.QuantType],
+    form: str,
+    *,
+    per_channel: bool,
+) -> None:
+    """Let ONNX Runtime quantise a network.
+
+    Args:
+        model: The network.
+        path: Where to write the result.
+        types: Of feature maps and of weights.
+        form: QDQ or QOperator.
+        per_channel: Give each filter a scale.
+    """
+    quantization.quantize_static(
+        model,
+        path,
+        Samples(),
+        quant_format=quantization.QuantFormat[form],
+        per_channel=per_channel,
+        activation_type=types[0],
+        weight_type=types[1],
+    )

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from typing import Annotated, NoReturn
 
 import typer
@@ -55,6 +56,7 @@ def _condense(
 
 def main() -> None:
     """Run the command line; exit 0 if done, 1 if a bound is not met, 2 if the input is unusable."""
+    warnings.formatwarning = _as_line
     try:
         status = app(standalone_mode=False)
     except CondenseError as error:
@@ -69,6 +71,11 @@ def main() -> None:
     if status == INTERRUPTED:
         _complain("interrupted", INTERRUPTED)
     sys.exit(status or DONE)
+
+
+def _as_line(message: Warning | str, *_where: object) -> str:
+    """Return a warning as one line, without the place in the code that it comes from."""
+    return f"condense: warning: {' '.join(str(message).split())}\n"
 
 
 def _complain(message: str, status: int = UNUSABLE) -> NoReturn:

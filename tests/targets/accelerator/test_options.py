@@ -1,6 +1,7 @@
 """What a person gives: machines, samples, options, models; and the commands."""
 
 import json
+import subprocess
 import sys
 
 import numpy as np
@@ -157,3 +158,19 @@ def test_commands(tmp_path, monkeypatch, capsys) -> None:
     _condense(monkeypatch, capsys, "disassemble", folder, "-o", tmp_path / "p.txt")
     _condense(monkeypatch, capsys, "assemble", tmp_path / "p.txt", "-o", tmp_path / "p.bin")
     assert (tmp_path / "p.bin").read_bytes() == (folder / BINARY_FILE).read_bytes()
+
+
+def test_the_warning_is_one_line_of_the_command(tmp_path) -> None:
+    """Without the place in the code that it comes from, and on the error stream."""
+    model = tmp_path / "net.onnx"
+    onnx.save(RELU, model)
+    command = "from condense_compiler.cli import main; main()"
+    arguments = ["compile", model, "-o", tmp_path / "out", "--target", "accelerator"]
+    done = subprocess.run(
+        [sys.executable, "-c", command, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    [line] = done.stderr.splitlines()
+    assert line.startswith("condense: warning: no calibration samples: ranges come from 4 random")

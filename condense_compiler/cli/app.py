@@ -73,7 +73,7 @@ def main() -> None:
     sys.exit(status or DONE)
 
 
-def _as_line(message: Warning | str, *_where: object) -> str:
+def _as_line(message: Warning | str, *_where: object, **_line: object) -> str:
     """Return a warning as one line, without the place in the code that it comes from."""
     return f"condense: warning: {' '.join(str(message).split())}\n"
 

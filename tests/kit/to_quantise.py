@@ -14,7 +14,8 @@ SHAPE = (1, 5, 13, 11)
 class Writer:
     """Nodes and random weights of a small network."""
 
-    def __init__(self, seed: int = 3) -> None:
+    def __init__(self, seed: int = 3, shape: tuple[int, ...] = SHAPE) -> None:
+        self.shape = shape
         self.random = np.random.default_rng(seed)
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
@@ -35,17 +36,24 @@ class Writer:
     def conv(self, source: str, channels: int, filters: int, kernel: int, **attributes) -> str:
         """Append a convolution that keeps the size of its input, unless it has strides."""
         depth = channels // attributes.get("group", 1)
-        size = (depth * kernel * kernel) ** -0.5
-        weights = self.constant(filters, depth, kernel, kernel, size=size)
-        pads = [kernel // 2] * 4
+        axes = len(self.shape) - 2
+        size = (depth * kernel**axes) ** -0.5
+        weights = self.constant(filters, depth, *[kernel] * axes, size=size)
+        pads = [kernel // 2] * 2 * axes
         return self.write("Conv", source, weights, self.constant(filters), pads=pads, **attributes)
 
-    def model(self, output_shape: tuple[int, ...]) -> onnx.ModelProto:
+    def integers(self, *values: int) -> str:
+        """Return the name of a constant of whole numbers."""
+        name = f"integers{len(self.weights)}"
+        self.weights.append(numpy_helper.from_array(np.array(values, np.int64), name))
+        return name
+
+    def model(self, output_shape: tuple[int, ...] | None) -> onnx.ModelProto:
         """Return the network; its input is `x`, its output `y`."""
         graph = helper.make_graph(
             self.nodes,
             "net",
-            [helper.make_tensor_value_info("x", FLOAT, SHAPE)],
+            [helper.make_tensor_value_info("x", FLOAT, self.shape)],
             [helper.make_tensor_value_info("y", FLOAT, output_shape)],
             self.weights,
         )
@@ -81,20 +89,51 @@ def plain() -> onnx.ModelProto:
     return w.model((1, 10))
 
 
-def feeds(seed: int) -> dict[str, np.ndarray]:
+def over_one_axis() -> onnx.ModelProto:
+    """Convolutions and pooling over one axis."""
+    w = Writer(5, (1, 4, 37))
+    first = w.write("Relu", w.conv("x", 4, 9, 5, strides=[2]))
+    pooled = w.write("MaxPool", first, kernel_shape=[3], strides=[2], pads=[1, 0])
+    averaged = w.write("AveragePool", w.conv(pooled, 9, 9, 3, group=9), kernel_shape=[2])
+    squeezed = w.write("Flatten", w.write("GlobalAveragePool", averaged))
+    w.write("Gemm", squeezed, w.constant(9, 7), w.constant(7), output="y")
+    return w.model((1, 7))
+
+
+def channel_gate() -> onnx.ModelProto:
+    """A gate computed by a convolution over the channels, and means that are stored as well."""
+    w = Writer(6)
+    wide = w.write("Relu", w.conv("x", 5, 12, 3))
+    means = w.write("GlobalAveragePool", wide)
+    row = w.write("Reshape", means, w.integers(1, 1, 12))
+    mixed = w.write("Conv", row, w.constant(1, 1, 5, size=0.5), w.constant(1), pads=[2, 2])
+    gate = w.write("Reshape", w.write("Sigmoid", mixed), w.integers(1, 12, 1, 1))
+    spread = w.write("Expand", gate, w.integers(1, 12, *SHAPE[2:]))
+    gated = w.write("GlobalAveragePool", w.write("Mul", wide, spread))
+    w.write("Conv", w.write("Concat", means, gated, axis=1), w.constant(7, 24, 1, 1), output="y")
+    return w.model((1, 7, 1, 1))
+
+
+def feeds(seed: int, shape: tuple[int, ...] = SHAPE) -> dict[str, np.ndarray]:
+    """Return random input."""
     generator = np.random.default_rng(seed)
-    return {"x": generator.standard_normal(SHAPE).astype(np.float32)}
+    return {"x": generator.standard_normal(shape).astype(np.float32)}
 
 
 class Samples(quantization.CalibrationDataReader):
     """Some random inputs, one after the other."""
 
-    def __init__(self) -> None:
-        self.left = iter([feeds(seed) for seed in range(4)])
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.left = iter([feeds(seed, shape) for seed in range(4)])
 
     def get_next(self):
         """Return the next input."""
         return next(self.left, None)
+
+
+def shape_of(model: onnx.ModelProto) -> tuple[int, ...]:
+    """Return the shape of a network's input."""
+    return tuple(d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim)
 
 
 def quantise(
@@ -117,7 +156,7 @@ def quantise(
     quantization.quantize_static(
         model,
         path,
-        Samples(),
+        Samples(shape_of(model)),
         quant_format=quantization.QuantFormat[form],
         per_channel=per_channel,
         activation_type=types[0],

@@ -43,9 +43,15 @@ _LARGEST_BIAS = (1 << 31) - 1
 
 @dataclass(slots=True)
 class Builder:
-    """Operators collected so far, in the order in which they run."""
+    """Operators collected so far.
+
+    Attributes:
+        operators: In the order in which they run.
+        seen_otherwise: Maps of which another one is a view that has other channels.
+    """
 
     operators: list[Operator] = field(default_factory=list)
+    seen_otherwise: set[Map] = field(default_factory=set)
 
     def clip_sums(self, raw: Raw, lower: float, upper: float, name: str) -> Coded:
         """Turn rounded sums into codes."""
@@ -119,6 +125,8 @@ class Builder:
 
     def _may_move(self, source: Map, whole: Map) -> bool:
         produced = any(operator.output is source for operator in self.operators)
+        if source in self.seen_otherwise:
+            return False  # in another map, its channels would not be where the view has them
         return produced and source.parent is None and source.shape[1:] == whole.shape[1:]
 
 

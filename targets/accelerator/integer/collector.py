@@ -156,12 +156,13 @@ def pixels_of(shape: tuple[int, ...], name: str) -> Shape:
     Raises:
         UnsupportedError: It is a batch, or has other axes.
     """
-    if shape[0] != 1 or not 2 <= len(shape) <= 4 or len(shape) == 3:
+    if shape[0] != 1 or not 2 <= len(shape) <= 4:
         raise UnsupportedError(
             f"{name}: shape {list(shape)}; the accelerator takes one image: [1, channels, height, "
-            "width] or [1, channels]"
+            "width], [1, channels, width] or [1, channels]"
         )
-    channels, height, width = (*shape[1:], 1, 1)[:3]
+    channels, *pixels = shape[1:]
+    height, width = (1, 1, *pixels)[-2:]
     return channels, height, width
 
 

@@ -23,6 +23,7 @@ from condense_compiler.targets.accelerator.integer.network import (
     ChannelPooling,
     Convolution,
     Map,
+    over_two_axes,
 )
 from condense_compiler.targets.accelerator.integer.values import Coded, Raw, Value
 from condense_compiler.targets.accelerator.integer.weights import split_scales, split_zeros
@@ -43,11 +44,11 @@ def sums(
     """Return the sums of a convolution.
 
     Raises:
-        UnsupportedError: Not two spatial axes, weights that are not quantised, or sums that take
-            more than 32 bits.
+        UnsupportedError: More than two spatial axes, weights that are not quantised, or sums that
+            take more than 32 bits.
     """
-    if len(window.kernel_shape) != 2:
-        raise UnsupportedError(f"{name}: a convolution over {len(window.kernel_shape)} axes, not 2")
+    window = over_two_axes(window, name)
+    weights = weights.reshape(*weights.shape[:2], *window.kernel_shape)
     integers, scales = split_scales(weights, name)
     if np.abs(integers.astype(np.int64)).reshape(len(integers), -1).sum(axis=1).max() > _MOST_SUM:
         raise UnsupportedError(f"{name}: sums that take more than 32 bits")
@@ -109,6 +110,7 @@ def pool_behind(value: Value, window: Window, name: str) -> Value:
     assert isinstance(operator, Convolution)
     if isinstance(value, Coded) and not value.is_increasing():
         raise UnsupportedError(f"{name}: max-pooling behind a function that is not increasing")
+    window = over_two_axes(window, name)
     operator.spatial = window
     channels, *pixels = value.shape
     height, width = window.output_shape(tuple(pixels))

@@ -77,6 +77,8 @@ def read(codes: Codes, source: Map) -> Array:
     root, channel = source.root()
     if source.shape[1] != root.shape[1]:  # the rows of all channels, one behind the other
         return codes[root].transpose(1, 0, 2).reshape(source.shape)
+    if source.shape[2] != root.shape[2]:  # one row, cut into channels in another way
+        return codes[root].reshape(source.shape)
     return codes[root][channel : channel + source.shape[0]].reshape(source.shape)
 
 

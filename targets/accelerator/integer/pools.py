@@ -19,6 +19,7 @@ from condense_compiler.targets.accelerator.integer.network import (
     Convolution,
     Map,
     SpatialPooling,
+    over_two_axes,
 )
 from condense_compiler.targets.accelerator.integer.values import (
     Coded,
@@ -44,28 +45,24 @@ def _pools_behind(value: Value) -> bool:
 
 def _pool_codes(collector: Collector, node: gs.Node, window: Window) -> Value:
     source = collector.map(node.inputs[0])
-    height, width = _two_axes(node, window).output_shape(source.shape[1:])
+    window = over_two_axes(window, node.name)
+    height, width = window.output_shape(source.shape[1:])
     operator = SpatialPooling(node.name, (source,), NOWHERE, window=window)
     shape = (source.shape[0], height, width)
     return replace(stored(source), base=operator, shape=shape)
 
 
-def _two_axes(node: gs.Node, window: Window) -> Window:
-    if len(window.kernel_shape) != 2:
-        raise UnsupportedError(f"{node.name}: {node.op} over {len(window.kernel_shape)} axes")
-    return window
-
-
 def _average(collector: Collector, node: gs.Node) -> list[Value]:
-    window = _two_axes(node, pooling_window(node))
+    window = over_two_axes(pooling_window(node), node.name)
     divisor = "window" if node.attrs.get("count_include_pad", 0) else "present"
     return [_mean(collector, node, window, "average", divisor)]
 
 
 def _global_average(collector: Collector, node: gs.Node) -> list[Value]:
-    axes = [2, 3] if node.op == "GlobalAveragePool" else int_list(node, "axes", 1)
     rank = len(node.inputs[0].shape)
-    if rank != 4 or sorted(axis % rank for axis in axes or []) != [2, 3]:
+    pixels_axes = list(range(2, rank))
+    axes = pixels_axes if node.op == "GlobalAveragePool" else int_list(node, "axes", 1)
+    if rank not in (3, 4) or sorted(axis % rank for axis in axes or []) != pixels_axes:
         raise UnsupportedError(f"{node.name}: {node.op} over other axes than height and width")
     pixels = collector.map(node.inputs[0]).shape[1:]
     window = Window(pixels, (1, 1), (0, 0, 0, 0), (1, 1))

@@ -13,15 +13,18 @@ from condense_compiler.targets.accelerator.integer.collector import (
     Rule,
     pixels_of,
 )
+from condense_compiler.targets.accelerator.integer.joining import JOINING
 from condense_compiler.targets.accelerator.integer.network import Convolution, Map, Scaling
 from condense_compiler.targets.accelerator.integer.values import (
     Coded,
     Pairs,
     Parts,
     Raw,
+    Shape,
     Value,
     stored,
 )
+from condense_compiler.targets.reference.functions import FUNCTIONS
 
 _SHUFFLE = [0, 2, 1, 3, 4]  # swaps groups of channels and their members
 _ONE = significand(1.0)
@@ -38,9 +41,20 @@ def _view(collector: Collector, node: gs.Node) -> list[Value]:
     if (len(target) == 2 and target[0] == 1) or _groups_channels(value, target):
         return [value]
     shape = pixels_of(target, f"{node.name}: {node.op} to")
-    if shape != value.shape and not (shape[1:] == value.shape[1:] == (1, 1)):
-        raise UnsupportedError(f"{node.name}: a {node.op} that moves data among channels")
-    return [value]
+    if shape == value.shape or shape[1:] == value.shape[1:] == (1, 1):
+        return [value]
+    if shape[1] == value.shape[1] == 1:
+        return [_row(collector, node, shape)]
+    raise UnsupportedError(f"{node.name}: a {node.op} that moves data among channels")
+
+
+def _row(collector: Collector, node: gs.Node, shape: Shape) -> Value:
+    """Return a map of one row, cut into channels in another way; its bytes stay where they are."""
+    source = collector.map(node.inputs[0])
+    if source.parent is not None:
+        raise UnsupportedError(f"{node.name}: a {node.op} of a part of a map")
+    collector.builder.seen_otherwise.add(source)
+    return stored(Map(node.outputs[0].name, shape, source.scale, source.zero, source))
 
 
 def _shuffle(collector: Collector, node: gs.Node) -> Value:
@@ -59,6 +73,26 @@ def _shuffle(collector: Collector, node: gs.Node) -> Value:
     operator.weight_zeros = np.zeros(channels, np.int8)
     collector.builder.operators.append(operator)
     return stored(output)
+
+
+def _expand(collector: Collector, node: gs.Node) -> list[Value]:
+    """Return a map of one pixel as it is, where operators on two maps use it for all pixels."""
+    value = collector.value(node.inputs[0])
+    if value.shape[1:] != (1, 1) or not _is_only_joined(node.outputs[0]):
+        raise UnsupportedError(f"{node.name}: an Expand of other than one pixel, for two maps")
+    return [value]
+
+
+def _is_only_joined(tensor: gs.Tensor) -> bool:
+    """Tell whether a tensor, or functions of it, are only joined with another one."""
+    return bool(tensor.outputs) and all(_joins(reader) for reader in tensor.outputs)
+
+
+def _joins(reader: gs.Node) -> bool:
+    tensors = [t for t in reader.inputs if not isinstance(t, gs.Constant) and not t.is_empty()]
+    if len(tensors) == 2:
+        return reader.op in JOINING
+    return reader.op in FUNCTIONS and _is_only_joined(reader.outputs[0])
 
 
 def _groups_channels(value: Value, target: tuple[int, ...]) -> bool:
@@ -119,6 +153,7 @@ _VIEWS = ("Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "
 VIEW_RULES: Mapping[str, Rule] = {
     **dict.fromkeys(_VIEWS, _view),
     "Concat": _concatenate,
+    "Expand": _expand,
     "Slice": _slice,
     "Split": _split,
 }

@@ -1,15 +1,26 @@
 """Models that ONNX Runtime's quantiser wrote, in every form, against ONNX Runtime's own results."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from kit.to_quantise import FLOAT, SHAPE, Writer, feeds, plain, quantise, residual
-from onnx import helper, numpy_helper
+from kit.to_quantise import (
+    FLOAT,
+    SHAPE,
+    Writer,
+    channel_gate,
+    feeds,
+    over_one_axis,
+    plain,
+    quantise,
+    residual,
+    shape_of,
+)
+from onnx import helper, numpy_helper, shape_inference
 from onnxruntime import quantization
 
 from condense_compiler.driver import compile_model
@@ -32,7 +43,7 @@ TYPES = [
 
 @pytest.mark.parametrize("form", ["QDQ", "QOperator"])
 @pytest.mark.parametrize(("activations", "weights", "per_channel"), TYPES)
-@pytest.mark.parametrize("network", [residual, plain])
+@pytest.mark.parametrize("network", [residual, plain, over_one_axis, channel_gate])
 def test_outputs_equal_those_of_onnx_runtime(
     tmp_path: Path,
     network: Callable[[], onnx.ModelProto],
@@ -42,14 +53,16 @@ def test_outputs_equal_those_of_onnx_runtime(
     per_channel: bool,
 ) -> None:
     path = tmp_path / "quantised.onnx"
-    quantise(network(), path, (activations, weights), form, per_channel=per_channel)
+    model = network()
+    quantise(model, path, (activations, weights), form, per_channel=per_channel)
     compilation = compile_model(path, "accelerator")
     assert compilation.report.verification.passed
     compared = path if form == "QOperator" else compilation.lowered.quantised.SerializeToString()
     session = ort.InferenceSession(compared, providers=["CPUExecutionProvider"])
     for seed in range(10, 16):
-        [expected] = session.run(["y"], feeds(seed))
-        assert np.array_equal(compilation.run(feeds(seed))["y"], expected)
+        given = feeds(seed, shape_of(model))
+        [expected] = session.run(["y"], given)
+        assert np.array_equal(compilation.run(given)["y"], expected)
 
 
 def quantised_conv(
@@ -87,15 +100,42 @@ def quantised_conv(
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
 
+@pytest.mark.parametrize("include", [0, 1])
+@pytest.mark.parametrize(
+    "window",
+    [
+        {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]},
+        {"kernel_shape": [2, 3], "strides": [1, 2], "pads": [1, 0, 0, 2]},
+        {"kernel_shape": [3, 2], "strides": [2, 3], "ceil_mode": 1},
+        {"kernel_shape": [4, 4], "strides": [3, 3], "pads": [1, 1, 1, 1], "ceil_mode": 1},
+        {"kernel_shape": [2, 2], "strides": [2, 2], "auto_pad": "SAME_UPPER"},
+    ],
+)
+def test_averages_whose_windows_differ_in_size(
+    tmp_path: Path, window: Mapping[str, object], include: int
+) -> None:
+    w = Writer(7)
+    wide = w.write("LeakyRelu", w.conv("x", 5, 6, 3), alpha=0.3)
+    w.write("AveragePool", wide, output="y", count_include_pad=include, **window)
+    model = shape_inference.infer_shapes(w.model(None))
+    path = tmp_path / "quantised.onnx"
+    quantise(model, path, (UNSIGNED, SIGNED), "QDQ", per_channel=True)
+    options = {"feature_maps": "dram", "memory_bytes": "1200"}  # a few rows at a time
+    compilation = compile_model(path, "accelerator", target_options=options)
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    [expected] = session.run(["y"], feeds(3))
+    assert np.array_equal(compilation.run(feeds(3))["y"], expected)
+
+
 @pytest.mark.parametrize("machine", ["default", "small"])
 @pytest.mark.parametrize("members", [2, 3, 4])
 def test_averages_of_channels_at_the_scale_of_their_input(members: int, machine: str) -> None:
     """Averages of an even number of codes often lie half way between two codes."""
     w = Writer(6)
-    wide = w.write("Unsqueeze", w.conv("x", 5, 12, 3), _axis(w), output="wide")
+    wide = w.write("Unsqueeze", w.conv("x", 5, 12, 3), w.integers(1), output="wide")
     window = [members, 1, 1]
     pooled = w.write("AveragePool", wide, kernel_shape=window, strides=window)
-    w.write("Squeeze", pooled, _axis(w), output="y")
+    w.write("Squeeze", pooled, w.integers(1), output="y")
     model = w.model((1, 12 // members, *SHAPE[2:]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # no calibration samples
@@ -104,12 +144,6 @@ def test_averages_of_channels_at_the_scale_of_their_input(members: int, machine:
     for seed in range(3):
         found = agreement.compare_outputs(program.fused, program.quantised, feeds(seed))
         assert (found.elements, found.differing) == (12 // members * 13 * 11, 0)
-
-
-def _axis(writer: Writer) -> str:
-    name = f"axis{len(writer.weights)}"
-    writer.weights.append(numpy_helper.from_array(np.array([1], np.int64), name))
-    return name
 
 
 def test_a_bias_of_more_bits_than_a_float_has() -> None:

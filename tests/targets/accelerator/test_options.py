@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import onnx
 import pytest
+from kit.to_quantise import Writer
 from onnx import helper, numpy_helper
 
 from condense_compiler import cli
@@ -174,3 +175,34 @@ def test_the_warning_is_one_line_of_the_command(tmp_path) -> None:
     )
     [line] = done.stderr.splitlines()
     assert line.startswith("condense: warning: no calibration samples: ranges come from 4 random")
+
+
+def _refused(model: onnx.ModelProto, message: str) -> None:
+    with pytest.raises(UnsupportedError, match=message):
+        compile_model(model, "accelerator")
+
+
+@NO_SAMPLES
+def test_windows_over_three_axes_are_refused() -> None:
+    w = Writer(1, (1, 2, 5, 5, 5))
+    w.write("MaxPool", w.conv("x", 2, 3, 3), kernel_shape=[2, 2, 2], output="y")
+    _refused(w.model((1, 3, 4, 4, 4)), "accelerator takes one image")
+
+
+@NO_SAMPLES
+def test_one_pixel_spread_for_a_convolution_is_refused() -> None:
+    w = Writer(1)
+    mean = w.write("GlobalAveragePool", w.conv("x", 5, 6, 3))
+    spread = w.write("Expand", mean, w.integers(1, 6, 4, 4))
+    w.write("Conv", spread, w.constant(3, 6, 1, 1), output="y")
+    _refused(w.model((1, 3, 4, 4)), "an Expand of other than one pixel, for two maps")
+
+
+@NO_SAMPLES
+def test_a_part_of_a_row_seen_otherwise_is_refused() -> None:
+    w = Writer(1)
+    mean = w.write("GlobalAveragePool", w.conv("x", 5, 12, 3))
+    part = w.write("Slice", mean, w.integers(0), w.integers(6), w.integers(1))
+    row = w.write("Reshape", part, w.integers(1, 1, 6))
+    w.write("Conv", row, w.constant(1, 1, 3), pads=[1, 1], output="y")
+    _refused(w.model((1, 1, 6)), "a Reshape of a part of a map")

@@ -100,6 +100,31 @@ def over_one_axis() -> onnx.ModelProto:
     return w.model((1, 7))
 
 
+def stored_groups() -> onnx.ModelProto:
+    """Groups of channels pooled in every way, of a map that is also read whole; concatenated."""
+    w = Writer(8)
+    wide = w.write("Relu", w.conv("x", 5, 12, 3))
+    grouped = w.write("Reshape", wide, w.integers(1, 3, 4, *SHAPE[2:]))
+    ways = ("ReduceMax", "ReduceMean", "ReduceMin")
+    pooled = [w.write(way, grouped, axes=[2], keepdims=0) for way in ways]
+    total = w.write("ReduceSum", grouped, w.integers(2), keepdims=0)
+    joined = w.write("Concat", *pooled, total, wide, axis=1)
+    w.write("MaxPool", w.conv(joined, 24, 6, 1), kernel_shape=[2, 2], output="y")
+    return w.model((1, 6, 12, 10))
+
+
+def pooled_parts() -> onnx.ModelProto:
+    """Pooled convolutions that are parts of a concatenation, with and without pooling behind."""
+    w = Writer(9)
+    parts = []
+    for way in ("ReduceMax", "ReduceMin", "ReduceMean"):
+        grouped = w.write("Reshape", w.conv("x", 5, 8, 3), w.integers(1, 4, 2, *SHAPE[2:]))
+        pooled = w.write(way, grouped, axes=[2], keepdims=0)
+        parts.append(w.write("MaxPool", pooled, kernel_shape=[2, 2]))
+    w.write("Concat", *parts, axis=1, output="y")
+    return w.model((1, 12, 12, 10))
+
+
 def channel_gate() -> onnx.ModelProto:
     """A gate computed by a convolution over the channels, and means that are stored as well."""
     w = Writer(6)

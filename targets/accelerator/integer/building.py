@@ -97,7 +97,13 @@ class Builder:
             assert isinstance(source, Map)
             self.operators.append(Lookup(name, (source,), output, table))
             return
-        coded.base.output, coded.base.table = output, table
+        pools_channels = isinstance(coded.base, SpatialPooling) and coded.base.pools_channels()
+        if pools_channels and output.parent is not None:  # it writes whole maps alone
+            own = Map(f"{output.name}/own", output.shape, output.scale, output.zero)
+            self._emit(coded, table, own, name)
+            self.operators.append(Lookup(f"{name}/copy", (own,), output))
+            return
+        coded.base.output, coded.base.table = output.rows() if pools_channels else output, table
         self.operators.append(coded.base)
 
     def _store_parts(self, value: Parts, name: str) -> Map:

@@ -68,6 +68,12 @@ class Map:
         channels, height, width = self.shape
         return channels * height * width
 
+    def rows(self) -> "Map":
+        """Return the same memory as one channel that has the rows of all channels."""
+        channels, height, width = self.shape
+        shape = (1, height * channels, width)
+        return Map(f"{self.name}/rows", shape, self.scale, self.zero, self)
+
     def root(self) -> tuple["Map", int]:
         """Return the map that owns the memory, and the channel in it at which this one starts."""
         if self.parent is None:
@@ -156,6 +162,9 @@ class ChannelPooling:
     averaging: Averaging | None = None
 
 
+MIRRORED = Table(tuple(range(127, -129, -1)))  # turns the smallest code into the largest
+
+
 @dataclass(eq=False, slots=True)
 class Operator:
     """What every operator has.
@@ -222,6 +231,11 @@ class SpatialPooling(Operator):
     window: Window = field(default_factory=lambda: POINT)
     scaling: Scaling | None = None
     averaging: Averaging | None = None
+
+    def pools_channels(self) -> bool:
+        """Tell whether what it reads, and so what it writes, are rows of one channel."""
+        source = self.inputs[0]
+        return source.parent is not None and source.shape[1] != source.root()[0].shape[1]
 
 
 @dataclass(eq=False, slots=True)

@@ -16,7 +16,9 @@ from condense_compiler.targets.accelerator.integer.collector import (
     Rule,
 )
 from condense_compiler.targets.accelerator.integer.network import (
+    MIRRORED,
     Convolution,
+    Lookup,
     Map,
     SpatialPooling,
     over_two_axes,
@@ -85,24 +87,34 @@ def _reduce(collector: Collector, node: gs.Node) -> list[Value]:
         if node.op != "ReduceMean":
             raise UnsupportedError(f"{node.name}: {node.op} over other axes than grouped channels")
         return _global_average(collector, node)
-    if node.op != "ReduceMax":
-        raise UnsupportedError(f"{node.name}: {node.op} of channels that are stored")
+    return [_pool_stored_channels(collector, node)]
+
+
+def _pool_stored_channels(collector: Collector, node: gs.Node) -> Value:
     source, group = collector.map(node.inputs[0]), node.inputs[0].shape[2]
     channels, height, width = source.shape
     if source.parent is not None:
         raise UnsupportedError(f"{node.name}: {node.op} of a part of a map")
-    shape = (1, height * channels, width)
-    by_row = Map(f"{source.name}/rows", shape, source.scale, source.zero, source)
-    pooled = Map(
-        f"{node.name}/pooled", (channels // group, height, width), source.scale, source.zero
-    )
+    builder, smallest = collector.builder, node.op == "ReduceMin"
+    builder.seen_otherwise.add(source)
+    if smallest:
+        mirrored = Map(f"{source.name}/mirrored", source.shape, source.scale, source.zero)
+        builder.operators.append(Lookup(mirrored.name, (source,), mirrored, MIRRORED))
+        source = mirrored
     window = Window((group, 1), (group, 1), (0, 0, 0, 0), (1, 1))
-    shape = (1, height * channels // group, width)
-    result = Map(f"{pooled.name}/rows", shape, source.scale, source.zero, pooled)
-    operator = SpatialPooling(node.name, (by_row,), result, window=window)
-    collector.builder.operators.append(operator)
-    return [stored(pooled)]
+    operator = SpatialPooling(node.name, (source.rows(),), NOWHERE, window=window)
+    shape = (channels // group, height, width)
+    if node.op in _AVERAGED:
+        operator.kind = "average"
+        units = np.array([source.scale], np.float32)
+        return Raw(operator, shape, units, averaged=_AVERAGED[node.op])
+    pooled = Map(f"{node.name}/pooled", shape, source.scale, source.zero)
+    operator.output, operator.table = pooled.rows(), MIRRORED if smallest else None
+    builder.operators.append(operator)
+    return stored(pooled)
 
+
+_AVERAGED = {"ReduceMean": "window", "ReduceSum": "one"}
 
 POOLING_RULES: Mapping[str, Rule] = {
     "AveragePool": _average,

@@ -16,9 +16,11 @@ from kit.to_quantise import (
     feeds,
     over_one_axis,
     plain,
+    pooled_parts,
     quantise,
     residual,
     shape_of,
+    stored_groups,
 )
 from onnx import helper, numpy_helper, shape_inference
 from onnxruntime import quantization
@@ -26,6 +28,7 @@ from onnxruntime import quantization
 from condense_compiler.driver import compile_model
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.targets.accelerator import agreement
+from condense_compiler.targets.accelerator.integer.executor import execute
 
 SIGNED, UNSIGNED = quantization.QuantType.QInt8, quantization.QuantType.QUInt8
 
@@ -43,7 +46,7 @@ TYPES = [
 
 @pytest.mark.parametrize("form", ["QDQ", "QOperator"])
 @pytest.mark.parametrize(("activations", "weights", "per_channel"), TYPES)
-@pytest.mark.parametrize("network", [residual, plain, over_one_axis, channel_gate])
+@pytest.mark.parametrize("network", [residual, plain, over_one_axis, channel_gate, stored_groups])
 def test_outputs_equal_those_of_onnx_runtime(
     tmp_path: Path,
     network: Callable[[], onnx.ModelProto],
@@ -98,6 +101,16 @@ def quantised_conv(
         [numpy_helper.from_array(np.asarray(v), n) for n, v in constants.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+@pytest.mark.parametrize("network", [pooled_parts, stored_groups])
+def test_parts_of_concatenations_are_pooled_without_a_unit(network, compiled, feeds_of) -> None:
+    program = compiled(network(), machine="small", feature_maps="dram")
+    expected = execute(program.fused, feeds_of(program))
+    for name, values in program.simulate(feeds_of(program)).outputs.items():
+        assert np.array_equal(values, expected[name])
+    found = agreement.compare_outputs(program.fused, program.quantised, feeds_of(program))
+    assert found.differing == 0
 
 
 @pytest.mark.parametrize("include", [0, 1])

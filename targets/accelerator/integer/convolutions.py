@@ -23,10 +23,10 @@ from condense_compiler.targets.accelerator.integer.network import (
     ChannelPooling,
     Convolution,
     Map,
-    over_two_axes,
 )
 from condense_compiler.targets.accelerator.integer.values import Coded, Raw, Value
 from condense_compiler.targets.accelerator.integer.weights import split_scales, split_zeros
+from condense_compiler.targets.accelerator.integer.windows import over_two_axes
 
 _MOST_SUM = (1 << 31) // 255  # of the magnitudes of a filter: sums have 32 bits
 _POOLED_AS = {"l2": "l2", "mean": "average", "ordinal": "ranked", "sum": "average"}

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from condense_compiler.errors import UnsupportedError
 from condense_compiler.operators.fused import Window
 from condense_compiler.targets.accelerator.integer.weights import bits_needed
 
@@ -16,27 +15,6 @@ Array = npt.NDArray[Any]
 
 # The window of one pixel.
 POINT = Window((1, 1), (1, 1), (0, 0, 0, 0), (1, 1))
-
-
-def over_two_axes(window: Window, name: str) -> Window:
-    """Return a window over one axis, or two, as one over two: a map with one axis is one row.
-
-    Raises:
-        UnsupportedError: It goes over more.
-    """
-    axes = len(window.kernel_shape)
-    if axes > 2:
-        raise UnsupportedError(f"{name}: a window over {axes} axes")
-    if axes == 2:
-        return window
-    before, after = window.pads
-    return Window(
-        (1, *window.kernel_shape),
-        (1, *window.strides),
-        (0, before, 0, after),
-        (1, *window.dilations),
-        window.ceil_mode,
-    )
 
 
 @dataclass(eq=False, slots=True)

@@ -21,7 +21,6 @@ from condense_compiler.targets.accelerator.integer.network import (
     Lookup,
     Map,
     SpatialPooling,
-    over_two_axes,
 )
 from condense_compiler.targets.accelerator.integer.values import (
     Coded,
@@ -29,6 +28,7 @@ from condense_compiler.targets.accelerator.integer.values import (
     Value,
     stored,
 )
+from condense_compiler.targets.accelerator.integer.windows import over_two_axes
 
 
 def _max_pool(collector: Collector, node: gs.Node) -> list[Value]:

@@ -56,6 +56,8 @@ def unfold(model: onnx.ModelProto) -> onnx.ModelProto:
     del unfolded.graph.node[:], unfolded.graph.value_info[:], unfolded.graph.initializer[:]
     unfolded.graph.node.extend(writer.nodes)
     used = {name for node in writer.nodes for name in node.input}
+    for name in used & writer.coded.keys():
+        writer.constant(name, writer.coded[name].values())
     kept = (tensor for name, tensor in writer.constants.items() if name in used)
     unfolded.graph.initializer.extend(kept)
     return unfolded
@@ -161,20 +163,20 @@ def _dequantise(writer: _Writer, node: onnx.NodeProto) -> None:
     axis = next((a.i for a in node.attribute if a.name == "axis"), 1) % max(codes.ndim, 1)
     if np.size(zero) > 1:
         zero = np.reshape(zero, [-1 if i == axis else 1 for i in range(codes.ndim)])
-    steps = codes.astype(np.int64) - np.asarray(zero, np.int64).reshape(np.shape(zero))
+    wide = np.int16 if codes.itemsize == 1 else np.int64
+    steps = codes.astype(wide) - np.asarray(zero, wide)
     writer.coded[values] = Codes(steps, scale.astype(np.float32), axis)
-    writer.constant(values, writer.coded[values].values())
 
 
 def _identity(writer: _Writer, node: onnx.NodeProto) -> None:
     """Give a constant its other name."""
     source, name = node.input[0], node.output[0]
-    if source not in writer.constants:
-        _copy(writer, node)
-        return
-    writer.constants[name] = numpy_helper.from_array(writer.value(source), name)
     if source in writer.coded:
         writer.coded[name] = writer.coded[source]
+    elif source in writer.constants:
+        writer.constants[name] = numpy_helper.from_array(writer.value(source), name)
+    else:
+        _copy(writer, node)
 
 
 def _layer(writer: _Writer, node: onnx.NodeProto) -> None:

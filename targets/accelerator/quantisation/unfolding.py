@@ -193,26 +193,23 @@ def _layer(writer: _Writer, node: onnx.NodeProto) -> None:
     sums = f"{output}/sums"
     bare.output[:] = [sums]
     writer.nodes.append(bare)
-    bias = _bias_of(writer, node)
     scales = weights.scale.reshape(layer.scale_shape if weights.scale.size > 1 else ())
-    parts = []
-    if bias is not None:
-        input_scale = writer.grids.get(source)
-        unit = (
-            None if input_scale is None else np.float32(input_scale[0]) * weights.scale.reshape(-1)
-        )
-        parts = [np.reshape(part, layer.scale_shape) for part in bias_parts(bias, unit)]
-    steps = [("Mul", scales), *(("Add", part) for part in parts)]
+    parts = _bias_parts(writer, node, weights)
+    steps = [("Mul", scales), *(("Add", part.reshape(layer.scale_shape)) for part in parts)]
     for index, (op, constant) in enumerate(steps):
         last = index == len(steps) - 1
         operand = writer.constant(f"{output}/{op}{index}", constant)
         sums = writer.append(op, [sums, operand], output if last else f"{output}/scaled{index}")
 
 
-def _bias_of(writer: _Writer, node: onnx.NodeProto) -> Codes | Array | None:
+def _bias_parts(writer: _Writer, node: onnx.NodeProto, weights: Codes) -> list[Array]:
+    """Return what is added to a layer's scaled sums, one after the other."""
     if len(node.input) < 3 or not node.input[2]:
-        return None
-    return writer.coded.get(node.input[2], None) or writer.value(node.input[2]).reshape(-1)
+        return []
+    bias = writer.coded.get(node.input[2])
+    grid = writer.grids.get(writer.known.get(node.input[0], node.input[0]))
+    unit = None if grid is None else np.float32(grid[0]) * weights.scale.reshape(-1)
+    return bias_parts(writer.value(node.input[2]).reshape(-1) if bias is None else bias, unit)
 
 
 def _copy(writer: _Writer, node: onnx.NodeProto) -> None:

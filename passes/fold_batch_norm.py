@@ -15,6 +15,8 @@ from condense_compiler.rewriting.contract import PassOutcome, Rewrite
 
 Values = npt.NDArray[np.float64]
 
+_ARITHMETIC = ("Add", "Div", "Mul", "Sub")
+
 
 @dataclass(frozen=True, slots=True)
 class _Scaling:
@@ -28,7 +30,8 @@ class _Scaling:
 class FoldBatchNorm:
     """Fold BatchNormalization, Mul, Add, Sub and Div by constants into what computes their input.
 
-    That is a convolution, or another batch normalisation. Behind anything else they stay.
+    That is a convolution, or another batch normalisation. Behind anything else they stay, and in
+    front of a rounding: folded, another value may be rounded.
     """
 
     name: ClassVar[str] = "fold_batch_norm"
@@ -43,6 +46,8 @@ class FoldBatchNorm:
 
 
 def _fold_readers(graph: gs.Graph, node: gs.Node) -> Iterable[Rewrite]:
+    if _is_rounded(graph, node.outputs[0]):
+        return
     while (reader := sole_reader(graph, node.outputs[0])) is not None:
         scaling = _scaling_of(reader, node.outputs[0])
         if scaling is None or not _INTO[node.op](node, scaling):
@@ -51,13 +56,21 @@ def _fold_readers(graph: gs.Graph, node: gs.Node) -> Iterable[Rewrite]:
         bypass(graph, reader, node.outputs[0])
 
 
+def _is_rounded(graph: gs.Graph, data: gs.Tensor) -> bool:
+    """Tell whether a tensor, scaled and shifted or not, is rounded next."""
+    reader = sole_reader(graph, data)
+    while reader is not None and reader.op in _ARITHMETIC and not reader.domain:
+        reader = sole_reader(graph, reader.outputs[0])
+    return reader is not None and reader.op == "Round"
+
+
 def _scaling_of(node: gs.Node, data: gs.Tensor) -> _Scaling | None:
     """Return what an operator does to each channel of `data`, if that is all it does."""
     if node.domain or len(data.shape) < 2 or tuple(node.outputs[0].shape) != tuple(data.shape):
         return None
     if node.op == "BatchNormalization":
         return _normalisation(node)
-    if node.op not in ("Add", "Div", "Mul", "Sub"):
+    if node.op not in _ARITHMETIC:
         return None
     position = 0 if node.inputs[0] is data else 1
     values = _for_each_channel(constant_input(node, 1 - position), tuple(data.shape))

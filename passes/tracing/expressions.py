@@ -163,15 +163,20 @@ def compose(outer: Expression, inner: Expression) -> Expression:
 def peel_affine(expression: Expression) -> tuple[list[tuple[str, Expression]], Expression]:
     """Split off what is done first, as far as that is multiplying and adding constants.
 
+    In front of a rounding nothing is split off: computed elsewhere, another value may be rounded.
+
     Returns:
         The steps split off, each ("Mul" or "Add", constant), first step first; and the rest, whose
         input is their result.
     """
     steps: list[tuple[str, Expression]] = []
-    while (step := _innermost_affine(expression)) is not None:
+    rest = expression
+    while (step := _innermost_affine(rest)) is not None:
         steps.append(step)
-        expression = _replace(expression, Apply(step[0], (IDENTITY, step[1])), IDENTITY)
-    return steps, expression
+        rest = _replace(rest, Apply(step[0], (IDENTITY, step[1])), IDENTITY)
+    if any(user.op == "Round" for user in _users_of_input(rest)):
+        return [], expression
+    return steps, rest
 
 
 def _innermost_affine(expression: Expression) -> tuple[str, Expression] | None:

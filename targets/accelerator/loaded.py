@@ -18,6 +18,7 @@ from condense_compiler.targets.accelerator.folder import (
 from condense_compiler.targets.accelerator.integer.lowering import lower_network
 from condense_compiler.targets.accelerator.isa.binary import Binary
 from condense_compiler.targets.accelerator.node_order import ordered_nodes
+from condense_compiler.targets.accelerator.quantisation.signs import joins_signed_codes
 from condense_compiler.targets.accelerator.running import run_binary, verify_codes
 
 
@@ -50,8 +51,10 @@ class LoadedProgram:
         Raises:
             InputError: The quantised model cannot be read.
         """
-        fused = lower_network(self.program.network.graph, ordered_nodes(self.program))
-        return verify_codes(self.run(feeds), fused, read_quantised(self.folder), feeds)
+        quantised, nodes = read_quantised(self.folder), ordered_nodes(self.program)
+        signed = joins_signed_codes(quantised)
+        fused = lower_network(self.program.network.graph, nodes, signed_codes=signed)
+        return verify_codes(self.run(feeds), fused, quantised, feeds)
 
 
 def load_program(folder: Path, program: ScheduledProgram) -> LoadedProgram:

@@ -9,7 +9,6 @@ import onnx
 
 from condense_compiler.errors import InputError, UnsupportedError
 from condense_compiler.network import Network, load_network
-from condense_compiler.network.integer_operators import in_standard_operators
 from condense_compiler.program import ScheduledProgram
 from condense_compiler.targets.accelerator.codegen.generate import generate
 from condense_compiler.targets.accelerator.codegen.placement import place
@@ -27,6 +26,7 @@ from condense_compiler.targets.accelerator.machine import read_machine
 from condense_compiler.targets.accelerator.node_order import ordered_nodes
 from condense_compiler.targets.accelerator.quantisation import prepare
 from condense_compiler.targets.accelerator.quantisation.fewer_bits import WEIGHT_BITS
+from condense_compiler.targets.accelerator.quantisation.signs import joins_signed_codes
 
 FEATURE_MAPS = ("auto", "dram")
 
@@ -72,7 +72,7 @@ class AcceleratorTarget:
             InputError: Model or samples cannot be used.
         """
         calibration = Path(self.calibration) if self.calibration else None
-        prepared = prepare(in_standard_operators(source), dims, calibration, self.weight_bits)
+        prepared = prepare(source, dims, calibration, self.weight_bits)
         return load_network(prepared.unfolded), replace(self, quantised=prepared.quantised)
 
     def lower(self, program: ScheduledProgram) -> AcceleratorProgram | MixedProgram:
@@ -84,7 +84,8 @@ class AcceleratorTarget:
         machine = read_machine(self.machine)
         ordered, all_in_dram = ordered_nodes(program), self.feature_maps == "dram"
         try:
-            fused = lower_network(program.network.graph, ordered)
+            signed = self.quantised is not None and joins_signed_codes(self.quantised)
+            fused = lower_network(program.network.graph, ordered, signed_codes=signed)
             network = fused if machine.pooling_unit else separate_pooling(fused)
         except UnsupportedError:
             if not self.allow_fallback:

@@ -26,7 +26,7 @@ from kit.topology_writer import (
     reduced,
 )
 from numpy.typing import NDArray
-from onnx import helper
+from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from condense_compiler.operators.fused import ConvPool
@@ -182,6 +182,24 @@ def test_grouping_off_by_one_is_seen(
 def test_order_within_a_group_does_not_matter() -> None:
     network = Network((Layer("reduce_max", 3, 3, before=("leaky_relu",)),))
     assert changed_outputs(rewrite(network.build()), swap_within_a_group) < 1e-6
+
+
+def test_what_is_rounded_next_does_not_go_into_the_filters() -> None:
+    """Folded, sums next to the middle between two whole numbers would be rounded otherwise."""
+
+    def write(graph: TopologyWriter) -> Sequence[str]:
+        factors = graph.constant(graph.random.uniform(2.0, 9.0, (1, WIDE, 1, 1)).astype("f"))
+        scaled = graph.write("Mul", graph.wide(), factors)
+        return [graph.pooled(graph.write("Round", scaled))]
+
+    given = build(write)
+    result = rewrite(given)
+    node = result.node("ConvPool")
+    weights = {tensor.name: tensor for tensor in given.graph.initializer}
+    [conv] = [node for node in given.graph.node if node.op_type == "Conv"]
+    assert np.array_equal(node.inputs[1].values, numpy_helper.to_array(weights[conv.input[1]]))
+    before = ConvPool.from_attributes(node.attrs).before
+    assert [step.op for step in before.instructions] == ["Mul", "Round"]
 
 
 @pytest.mark.parametrize("spelling", sorted(ALL_SPELLINGS))

@@ -194,3 +194,15 @@ def test_bias_known_at_run_time_only_is_left_alone() -> None:
         return [normalised(graph, graph.write("Conv", "input", filters, bias))]
 
     folded(write, optimised=False)
+
+
+@pytest.mark.parametrize("op", ["Mul", "Add", "Div", "Sub"])
+def test_scaling_in_front_of_a_rounding_stays(op: str) -> None:
+    """Folded, sums next to the middle between two whole numbers would be rounded otherwise."""
+
+    def write(graph: TopologyWriter) -> Sequence[str]:
+        factors = graph.constant(graph.random.uniform(0.5, 1.5, (1, WIDE, 1, 1)))
+        scaled = graph.write(op, graph.wide(), factors)
+        return [graph.write("Round", graph.write("Mul", scaled, graph.constant(3.0)))]
+
+    folded(write, optimised=False)

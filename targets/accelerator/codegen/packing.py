@@ -16,7 +16,7 @@ from condense_compiler.targets.accelerator.isa.registers import (
     TABLE_BYTES,
 )
 
-_PARAMETERS = struct.Struct("<qiB3x")
+_PARAMETERS = struct.Struct("<iIbB2x")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +129,34 @@ def _parameters(operator: Convolution, block: Block) -> bytes:
     first, count = block.wide
     scaling = operator.scaling
     return b"".join(
-        _PARAMETERS.pack(int(operator.bias[c]), scaling.multipliers[c], scaling.shifts[c])
+        _PARAMETERS.pack(
+            operator.bias[c], scaling.multipliers[c], operator.weight_zeros[c], scaling.shifts[c]
+        )
         for c in range(first, first + count)
     )
 
 
-def unpack_parameters(content: bytes) -> tuple[Array, Array, Array]:
-    """Return biases, multipliers and shifts."""
-    rows = np.array(list(_PARAMETERS.iter_unpack(content)), object).reshape(-1, 3)
-    bias, multipliers, shifts = rows.T
-    return bias.astype(np.int64), multipliers.astype(np.int64), shifts.astype(np.int64)
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What belongs to each wide channel, in their order; arrays of whole numbers.
+
+    Attributes:
+        bias: Added to the sums.
+        multipliers: What the sums are multiplied by.
+        weight_zeros: What weights of the value zero are.
+        shifts: What the products are divided by, as a power of two.
+    """
+
+    bias: Array
+    multipliers: Array
+    weight_zeros: Array
+    shifts: Array
+
+
+def unpack_parameters(content: bytes) -> Parameters:
+    """Return the parameters from what the weight buffer holds."""
+    rows = np.array(list(_PARAMETERS.iter_unpack(content)), np.int64).reshape(-1, 4)
+    return Parameters(*rows.T)
 
 
 def pack_bits(weights: Array, bits: int) -> bytes:

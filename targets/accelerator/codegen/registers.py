@@ -6,6 +6,8 @@ from typing import Any
 from condense_compiler.operators.fused import Window
 from condense_compiler.targets.accelerator.codegen.packing import Block, Packed, is_depthwise
 from condense_compiler.targets.accelerator.integer.network import (
+    DIVISORS,
+    Averaging,
     Binary,
     ChannelPooling,
     Convolution,
@@ -15,6 +17,7 @@ from condense_compiler.targets.accelerator.integer.network import (
     SpatialPooling,
 )
 from condense_compiler.targets.accelerator.integer.rows import NO_PADS, Stripe, columns_of
+from condense_compiler.targets.accelerator.isa.instructions import bits_of_scale
 from condense_compiler.targets.accelerator.isa.registers import (
     COMBINATIONS,
     NO_TABLE,
@@ -68,7 +71,7 @@ def registers_of(
     return registers | _RULES[type(operator)](operator, stripe, block)
 
 
-def _scale(scaling: Scaling | None, prefix: str = "scale") -> Registers:
+def _scale(scaling: Scaling | Averaging | None, prefix: str = "scale") -> Registers:
     assert scaling is not None
     return {
         f"{prefix}_zero": scaling.zero,
@@ -125,8 +128,10 @@ def _convolution(operator: Convolution, stripe: Stripe, block: Block) -> Registe
 
 
 def _pooling(pooling: ChannelPooling) -> Registers:
-    reduction = "ranked" if pooling.ranked else pooling.reduction
-    registers = {"reduction": REDUCTIONS.index(reduction), "group": pooling.window}
+    registers = {"reduction": REDUCTIONS.index(pooling.reduction), "group": pooling.window}
+    if pooling.averaging is not None:
+        registers["group_zero"] = pooling.zero
+        return registers | _averaging(pooling.averaging, "group_scale")
     if pooling.scaling is None:
         return registers
     registers |= {"group_zero": pooling.zero, "factor_shift": pooling.scaling.shifts[0]}
@@ -139,12 +144,24 @@ def _spatial(operator: SpatialPooling, stripe: Stripe, _block: Block) -> Registe
     registers |= _pads("pool", stripe.inputs.pads, input_columns)
     if operator.kind == "max":
         return registers
+    registers["input_zero"] = operator.inputs[0].zero
+    if operator.averaging is not None:
+        return registers | _averaging(operator.averaging)
     assert operator.scaling is not None
     return registers | {
-        "input_zero": operator.inputs[0].zero,
         "first_factor": operator.scaling.multipliers[0],
         "factors_shift": operator.scaling.shifts[0],
         **_scale(operator.scaling),
+    }
+
+
+def _averaging(averaging: Averaging, prefix: str = "scale") -> Registers:
+    return {
+        "average_input_scale": bits_of_scale(averaging.input_scale),
+        "average_output_scale": bits_of_scale(averaging.output_scale),
+        "average_least": averaging.least,
+        "average_divisor": DIVISORS.index(averaging.divisor),
+        **_scale(averaging, prefix),
     }
 
 
@@ -161,6 +178,7 @@ def _binary(operator: Binary, stripe: Stripe, _block: Block) -> Registers:
         "first_factor": first,
         "second_factor": second,
         "factors_shift": operator.scaling.shifts[0],
+        "factors_offset": operator.offset,
         **_scale(operator.scaling),
     }
 

@@ -10,7 +10,9 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 CODE_MIN, CODE_MAX = -128, 127
-MULTIPLIER_BITS = 31  # multipliers are below 2 ** 31, so that they fit a signed 32-bit register
+CODES = np.arange(CODE_MIN, CODE_MAX + 1)
+MULTIPLIER_BITS = 31  # of factors, which are below 2 ** 31: they fit a signed 32-bit register
+SIGNIFICANT_BITS = 24  # of what scales sums: as many as a number in 32-bit floating point has
 MAX_SHIFT = 62
 
 
@@ -41,19 +43,45 @@ def fixed_point(factor: float) -> FixedPoint:
     return FixedPoint(min(max(multiplier, -limit), limit), shift)
 
 
-def fixed_point_with(factor: float, offset: float) -> FixedPoint:
-    """Return a factor whose shift leaves room for an offset of as many bits behind the point."""
-    point = fixed_point(factor)
-    shift = point.shift
-    if offset:
-        shift = max(0, min(shift, MAX_SHIFT - 1 - math.frexp(offset)[1]))
-    return point if shift == point.shift else FixedPoint(round(math.ldexp(factor, shift)), shift)
-
-
 def common_fixed_point(factors: list[float]) -> tuple[tuple[int, ...], int]:
     """Return multipliers that share one shift, the largest factor with 31 significant bits."""
     shift = fixed_point(max(factors, key=abs)).shift
     return tuple(round(math.ldexp(factor, shift)) for factor in factors), shift
+
+
+def significand(scale: float) -> FixedPoint:
+    """Return a number of 32-bit floating point, not negative, as its significand and a shift.
+
+    Scales so small that they make zero of every 32-bit sum become zero, and those so large that
+    they saturate all but zero become the largest.
+    """
+    fraction, exponent = math.frexp(scale)
+    shift = SIGNIFICANT_BITS - exponent
+    if fraction == 0.0 or shift > MAX_SHIFT:
+        return FixedPoint(0, 0)
+    if shift < 0:
+        return FixedPoint((1 << SIGNIFICANT_BITS) - 1, 0)
+    return FixedPoint(round(math.ldexp(fraction, SIGNIFICANT_BITS)), shift)
+
+
+def scale_sums(sums: Array, multiplier: Array, shift: Array) -> Array:
+    """Multiply 32-bit sums by `multiplier / 2 ** shift`, and round to whole numbers.
+
+    Sums and products are rounded to 24 significant bits, halves to even, as is the result. That
+    is what numbers in 32-bit floating point do, so those are used.
+
+    Args:
+        sums: Signed 32-bit integers.
+        multiplier: Below 2 ** 24, for each sum or for some of them.
+        shift: 0 to 62, as many.
+
+    Returns:
+        Whole numbers in 32-bit floating point.
+    """
+    scales = np.ldexp(np.asarray(multiplier, np.float32), -np.asarray(shift, np.int32))
+    products: Array = sums.astype(np.float32)
+    products *= scales
+    return np.rint(products, out=products)
 
 
 def shift_to_even(values: Array, shift: Array | int) -> Array:
@@ -74,7 +102,7 @@ def shift_to_even(values: Array, shift: Array | int) -> Array:
 def requantise(
     values: Array, multiplier: Array | int, shift: Array | int, zero: int, lower: int, upper: int
 ) -> Array:
-    """Scale accumulators to codes: `clamp(round(values * multiplier / 2 ** shift) + zero)`."""
+    """Scale integers to codes: `clamp(round(values * multiplier / 2 ** shift) + zero)`."""
     scaled = shift_to_even(values.astype(np.int64) * np.asarray(multiplier, np.int64), shift)
     return np.asarray(np.clip(scaled + zero, lower, upper), np.int8)
 

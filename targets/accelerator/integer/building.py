@@ -1,22 +1,22 @@
 """Collect integer operators: round sums to codes, apply functions, store maps."""
 
-import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.targets.accelerator.integer.arithmetic import (
-    CODE_MAX,
     CODE_MIN,
+    CODES,
     Array,
     common_fixed_point,
-    fixed_point_with,
+    significand,
 )
 from condense_compiler.targets.accelerator.integer.compute import L2_FRACTION_BITS
+from condense_compiler.targets.accelerator.integer.joining import Side, join
 from condense_compiler.targets.accelerator.integer.network import (
+    Averaging,
     Binary,
-    ChannelPooling,
     Convolution,
     Lookup,
     Map,
@@ -26,7 +26,6 @@ from condense_compiler.targets.accelerator.integer.network import (
     Table,
 )
 from condense_compiler.targets.accelerator.integer.values import (
-    CODES,
     Coded,
     Grid,
     Parts,
@@ -39,20 +38,27 @@ from condense_compiler.targets.accelerator.integer.values import (
 )
 
 NOWHERE = Map("", (0, 0, 0), 1.0, 0)  # output of an operator that is still being built
+_LARGEST_BIAS = (1 << 31) - 1
 
 
 @dataclass(slots=True)
 class Builder:
-    """Operators collected so far, in the order in which they run."""
+    """Operators collected so far.
+
+    Attributes:
+        operators: In the order in which they run.
+        seen_otherwise: Maps of which another one is a view that has other channels.
+    """
 
     operators: list[Operator] = field(default_factory=list)
+    seen_otherwise: set[Map] = field(default_factory=set)
 
     def clip_sums(self, raw: Raw, lower: float, upper: float, name: str) -> Coded:
         """Turn rounded sums into codes."""
         grid = rounded_to(raw, lower, upper, name)
         low = max(grid.lower, round(max(raw.lower, grid.lower)))
         high = min(grid.upper, round(min(raw.upper, grid.upper)))
-        _set_scaling(raw, (grid.zero, low + grid.zero, high + grid.zero))
+        _set_scaling(raw, (grid.zero, low + grid.zero, high + grid.zero), name)
         return Coded(raw.operator, raw.shape, grid.zero, steps_of(grid.zero), grid)
 
     def store(self, value: Value, name: str) -> Map:
@@ -91,7 +97,13 @@ class Builder:
             assert isinstance(source, Map)
             self.operators.append(Lookup(name, (source,), output, table))
             return
-        coded.base.output, coded.base.table = output, table
+        pools_channels = isinstance(coded.base, SpatialPooling) and coded.base.pools_channels()
+        if pools_channels and output.parent is not None:  # it writes whole maps alone
+            own = Map(f"{output.name}/own", output.shape, output.scale, output.zero)
+            self._emit(coded, table, own, name)
+            self.operators.append(Lookup(f"{name}/copy", (own,), output))
+            return
+        coded.base.output, coded.base.table = output.rows() if pools_channels else output, table
         self.operators.append(coded.base)
 
     def _store_parts(self, value: Parts, name: str) -> Map:
@@ -119,6 +131,8 @@ class Builder:
 
     def _may_move(self, source: Map, whole: Map) -> bool:
         produced = any(operator.output is source for operator in self.operators)
+        if source in self.seen_otherwise:
+            return False  # in another map, its channels would not be where the view has them
         return produced and source.parent is None and source.shape[1:] == whole.shape[1:]
 
 
@@ -141,10 +155,7 @@ def _may_follow(coded: Coded) -> bool:
 
 def _codes(coded: Coded) -> Table | None:
     """Return the codes that a quantised tensor has; None where they are those of its base."""
-    assert coded.grid is not None
-    steps = np.rint(coded.values.astype(np.float64) / coded.grid.scale)
-    steps = np.where(np.isfinite(steps), steps, 0)
-    codes = np.clip(steps + coded.grid.zero, CODE_MIN, CODE_MAX).astype(int)
+    codes = coded.codes()
     return None if np.array_equal(codes, CODES) else Table(tuple(codes.tolist()))
 
 
@@ -154,39 +165,78 @@ def table_of(coded: Coded) -> tuple[Table | None, int]:
     return _codes(coded), coded.grid.zero
 
 
-def _set_scaling(raw: Raw, limits: tuple[int, int, int]) -> None:
-    operator, units = raw.operator, [float(unit) for unit in np.atleast_1d(raw.units)]
-    if isinstance(operator, Convolution) and _awaits_pooling(operator):
-        assert operator.pooling is not None
-        operator.pooling = replace(
-            operator.pooling, scaling=_pooling_scaling(operator.pooling, units, limits)
-        )
-    elif isinstance(operator, Convolution):
-        factors = list(map(fixed_point_with, units, raw.offsets.tolist()))
-        multipliers = tuple(factor.multiplier for factor in factors)
-        operator.scaling = Scaling(multipliers, tuple(f.shift for f in factors), *limits)
-        biases = [round(math.ldexp(o, f.shift)) for o, f in zip(raw.offsets, factors, strict=True)]
-        operator.bias = np.array(biases, np.int64)
+Limits = tuple[int, int, int]  # code of the value zero, smallest code, largest code
+
+
+def _set_scaling(raw: Raw, limits: Limits, name: str) -> None:
+    operator = raw.operator
+    if isinstance(operator, Convolution):
+        pooled = operator.scaling is not None and operator.pooling is not None
+        (_scale_pooled if pooled else _scale_convolution)(operator, raw, limits, name)
+    elif isinstance(operator, Binary):
+        _scale_joined(operator, raw, limits)
     else:
-        assert isinstance(operator, Binary | SpatialPooling)
-        operator.scaling = _common(units, limits)
+        assert isinstance(operator, SpatialPooling)
+        _scale_average(operator, raw, limits)
 
 
-def _awaits_pooling(operator: Convolution) -> bool:
-    return operator.scaling is not None and operator.pooling is not None
+def _scale_convolution(operator: Convolution, raw: Raw, limits: Limits, name: str) -> None:
+    """Set scaling and bias; both are those of QLinearConv, which divides in 32-bit floating point.
+
+    Raises:
+        UnsupportedError: The bias takes more than 32 bits.
+    """
+    channels = len(operator.weights)
+    scales = np.broadcast_to(raw.units / raw.divisor, channels)
+    points = [significand(float(scale)) for scale in scales]
+    multipliers = tuple(point.multiplier for point in points)
+    operator.scaling = Scaling(multipliers, tuple(point.shift for point in points), *limits)
+    bias = np.broadcast_to(np.rint(raw.bias), channels)
+    if np.any(np.abs(bias) > _LARGEST_BIAS):
+        raise UnsupportedError(f"{name}: a bias of more than 32 bits in units of the sums")
+    operator.bias = bias.astype(np.int32)
 
 
-def _pooling_scaling(
-    pooling: ChannelPooling, units: list[float], limits: tuple[int, int, int]
-) -> Scaling:
-    if pooling.reduction == "l2":
-        return _common([units[0] / (1 << L2_FRACTION_BITS)], limits)
-    return _common(units, limits)
+def _scale_average(operator: SpatialPooling, raw: Raw, limits: Limits) -> None:
+    """Set the scaling of QLinearAveragePool, or of QLinearGlobalAveragePool.
+
+    In the latter, the scale of the output times the number of pixels divides.
+    """
+    if operator.kind == "average":
+        operator.averaging = _averaging(raw, limits)
+        return
+    taps = np.float32(operator.window.kernel_shape[0] * operator.window.kernel_shape[1])
+    point = significand(float(raw.units[0] / (raw.divisor * taps)))
+    operator.scaling = Scaling((point.multiplier,), (point.shift,), *limits)
 
 
-def _common(units: list[float], limits: tuple[int, int, int]) -> Scaling:
-    multipliers, shift = common_fixed_point(units)
-    return Scaling(multipliers, (shift,), *limits)
+def _averaging(raw: Raw, limits: Limits) -> Averaging:
+    least = 0 if raw.signed else CODE_MIN
+    scales = (float(np.float32(raw.units[0])), float(raw.divisor))
+    return Averaging(*scales, limits[0], least, *limits[1:], raw.averaged)
+
+
+def _scale_pooled(operator: Convolution, raw: Raw, limits: Limits, _name: str) -> None:
+    pooling = operator.pooling
+    assert pooling is not None
+    if pooling.reduction == "average":
+        operator.pooling = replace(pooling, averaging=_averaging(raw, limits))
+        return
+    units = [float(unit) for unit in raw.units / np.float64(raw.divisor)]
+    is_root = pooling.reduction == "l2"
+    multipliers, shift = common_fixed_point(
+        [units[0] / (1 << L2_FRACTION_BITS)] if is_root else units
+    )
+    operator.pooling = replace(pooling, scaling=Scaling(multipliers, (shift,), *limits))
+
+
+def _scale_joined(operator: Binary, raw: Raw, limits: Limits) -> None:
+    assert raw.joins is not None
+    zero, *bounds = limits
+    to = Side(float(raw.divisor / raw.units[0]), zero)
+    joined = join(raw.joins, to, (bounds[0], bounds[1]))
+    operator.scaling = joined.scaling
+    operator.offset, operator.differing_pairs = joined.offset, joined.differing_pairs
 
 
 __all__ = ["NOWHERE", "Array", "Builder", "Grid", "Shape", "quantised", "stored", "table_of"]

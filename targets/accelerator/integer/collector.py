@@ -11,12 +11,14 @@ from condense_compiler.errors import UnsupportedError
 from condense_compiler.operators.fused import is_conv_pool
 from condense_compiler.targets.accelerator.integer import convolutions
 from condense_compiler.targets.accelerator.integer.building import Builder
+from condense_compiler.targets.accelerator.integer.functions import ONE_FOR_EACH_CHANNEL
 from condense_compiler.targets.accelerator.integer.network import (
     Map,
     Port,
 )
 from condense_compiler.targets.accelerator.integer.values import (
     Coded,
+    Pairs,
     Parts,
     Raw,
     Shape,
@@ -32,6 +34,7 @@ class Collector:
     Attributes:
         outputs: Names of the graph outputs.
         rules: What lowers a node, by operator.
+        signed_codes: ONNX Runtime joins two maps on codes with a sign.
         builder: Operators so far.
         values: Value of each tensor.
         inputs: Shapes of the graph inputs.
@@ -40,6 +43,7 @@ class Collector:
 
     outputs: set[str]
     rules: "Mapping[str, Rule]"
+    signed_codes: bool = False
     builder: Builder = field(default_factory=Builder)
     values: dict[str, Value] = field(default_factory=dict)
     inputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
@@ -64,6 +68,8 @@ class Collector:
         """Give a tensor with several readers a place, or the codes that it is a function of."""
         if isinstance(value, Raw):
             raise UnsupportedError(f"{name}: several operators read sums that are not quantised")
+        if isinstance(value, Pairs):
+            value = value.result
         if isinstance(value, Coded) and value.grid is None:
             return self.builder.store_base(value, name)
         if isinstance(value, Parts) and any(
@@ -150,20 +156,42 @@ def pixels_of(shape: tuple[int, ...], name: str) -> Shape:
     Raises:
         UnsupportedError: It is a batch, or has other axes.
     """
-    if shape[0] != 1 or not 2 <= len(shape) <= 4 or len(shape) == 3:
+    if shape[0] != 1 or not 2 <= len(shape) <= 4:
         raise UnsupportedError(
             f"{name}: shape {list(shape)}; the accelerator takes one image: [1, channels, height, "
-            "width] or [1, channels]"
+            "width], [1, channels, width] or [1, channels]"
         )
-    channels, height, width = (*shape[1:], 1, 1)[:3]
+    channels, *pixels = shape[1:]
+    height, width = (1, 1, *pixels)[-2:]
     return channels, height, width
 
 
 def scalar_constant(node: gs.Node, index: int) -> Any:
-    """Return a scalar constant; None where the input is left out."""
+    """Return a scalar constant; None where the input is left out.
+
+    Raises:
+        UnsupportedError: It has several values.
+    """
+    value = channel_constant(node, index)
+    if np.ndim(value):
+        raise UnsupportedError(f"{node.name}: {node.op} {ONE_FOR_EACH_CHANNEL}")
+    return value
+
+
+def channel_constant(node: gs.Node, index: int) -> Any:
+    """Return a constant as one value, or as one for each channel; None where it is left out.
+
+    Raises:
+        UnsupportedError: Its values differ within a channel.
+    """
     if index >= len(node.inputs) or node.inputs[index].is_empty():
         return None
-    values = np.unique(np.asarray(node.inputs[index].values))
-    if values.size != 1:
-        raise UnsupportedError(f"{node.name}: {node.op} with one constant for each channel")
-    return values[0]
+    values = np.asarray(node.inputs[index].values)
+    distinct = np.unique(values)
+    if distinct.size == 1:
+        return distinct[0]
+    rank = len(node.outputs[0].shape)
+    aligned = values.reshape((1,) * (rank - values.ndim) + values.shape)
+    if rank < 2 or aligned.size != aligned.shape[1]:
+        raise UnsupportedError(f"{node.name}: {node.op} with constants that differ between pixels")
+    return aligned.reshape(-1)

@@ -1,26 +1,39 @@
 """The operators in numpy, on arrays of codes: the definition that every other form must match."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from condense_compiler.operators.fused import Window
 from condense_compiler.targets.accelerator.integer.arithmetic import (
-    CODE_MIN,
     Array,
     integer_root,
     look_up,
     requantise,
+    scale_sums,
     shift_to_even,
 )
-from condense_compiler.targets.accelerator.integer.network import ChannelPooling, Scaling
+from condense_compiler.targets.accelerator.integer.network import (
+    Averaging,
+    ChannelPooling,
+    Scaling,
+)
 
-# Products of codes sum exactly in a floating-point type with this many bits of significand.
-_SINGLE_LIMIT, _LARGEST_CODE, _LARGEST_WEIGHT = 1 << 24, 255, 128
+# Sums up to here are exact in 32-bit floating point, whatever the order of their parts.
+_SINGLE_LIMIT, _LARGEST_CODE = 1 << 24, 255
 _BLOCK_ELEMENTS = 1 << 22
 L2_FRACTION_BITS = 8  # of the root of a sum of squares
 
 
 def accumulate(codes: Array, zero: int, weights: Array, window: Window, group: int) -> Array:
     """Convolve codes (channels, height, width); padding is zero.
+
+    Args:
+        codes: The input.
+        zero: Its code of the value zero.
+        weights: Whole numbers of 9 bits: (wide channels, input channels / group, height, width).
+        window: How the filters walk over the pixels.
+        group: Groups of channels, as in ONNX.
 
     Returns:
         Signed 32-bit sums, (wide channels, height, width), without bias.
@@ -30,8 +43,11 @@ def accumulate(codes: Array, zero: int, weights: Array, window: Window, group: i
     wide = weights.shape[0]
     taps = weights.shape[2] * weights.shape[3]
     depth = weights.shape[1] * taps
-    exact = np.float32 if depth * _LARGEST_CODE * _LARGEST_WEIGHT < _SINGLE_LIMIT else np.float64
-    padded = _pad(codes, zero, window, height, width)
+    largest = (
+        np.abs(weights.reshape(wide, depth).astype(np.int64)).sum(axis=1).max() * _LARGEST_CODE
+    )
+    exact = np.float32 if largest < _SINGLE_LIMIT else np.float64
+    padded = pad(codes, zero, window, (height, width))
     result = np.empty((wide, height, width), np.int32)
     rows = max(1, _BLOCK_ELEMENTS // max(1, width * channels * taps))
     filters = weights.reshape(group, wide // group, depth).astype(exact)
@@ -44,11 +60,20 @@ def accumulate(codes: Array, zero: int, weights: Array, window: Window, group: i
     return result
 
 
-def _pad(codes: Array, zero: int, window: Window, height: int, width: int) -> Array:
+def with_zeros(weights: Array, zeros: Array) -> Array:
+    """Return the values of weights, in steps, given what weights of the value zero are."""
+    if not zeros.any():
+        return weights
+    values: Array = weights.astype(np.int16) - zeros.astype(np.int16)[:, None, None, None]
+    return values
+
+
+def pad(codes: Array, zero: int, window: Window, positions: tuple[int, int]) -> Array:
+    """Return codes minus their zero, with as much padding as a window reaches; it is zero."""
     top, left = window.pads[:2]
     reach = [
         (count - 1) * window.strides[i] + window.dilations[i] * (window.kernel_shape[i] - 1) + 1
-        for i, count in enumerate((height, width))
+        for i, count in enumerate(positions)
     ]
     padded = np.zeros((codes.shape[0], *reach), np.int16)
     part = codes[:, : reach[0] - top, : reach[1] - left].astype(np.int16) - zero
@@ -76,11 +101,21 @@ def _columns(
 
 
 def scale_channels(sums: Array, bias: Array, scaling: Scaling) -> Array:
-    """Scale the sums of each channel to codes, its bias added."""
-    multipliers = np.array(scaling.multipliers, np.int64)[:, None, None]
-    shifts = np.array(scaling.shifts, np.int64)[:, None, None]
-    scaled = shift_to_even(sums * multipliers + bias[:, None, None], shifts)
-    return np.asarray(np.clip(scaled + scaling.zero, scaling.lower, scaling.upper), np.int8)
+    """Add the bias of each channel to its sums, in 32 bits, and scale them to codes."""
+    multipliers = np.array(scaling.multipliers)[:, None, None]
+    shifts = np.array(scaling.shifts)[:, None, None]
+    return _to_codes(sums + bias.astype(np.int32)[:, None, None], multipliers, shifts, scaling)
+
+
+def scale_to_codes(sums: Array, scaling: Scaling) -> Array:
+    """Scale sums to codes, all in the same way."""
+    return _to_codes(sums, np.array(scaling.multipliers[0]), np.array(scaling.shifts[0]), scaling)
+
+
+def _to_codes(sums: Array, multipliers: Array, shifts: Array, scaling: Scaling) -> Array:
+    scaled = scale_sums(sums, multipliers, shifts)
+    steps = np.clip(scaled, scaling.lower - scaling.zero, scaling.upper - scaling.zero)
+    return np.asarray(steps + np.float32(scaling.zero), np.int8)
 
 
 def pool_channels(codes: Array, pooling: ChannelPooling) -> Array:
@@ -90,68 +125,75 @@ def pool_channels(codes: Array, pooling: ChannelPooling) -> Array:
         return np.asarray(groups.max(axis=1))
     if pooling.reduction == "min":
         return np.asarray(groups.min(axis=1))
+    if pooling.averaging is not None:
+        return _average_channels(groups, pooling.zero, pooling.averaging)
     assert pooling.scaling is not None
+    scaling, shift = pooling.scaling, pooling.scaling.shifts[0]
+    limits = (scaling.zero, scaling.lower, scaling.upper)
     values = groups.astype(np.int64) - pooling.zero
     if pooling.reduction == "l2":
-        squares = np.asarray((values * values).sum(axis=1))
-        return _finish(integer_root(squares << (2 * L2_FRACTION_BITS)), pooling.scaling)
-    if pooling.ranked:
-        values = -np.sort(-values, axis=1)
-    factors = np.array(pooling.scaling.multipliers, np.int64)[:, None, None]
-    return _finish((values * factors).sum(axis=1), pooling.scaling, scaled=True)
+        roots = integer_root(np.asarray((values * values).sum(axis=1)) << (2 * L2_FRACTION_BITS))
+        return requantise(roots, scaling.multipliers[0], shift, *limits)
+    ranked = -np.sort(-values, axis=1)
+    factors = np.array(scaling.multipliers, np.int64)[:, None, None]
+    return requantise((ranked * factors).sum(axis=1), 1, shift, *limits)
 
 
-def _finish(values: Array, scaling: Scaling, *, scaled: bool = False) -> Array:
-    multiplier = 1 if scaled else scaling.multipliers[0]
-    limits = (scaling.zero, scaling.lower, scaling.upper)
-    return requantise(values, multiplier, scaling.shifts[0], *limits)
+def _average_channels(groups: Array, zero: int, by: Averaging) -> Array:
+    members = np.moveaxis(groups, 1, 0).astype(np.float32)
+    sums = add_values((member - np.float32(zero) for member in members), by.input_scale)
+    return average(sums, np.float32(len(members) if by.divisor == "window" else 1), by)
 
 
-def pool_pixels(codes: Array, window: Window) -> Array:
-    """Return the largest code of each window; padding is smaller than every code."""
-    stacked = _windows(codes, window, CODE_MIN)
-    return np.asarray(stacked.max(axis=0)).astype(np.int8)
+def add_values(steps: Iterable[Array], scale: float) -> Array:
+    """Add values in their order, each of them and each sum rounded to 24 significant bits.
+
+    Args:
+        steps: Codes minus their zero, in 32-bit floating point, which rounds so.
+        scale: Value of one step.
+    """
+    values = (step * np.float32(scale) for step in steps)
+    sums = next(values)
+    for value in values:
+        sums += value
+    return sums
 
 
-def average_pixels(codes: Array, zero: int, window: Window, scaling: Scaling) -> Array:
-    """Return the scaled sum of each window; padding counts as zero."""
-    stacked = _windows(codes, window, zero)
-    return _finish(stacked.astype(np.int64).sum(axis=0) - zero * len(stacked), scaling)
-
-
-def _windows(codes: Array, window: Window, padding: int) -> Array:
-    height, width = window.output_shape(codes.shape[1:])
-    padded = _pad(codes, padding, window, height, width) + padding
-    columns = _columns(padded, window, window.kernel_shape, (0, height, width), np.float32)
-    taps = window.kernel_shape[0] * window.kernel_shape[1]
-    return np.moveaxis(columns.reshape(len(codes), taps, height, width), 1, 0)
+def average(sums: Array, counts: Array | np.float32, by: Averaging) -> Array:
+    """Return the codes of sums, each division and addition rounded to 24 significant bits."""
+    steps = sums / counts / np.float32(by.output_scale) + np.float32(by.zero - by.least)
+    return np.asarray(np.clip(np.rint(steps) + by.least, by.lower, by.upper), np.int8)
 
 
 _JOINED = {"add": np.add, "max": np.maximum, "min": np.minimum}
 
 
-def combine(kind: str, codes: tuple[Array, Array], zeros: tuple[int, int], by: Scaling) -> Array:
+def combine(
+    kind: str, codes: tuple[Array, Array], zeros: tuple[int, int], by: Scaling, offset: int
+) -> Array:
     """Return the scaled sum, product, maximum or minimum of two maps.
 
     The second map has one pixel, or as many as the first.
     """
     first = codes[0].astype(np.int64) - zeros[0]
     second = codes[1].astype(np.int64) - zeros[1]
-    limits = (by.zero, by.lower, by.upper)
     if kind == "multiply":
-        return requantise(first * second, by.multipliers[0], by.shifts[0], *limits)
-    sums = _JOINED[kind](first * by.multipliers[0], second * by.multipliers[1])
-    return np.asarray(
-        np.clip(shift_to_even(sums, by.shifts[0]) + by.zero, by.lower, by.upper), np.int8
-    )
+        scaled = first * second * by.multipliers[0]
+    else:
+        scaled = _JOINED[kind](first * by.multipliers[0], second * by.multipliers[1])
+    found = shift_to_even(scaled + offset, by.shifts[0]) + by.zero
+    return np.asarray(np.clip(found, by.lower, by.upper), np.int8)
 
 
 __all__ = [
     "accumulate",
-    "average_pixels",
+    "add_values",
+    "average",
     "combine",
     "look_up",
+    "pad",
     "pool_channels",
-    "pool_pixels",
     "scale_channels",
+    "scale_to_codes",
+    "with_zeros",
 ]

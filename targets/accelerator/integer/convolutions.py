@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -24,10 +25,11 @@ from condense_compiler.targets.accelerator.integer.network import (
     Map,
 )
 from condense_compiler.targets.accelerator.integer.values import Coded, Raw, Value
-from condense_compiler.targets.accelerator.integer.weights import split_scales
+from condense_compiler.targets.accelerator.integer.weights import split_scales, split_zeros
+from condense_compiler.targets.accelerator.integer.windows import over_two_axes
 
-_MOST_PRODUCTS = (1 << 31) // (255 * 128)  # that a signed 32-bit accumulator surely holds
-_LINEAR = {"mean": True, "sum": False}  # reduction -> whether its weights are 1 / window
+_MOST_SUM = (1 << 31) // 255  # of the magnitudes of a filter: sums have 32 bits
+_POOLED_AS = {"l2": "l2", "mean": "average", "ordinal": "ranked", "sum": "average"}
 
 
 def convolve(source: Map, node: gs.Node, window: Window, group: int) -> Raw:
@@ -42,17 +44,21 @@ def sums(
     """Return the sums of a convolution.
 
     Raises:
-        UnsupportedError: Not two spatial axes, weights that are not quantised, or too many.
+        UnsupportedError: More than two spatial axes, weights that are not quantised, or sums that
+            take more than 32 bits.
     """
-    if len(window.kernel_shape) != 2:
-        raise UnsupportedError(f"{name}: a convolution over {len(window.kernel_shape)} axes, not 2")
-    if np.prod(weights.shape[1:]) > _MOST_PRODUCTS:
-        raise UnsupportedError(f"{name}: sums of more than {_MOST_PRODUCTS} products")
+    window = over_two_axes(window, name)
+    weights = weights.reshape(*weights.shape[:2], *window.kernel_shape)
     integers, scales = split_scales(weights, name)
-    operator = Convolution(name, (source,), NOWHERE, weights=integers, window=window, group=group)
-    offsets = np.zeros(len(weights)) if bias is None else bias.astype(np.float64)
+    if np.abs(integers.astype(np.int64)).reshape(len(integers), -1).sum(axis=1).max() > _MOST_SUM:
+        raise UnsupportedError(f"{name}: sums that take more than 32 bits")
+    filters, zeros = split_zeros(integers, name)
+    operator = Convolution(name, (source,), NOWHERE, weights=filters, window=window, group=group)
+    operator.weight_zeros = zeros
+    units = np.float32(source.scale) * scales.astype(np.float32)
     height, width = window.output_shape(source.shape[1:])
-    return Raw(operator, (len(weights), height, width), source.scale * scales, offsets)
+    raw = Raw(operator, (len(weights), height, width), units)
+    return raw if bias is None else replace(raw, bias=bias.astype(np.float64) / units)
 
 
 def conv(source: Map, node: gs.Node) -> Raw:
@@ -104,6 +110,7 @@ def pool_behind(value: Value, window: Window, name: str) -> Value:
     assert isinstance(operator, Convolution)
     if isinstance(value, Coded) and not value.is_increasing():
         raise UnsupportedError(f"{name}: max-pooling behind a function that is not increasing")
+    window = over_two_axes(window, name)
     operator.spatial = window
     channels, *pixels = value.shape
     height, width = window.output_shape(tuple(pixels))
@@ -111,11 +118,12 @@ def pool_behind(value: Value, window: Window, name: str) -> Value:
 
 
 def _with_shape(value: Value, shape: tuple[int, int, int]) -> Value:
+    assert isinstance(value, Raw | Coded)
     return replace(value, shape=shape)
 
 
 def _reduce(value: Value, recipe: ConvPool, name: str) -> Value:
-    if recipe.window == 1 and recipe.reduction in ("max", "min"):
+    if recipe.window == 1 and recipe.reduction in ("max", "min", "mean", "sum"):
         return value
     channels, height, width = value.shape
     shape = (channels // recipe.window, height, width)
@@ -127,27 +135,25 @@ def _reduce(value: Value, recipe: ConvPool, name: str) -> Value:
         assert isinstance(value.operator, Convolution)
         value.operator.pooling = ChannelPooling(recipe.reduction, recipe.window)
         return _with_shape(value, shape)
+    chooses = recipe.reduction in ("max", "min")
+    if chooses and isinstance(value, Coded) and value.is_increasing():
+        assert isinstance(value.base, Convolution)
+        value.base.pooling = ChannelPooling(recipe.reduction, recipe.window)
+        return value.with_shape(shape)  # the function may as well come behind
     coded = quantised(value, name)
     assert isinstance(coded.base, Convolution)
     assert coded.grid is not None
     coded.base.inner_table, zero = table_of(coded)
     scale = coded.grid.scale
-    if recipe.reduction in ("max", "min"):
+    if chooses:
         coded.base.pooling = ChannelPooling(recipe.reduction, recipe.window)
         steps = np.arange(-128, 128, dtype=np.float32) - np.float32(zero)
         return Coded(coded.base, shape, zero, steps * np.float32(scale), coded.grid)
-    ranked = recipe.reduction == "ordinal"
-    reduction = "l2" if recipe.reduction == "l2" else "linear"
-    coded.base.pooling = ChannelPooling(reduction, recipe.window, zero, ranked)
-    return Raw(coded.base, shape, scale * _member_weights(recipe))
-
-
-def _member_weights(recipe: ConvPool) -> Array:
-    if recipe.reduction == "ordinal":
-        return np.array(recipe.rank_weights, np.float64)
-    if recipe.reduction == "l2":
-        return np.ones(1)
-    return np.ones(recipe.window) / (recipe.window if _LINEAR[recipe.reduction] else 1)
+    reduction = _POOLED_AS[recipe.reduction]
+    coded.base.pooling = ChannelPooling(reduction, recipe.window, zero)
+    weights = np.array(recipe.rank_weights if reduction == "ranked" else [1.0], np.float64)
+    raw = Raw(coded.base, shape, np.float64(scale) * weights)
+    return replace(raw, averaged="window" if recipe.reduction == "mean" else "one")
 
 
 def _run(
@@ -159,22 +165,31 @@ def _run(
         latest = INPUT if index == 0 else f"%{index - 1}"
         if tensors != [latest]:
             raise UnsupportedError(f"{name}: {instruction.op} between convolution and pooling")
-        arguments = [
-            TENSOR if a == latest else _scalar(a, operands, name) for a in instruction.arguments
+        arguments: list[Any] = [
+            TENSOR if a == latest else _constant(a, operands) for a in instruction.arguments
         ]
-        attributes = dict(instruction.attributes)
-        value = apply(builder, value, instruction.op, arguments, attributes, name)
+        op = instruction.op
+        if op == "Mul" and _is_reciprocal(arguments[1]):
+            op, arguments[1] = "Div", np.float32(1.0 / arguments[1])
+        value = apply(builder, value, op, arguments, dict(instruction.attributes), name)
         results.append(value)
     return value
 
 
-def _scalar(argument: str, operands: Sequence[Array], name: str) -> float:
+def _constant(argument: str, operands: Sequence[Array]) -> Any:
+    """Return a constant of a program: one value, or one for each channel."""
     if not argument.startswith("$"):
         return float(argument)
-    values = np.unique(operands[int(argument[1:])])
-    if values.size != 1:
-        raise UnsupportedError(f"{name}: an activation with one constant for each channel")
-    return float(values[0])
+    values = operands[int(argument[1:])]
+    return values.flat[0] if np.all(values == values.flat[0]) else values.reshape(-1)
+
+
+def _is_reciprocal(factor: Any) -> bool:
+    """Tell whether a factor was a divisor, which programs do not have.
+
+    Constants are in float32; a reciprocal of one is not, but for those of powers of two.
+    """
+    return isinstance(factor, float) and float(np.float32(factor)) != factor
 
 
 def _constants(node: gs.Node) -> tuple[Array, Array | None]:

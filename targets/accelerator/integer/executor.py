@@ -9,11 +9,10 @@ import numpy.typing as npt
 from condense_compiler.targets.accelerator.integer.arithmetic import CODE_MAX, CODE_MIN, look_up
 from condense_compiler.targets.accelerator.integer.compute import (
     accumulate,
-    average_pixels,
     combine,
     pool_channels,
-    pool_pixels,
     scale_channels,
+    with_zeros,
 )
 from condense_compiler.targets.accelerator.integer.network import (
     Binary,
@@ -24,6 +23,11 @@ from condense_compiler.targets.accelerator.integer.network import (
     Operator,
     Port,
     SpatialPooling,
+)
+from condense_compiler.targets.accelerator.integer.pixels import (
+    average_pixels,
+    pool_pixels,
+    sum_pixels,
 )
 
 Array = npt.NDArray[Any]
@@ -73,6 +77,8 @@ def read(codes: Codes, source: Map) -> Array:
     root, channel = source.root()
     if source.shape[1] != root.shape[1]:  # the rows of all channels, one behind the other
         return codes[root].transpose(1, 0, 2).reshape(source.shape)
+    if source.shape[2] != root.shape[2]:  # one row, cut into channels in another way
+        return codes[root].reshape(source.shape)
     return codes[root][channel : channel + source.shape[0]].reshape(source.shape)
 
 
@@ -91,7 +97,8 @@ def write(codes: Codes, destination: Map, values: Array) -> None:
 def _convolve(operator: Convolution, inputs: list[Array]) -> Array:
     assert operator.scaling is not None
     zero = operator.inputs[0].zero
-    sums = accumulate(inputs[0], zero, operator.weights, operator.window, operator.group)
+    filters = with_zeros(operator.weights, operator.weight_zeros)
+    sums = accumulate(inputs[0], zero, filters, operator.window, operator.group)
     result = scale_channels(sums, operator.bias, operator.scaling)
     if operator.inner_table is not None:
         result = look_up(result, operator.inner_table.array())
@@ -99,16 +106,19 @@ def _convolve(operator: Convolution, inputs: list[Array]) -> Array:
 
 
 def _pool(operator: SpatialPooling, inputs: list[Array]) -> Array:
-    if operator.kind == "max":
-        return pool_pixels(inputs[0], operator.window)
-    assert operator.scaling is not None
-    return average_pixels(inputs[0], operator.inputs[0].zero, operator.window, operator.scaling)
+    codes, zero = inputs[0], operator.inputs[0].zero
+    if operator.averaging is not None:
+        return average_pixels(codes, zero, operator.window, operator.averaging)
+    if operator.scaling is not None:
+        return sum_pixels(codes, zero, operator.window, operator.scaling)
+    return pool_pixels(codes, operator.window)
 
 
 def _combine(operator: Binary, inputs: list[Array]) -> Array:
     assert operator.scaling is not None
     zeros = (operator.inputs[0].zero, operator.inputs[1].zero)
-    return combine(operator.kind, (inputs[0], inputs[1]), zeros, operator.scaling)
+    codes = (inputs[0], inputs[1])
+    return combine(operator.kind, codes, zeros, operator.scaling, operator.offset)
 
 
 _RUNNERS: Mapping[type[Operator], Callable[[Any, list[Array]], Array]] = {

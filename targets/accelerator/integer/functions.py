@@ -9,13 +9,22 @@ import numpy as np
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.targets.accelerator.integer.arithmetic import Array
 from condense_compiler.targets.accelerator.integer.building import Builder
-from condense_compiler.targets.accelerator.integer.values import Coded, Grid, Parts, Raw, Value
+from condense_compiler.targets.accelerator.integer.network import Convolution
+from condense_compiler.targets.accelerator.integer.values import (
+    Coded,
+    Grid,
+    Pairs,
+    Parts,
+    Raw,
+    Value,
+)
 from condense_compiler.targets.reference.functions import FUNCTIONS
 
 # What stands for the tensor among the arguments of an operator.
 TENSOR = object()
 
 Arguments = Sequence[Any]
+ONE_FOR_EACH_CHANNEL = "with one constant for each channel"
 
 
 def apply(
@@ -32,7 +41,8 @@ def apply(
         builder: Where operators go.
         value: The tensor.
         op: ONNX operator type.
-        arguments: Its inputs: `TENSOR`, and scalars; None where an input is left out.
+        arguments: Its inputs: `TENSOR`, and constants in float32, one or one for each channel;
+            None where an input is left out.
         attributes: Its ONNX attributes.
         name: Of the node, for messages.
 
@@ -44,7 +54,25 @@ def apply(
         return Parts(tuple(done), value.shape)  # type: ignore[arg-type]  # no part has parts
     if isinstance(value, Raw):
         return _apply_to_sums(builder, value, op, arguments, attributes, name)
+    if any(np.ndim(argument) for argument in arguments if argument is not None):
+        raise UnsupportedError(f"{name}: {op} {ONE_FOR_EACH_CHANNEL}")
+    if isinstance(value, Pairs):
+        return _apply_to_pairs(value, op, arguments, attributes)
     return _apply_to_codes(value, op, arguments, attributes)
+
+
+def _apply_to_pairs(
+    pairs: Pairs, op: str, arguments: Arguments, attributes: Mapping[str, Any]
+) -> Pairs | Coded:
+    """Follow the quantisation of a result; ONNX Runtime joins codes and quantises in one step."""
+    if op == "Div" and arguments[0] is TENSOR and pairs.divisor is None:
+        result = _apply_to_codes(pairs.result, op, arguments, attributes)
+        return replace(pairs, divisor=float(arguments[1]), result=result)
+    if op == "Round" and pairs.divisor is not None:
+        return replace(pairs, rounded=True)
+    if op == "Clip" and pairs.rounded:
+        return pairs.quantised(int(arguments[1]), int(arguments[2]))
+    return _apply_to_codes(pairs.result, op, arguments, attributes)
 
 
 def _apply_to_codes(
@@ -91,24 +119,58 @@ def _apply_to_sums(
     attributes: Mapping[str, Any],
     name: str,
 ) -> Value:
-    factor = _factor(op, arguments)
-    if factor is not None and factor > 0 and not raw.rounded:
-        return replace(
-            raw,
-            units=raw.units * factor,
-            offsets=raw.offsets * factor,
-            lower=raw.lower * factor,
-            upper=raw.upper * factor,
-        )
     if op == "Clip" and raw.rounded:
         return builder.clip_sums(raw, float(arguments[1]), float(arguments[2]), name)
-    rule = _ON_SUMS.get(op)
-    if rule is None or attributes or raw.rounded:
+    rule = None if attributes or raw.rounded else _ON_SUMS.get(op)
+    done = rule(raw, arguments) if rule is not None else None
+    if done is None:
         raise UnsupportedError(
             f"{name}: {op} of sums that are not quantised first; put a QuantizeLinear and a "
             "DequantizeLinear before it"
         )
-    return rule(raw, arguments)
+    return done
+
+
+def _constant(arguments: Arguments) -> Array | None:
+    """Return the constant of an operator on a tensor and a constant, in float32."""
+    others = [a for a in arguments if a is not TENSOR]
+    return np.asarray(others[0], np.float32) if len(others) == 1 else None
+
+
+def _multiply(raw: Raw, arguments: Arguments) -> Raw | None:
+    """Scale the sums; what they were divided by before is now part of their units."""
+    factor = _constant(arguments)
+    if factor is None or np.any(factor <= 0):
+        return None
+    return _scaled(raw, raw.units / raw.divisor * factor, factor, np.float32(1.0))
+
+
+def _divide(raw: Raw, arguments: Arguments) -> Raw | None:
+    divisor = _constant(arguments)
+    if divisor is None or arguments[0] is not TENSOR or divisor.ndim or divisor <= 0:
+        return None
+    return _scaled(raw, raw.units / raw.divisor, 1 / divisor, np.float32(divisor))
+
+
+def _scaled(raw: Raw, units: Array, change: Array, divisor: np.float32) -> Raw | None:
+    if change.ndim and np.isfinite((raw.lower, raw.upper)).any():
+        return None  # limits would differ from channel to channel
+    limits = [
+        limit if np.isinf(limit) else limit * float(change) for limit in (raw.lower, raw.upper)
+    ]
+    return replace(
+        raw, units=units.astype(raw.units.dtype), divisor=divisor, lower=limits[0], upper=limits[1]
+    )
+
+
+def _add(raw: Raw, arguments: Arguments) -> Raw | None:
+    constant = _constant(arguments)
+    sums = isinstance(raw.operator, Convolution) and raw.operator.pooling is None
+    if not sums or constant is None or not np.isinf((raw.lower, raw.upper)).all():
+        return None
+    units = (raw.units / raw.divisor).astype(np.float64)
+    added = np.divide(constant, units, out=np.zeros_like(units + constant), where=units > 0)
+    return replace(raw, bias=raw.bias + added)
 
 
 def _clip(raw: Raw, arguments: Arguments) -> Raw:
@@ -118,8 +180,11 @@ def _clip(raw: Raw, arguments: Arguments) -> Raw:
     return replace(raw, lower=lower, upper=upper)
 
 
-_ON_SUMS: Mapping[str, Callable[[Raw, Arguments], Raw]] = {
+_ON_SUMS: Mapping[str, Callable[[Raw, Arguments], Raw | None]] = {
+    "Add": _add,
     "Clip": _clip,
+    "Div": _divide,
+    "Mul": _multiply,
     "Relu": lambda raw, _arguments: replace(raw, lower=max(raw.lower, 0.0)),
     "Round": lambda raw, _arguments: replace(raw, rounded=True),
 }

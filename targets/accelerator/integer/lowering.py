@@ -9,19 +9,28 @@ import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.targets.accelerator.integer import convolutions
+from condense_compiler.targets.accelerator.integer.arithmetic import CODE_MAX, CODE_MIN
 from condense_compiler.targets.accelerator.integer.building import NOWHERE
-from condense_compiler.targets.accelerator.integer.collector import Collector, Rule, scalar_constant
+from condense_compiler.targets.accelerator.integer.collector import (
+    Collector,
+    Rule,
+    channel_constant,
+)
 from condense_compiler.targets.accelerator.integer.functions import TENSOR, apply, evaluate
+from condense_compiler.targets.accelerator.integer.joining import JOINING, UNITS, Joins, Side
 from condense_compiler.targets.accelerator.integer.network import (
     Binary,
     IntegerNetwork,
     Port,
+    Scaling,
 )
 from condense_compiler.targets.accelerator.integer.pools import POOLING_RULES
 from condense_compiler.targets.accelerator.integer.values import (
     Coded,
+    Pairs,
     Raw,
     Value,
+    stored,
 )
 from condense_compiler.targets.accelerator.integer.views import VIEW_RULES
 from condense_compiler.targets.reference.functions import FUNCTIONS
@@ -40,6 +49,8 @@ def lower_part(
     inputs: Sequence[gs.Tensor],
     outputs: Sequence[gs.Tensor],
     known: Mapping[str, Port],
+    *,
+    signed_codes: bool = False,
 ) -> IntegerNetwork:
     """Collect the integer operators of a part of a network.
 
@@ -48,11 +59,12 @@ def lower_part(
         inputs: Tensors that they read from elsewhere.
         outputs: Tensors that are read elsewhere.
         known: Inputs that are quantised already, with their codes.
+        signed_codes: ONNX Runtime joins two maps on codes with a sign.
 
     Raises:
         NodeError: A node does something that the accelerator does not.
     """
-    collector = Collector({tensor.name for tensor in outputs}, _RULES)
+    collector = Collector({tensor.name for tensor in outputs}, _RULES, signed_codes)
     for tensor in inputs:
         collector.inputs[tensor.name] = tuple(tensor.shape)
         if tensor.name in known:
@@ -79,13 +91,20 @@ def _blaming(node: gs.Node) -> Iterator[None]:
         raise NodeError(node, str(error)) from None
 
 
-def lower_network(graph: gs.Graph, nodes: Iterable[gs.Node]) -> IntegerNetwork:
+def lower_network(
+    graph: gs.Graph, nodes: Iterable[gs.Node], *, signed_codes: bool = False
+) -> IntegerNetwork:
     """Collect integer operators.
+
+    Args:
+        graph: The network.
+        nodes: Its nodes, in their order.
+        signed_codes: ONNX Runtime joins two maps on codes with a sign.
 
     Raises:
         UnsupportedError: A node does something that the accelerator does not.
     """
-    return lower_part(list(nodes), graph.inputs, graph.outputs, {})
+    return lower_part(list(nodes), graph.inputs, graph.outputs, {}, signed_codes=signed_codes)
 
 
 def _elementwise(collector: Collector, node: gs.Node) -> list[Value]:
@@ -95,7 +114,7 @@ def _elementwise(collector: Collector, node: gs.Node) -> list[Value]:
     if tensors[0].name in collector.inputs and tensors[0].name not in collector.values:
         return [collector.quantise_input(node)]
     arguments = [
-        TENSOR if tensor is tensors[0] else scalar_constant(node, index)
+        TENSOR if tensor is tensors[0] else channel_constant(node, index)
         for index, tensor in enumerate(node.inputs)
     ]
     attributes = {k: v for k, v in node.attrs.items() if isinstance(v, int | float)}
@@ -103,30 +122,37 @@ def _elementwise(collector: Collector, node: gs.Node) -> list[Value]:
     return [apply(collector.builder, value, node.op, arguments, attributes, node.name)]
 
 
-_KINDS = {"Add": "add", "Max": "max", "Min": "min", "Mul": "multiply", "Sub": "add"}
-
-
 def _two_tensors(collector: Collector, node: gs.Node, tensors: list[gs.Tensor]) -> Value:
-    values = [collector.value(tensor) for tensor in tensors]
-    first, second = values
+    first, second = (collector.value(tensor) for tensor in tensors)
     if isinstance(first, Coded) and isinstance(second, Coded) and first.base is second.base:
-        result = evaluate(node.op, [first.values, second.values], {})
-        return replace(first, values=result, grid=None, rounded=False)
-    if node.op not in _KINDS:
+        return _functions_of_one(collector, node, (first, second))
+    if node.op not in JOINING:
         raise UnsupportedError(f"{node.name}: the accelerator has no {node.op} of two maps")
     maps = [collector.map(tensor) for tensor in tensors]
-    sign = -1.0 if node.op == "Sub" else 1.0
-    units = np.array([maps[0].scale, sign * maps[1].scale])
-    if node.op == "Mul":
-        units = np.array([maps[0].scale * maps[1].scale])
-    if maps[0].size_bytes < maps[1].size_bytes:
+    sides = (Side(maps[0].scale, maps[0].zero), Side(maps[1].scale, maps[1].zero))
+    swapped = maps[0].size_bytes < maps[1].size_bytes
+    if swapped:
         maps.reverse()
-        units = units[::-1]
     one_pixel = (maps[0].shape[0], 1, 1)
     if maps[1].shape not in (maps[0].shape, one_pixel):
         raise UnsupportedError(f"{node.name}: {node.op} of {maps[0].shape} and {maps[1].shape}")
-    operator = Binary(node.name, tuple(maps), NOWHERE, kind=_KINDS[node.op])
-    return Raw(operator, maps[0].shape, units)
+    joins = Joins(JOINING[node.op], sides, collector.signed_codes, swapped)
+    operator = Binary(node.name, tuple(maps), NOWHERE, kind=UNITS[joins.kind])
+    if joins.kind in ("max", "min") and sides[0] == sides[1]:
+        operator.scaling = Scaling((1, 1), (0,), sides[0].zero, CODE_MIN, CODE_MAX)
+        return replace(stored(maps[0]), base=operator)  # the choice is one of codes
+    return Raw(operator, maps[0].shape, np.ones(1, np.float32), joins=joins)
+
+
+def _functions_of_one(collector: Collector, node: gs.Node, functions: tuple[Coded, Coded]) -> Value:
+    """Return what an operator makes of two functions of the same codes: another one."""
+    first, second = functions
+    values = evaluate(node.op, [first.values, second.values], {})
+    result = replace(first, values=values, grid=None, rounded=False)
+    if node.op not in JOINING or first.grid is None or second.grid is None:
+        return result
+    joins = Joins(JOINING[node.op], (first.side(), second.side()), collector.signed_codes)
+    return Pairs(functions, joins, result)
 
 
 def _convolution(collector: Collector, node: gs.Node) -> list[Value]:

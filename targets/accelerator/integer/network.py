@@ -46,6 +46,12 @@ class Map:
         channels, height, width = self.shape
         return channels * height * width
 
+    def rows(self) -> "Map":
+        """Return the same memory as one channel that has the rows of all channels."""
+        channels, height, width = self.shape
+        shape = (1, height * channels, width)
+        return Map(f"{self.name}/rows", shape, self.scale, self.zero, self)
+
     def root(self) -> tuple["Map", int]:
         """Return the map that owns the memory, and the channel in it at which this one starts."""
         if self.parent is None:
@@ -56,7 +62,10 @@ class Map:
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """From sums to codes: `clamp(round((sum * multiplier + bias) / 2 ** shift) + zero)`.
+    """From sums to codes: `clamp(round(sum * multiplier / 2 ** shift) + zero)`.
+
+    The sums of convolutions and averages are rounded to 24 significant bits before and after the
+    multiplication, and their multipliers have 24 bits; elsewhere all is exact up to the rounding.
 
     Attributes:
         multipliers: One for each channel, for each rank, for each operand, or one.
@@ -71,6 +80,33 @@ class Scaling:
     zero: int
     lower: int
     upper: int
+
+
+# What a sum of values is divided by: how many there are, how many could be there, or one.
+DIVISORS = ("present", "window", "one")
+
+
+@dataclass(frozen=True, slots=True)
+class Averaging:
+    """How several codes become the code of their average, or of their sum.
+
+    Attributes:
+        input_scale: Value of one step of them, a number in 32-bit floating point.
+        output_scale: Value of one step of the result, likewise.
+        zero: Code of the value zero.
+        least: Code that counts as 0 while rounding: -128, or 0 for codes with a sign.
+        lower: Smallest code.
+        upper: Largest code.
+        divisor: One of `DIVISORS`; padding is not present.
+    """
+
+    input_scale: float
+    output_scale: float
+    zero: int
+    least: int
+    lower: int
+    upper: int
+    divisor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +125,22 @@ class ChannelPooling:
     """Reduction of each group of consecutive channels to one.
 
     Attributes:
-        reduction: max, min, linear (ranked or not, each member times a multiplier) or l2.
+        reduction: max, min, average, ranked (sorted, the largest in front, then each member times
+            a multiplier, and summed) or l2.
         window: Channels in a group.
         zero: Zero of the codes that are reduced.
-        ranked: Sort the members first, the largest in front (linear alone).
-        scaling: Back to codes (linear and l2): a multiplier for each member, or one.
+        scaling: Back to codes (ranked and l2): a multiplier for each rank, or one.
+        averaging: Back to codes (average).
     """
 
     reduction: str
     window: int
     zero: int = 0
-    ranked: bool = False
     scaling: Scaling | None = None
+    averaging: Averaging | None = None
+
+
+MIRRORED = Table(tuple(range(127, -129, -1)))  # turns the smallest code into the largest
 
 
 @dataclass(eq=False, slots=True)
@@ -128,7 +168,8 @@ class Convolution(Operator):
 
     Attributes:
         weights: Signed 8-bit, (wide channels, input channels / group, height, width).
-        bias: Signed 64-bit, one for each wide channel, added to the sum times its multiplier.
+        weight_zeros: What weights of the value zero are, one for each wide channel, signed 8-bit.
+        bias: Signed 32-bit, one for each wide channel, added to the sums.
         window: How it walks over the pixels.
         group: Groups of channels, as in ONNX.
         scaling: Accumulators to codes, for each wide channel.
@@ -138,7 +179,8 @@ class Convolution(Operator):
     """
 
     weights: Array = field(default_factory=lambda: np.empty(0, np.int8))
-    bias: Array = field(default_factory=lambda: np.empty(0, np.int64))
+    weight_zeros: Array = field(default_factory=lambda: np.empty(0, np.int8))
+    bias: Array = field(default_factory=lambda: np.empty(0, np.int32))
     window: Window = field(default_factory=lambda: POINT)
     group: int = 1
     scaling: Scaling | None = None
@@ -154,11 +196,24 @@ class Convolution(Operator):
 
 @dataclass(eq=False, slots=True)
 class SpatialPooling(Operator):
-    """The largest code, or the scaled sum, of each window of each channel."""
+    """The largest code, the scaled sum, or the average of each window of each channel.
+
+    Attributes:
+        kind: max, sum or average.
+        window: How it walks over the pixels.
+        scaling: Sums to codes.
+        averaging: Values to codes, for averages.
+    """
 
     kind: str = "max"
     window: Window = field(default_factory=lambda: POINT)
     scaling: Scaling | None = None
+    averaging: Averaging | None = None
+
+    def pools_channels(self) -> bool:
+        """Tell whether what it reads, and so what it writes, are rows of one channel."""
+        source = self.inputs[0]
+        return source.parent is not None and source.shape[1] != source.root()[0].shape[1]
 
 
 @dataclass(eq=False, slots=True)
@@ -166,10 +221,18 @@ class Binary(Operator):
     """The scaled sum, product, maximum or minimum of two maps.
 
     A second map of one pixel serves all pixels.
+
+    Attributes:
+        kind: add, multiply, max or min.
+        scaling: A multiplier for each map, or one for the product.
+        offset: Added before the shift; it makes codes round as ONNX Runtime rounds them.
+        differing_pairs: Pairs of codes, of 65,536, that are rounded otherwise all the same.
     """
 
     kind: str = "add"
     scaling: Scaling | None = None
+    offset: int = 0
+    differing_pairs: int = 0
 
 
 @dataclass(eq=False, slots=True)

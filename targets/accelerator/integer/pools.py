@@ -16,7 +16,9 @@ from condense_compiler.targets.accelerator.integer.collector import (
     Rule,
 )
 from condense_compiler.targets.accelerator.integer.network import (
+    MIRRORED,
     Convolution,
+    Lookup,
     Map,
     SpatialPooling,
 )
@@ -26,6 +28,7 @@ from condense_compiler.targets.accelerator.integer.values import (
     Value,
     stored,
 )
+from condense_compiler.targets.accelerator.integer.windows import over_two_axes
 
 
 def _max_pool(collector: Collector, node: gs.Node) -> list[Value]:
@@ -44,41 +47,37 @@ def _pools_behind(value: Value) -> bool:
 
 def _pool_codes(collector: Collector, node: gs.Node, window: Window) -> Value:
     source = collector.map(node.inputs[0])
-    height, width = _two_axes(node, window).output_shape(source.shape[1:])
+    window = over_two_axes(window, node.name)
+    height, width = window.output_shape(source.shape[1:])
     operator = SpatialPooling(node.name, (source,), NOWHERE, window=window)
     shape = (source.shape[0], height, width)
     return replace(stored(source), base=operator, shape=shape)
 
 
-def _two_axes(node: gs.Node, window: Window) -> Window:
-    if len(window.kernel_shape) != 2:
-        raise UnsupportedError(f"{node.name}: {node.op} over {len(window.kernel_shape)} axes")
-    return window
-
-
 def _average(collector: Collector, node: gs.Node) -> list[Value]:
-    window = _two_axes(node, pooling_window(node))
-    padded = any(window.pads) and not node.attrs.get("count_include_pad", 0)
-    if padded or window.ceil_mode:
-        raise UnsupportedError(f"{node.name}: AveragePool whose windows differ in size")
-    return [_mean(collector, node, window)]
+    window = over_two_axes(pooling_window(node), node.name)
+    divisor = "window" if node.attrs.get("count_include_pad", 0) else "present"
+    return [_mean(collector, node, window, "average", divisor)]
 
 
 def _global_average(collector: Collector, node: gs.Node) -> list[Value]:
-    axes = [2, 3] if node.op == "GlobalAveragePool" else int_list(node, "axes", 1)
     rank = len(node.inputs[0].shape)
-    if rank != 4 or sorted(axis % rank for axis in axes or []) != [2, 3]:
+    pixels_axes = list(range(2, rank))
+    axes = pixels_axes if node.op == "GlobalAveragePool" else int_list(node, "axes", 1)
+    if rank not in (3, 4) or sorted(axis % rank for axis in axes or []) != pixels_axes:
         raise UnsupportedError(f"{node.name}: {node.op} over other axes than height and width")
     pixels = collector.map(node.inputs[0]).shape[1:]
-    return [_mean(collector, node, Window(pixels, (1, 1), (0, 0, 0, 0), (1, 1)))]
+    window = Window(pixels, (1, 1), (0, 0, 0, 0), (1, 1))
+    return [_mean(collector, node, window, "sum", "window")]
 
 
-def _mean(collector: Collector, node: gs.Node, window: Window) -> Value:
+def _mean(collector: Collector, node: gs.Node, window: Window, kind: str, divisor: str) -> Value:
     source = collector.map(node.inputs[0])
     height, width = window.output_shape(source.shape[1:])
-    operator = SpatialPooling(node.name, (source,), NOWHERE, kind="average", window=window)
-    taps = window.kernel_shape[0] * window.kernel_shape[1]
-    return Raw(operator, (source.shape[0], height, width), np.array([source.scale / taps]))
+    operator = SpatialPooling(node.name, (source,), NOWHERE, kind=kind, window=window)
+    units = np.array([source.scale], np.float32)
+    shape = (source.shape[0], height, width)
+    return Raw(operator, shape, units, averaged=divisor, signed=collector.signed_codes)
 
 
 def _reduce(collector: Collector, node: gs.Node) -> list[Value]:
@@ -88,24 +87,34 @@ def _reduce(collector: Collector, node: gs.Node) -> list[Value]:
         if node.op != "ReduceMean":
             raise UnsupportedError(f"{node.name}: {node.op} over other axes than grouped channels")
         return _global_average(collector, node)
-    if node.op != "ReduceMax":
-        raise UnsupportedError(f"{node.name}: {node.op} of channels that are stored")
+    return [_pool_stored_channels(collector, node)]
+
+
+def _pool_stored_channels(collector: Collector, node: gs.Node) -> Value:
     source, group = collector.map(node.inputs[0]), node.inputs[0].shape[2]
     channels, height, width = source.shape
     if source.parent is not None:
         raise UnsupportedError(f"{node.name}: {node.op} of a part of a map")
-    shape = (1, height * channels, width)
-    by_row = Map(f"{source.name}/rows", shape, source.scale, source.zero, source)
-    pooled = Map(
-        f"{node.name}/pooled", (channels // group, height, width), source.scale, source.zero
-    )
+    builder, smallest = collector.builder, node.op == "ReduceMin"
+    builder.seen_otherwise.add(source)
+    if smallest:
+        mirrored = Map(f"{source.name}/mirrored", source.shape, source.scale, source.zero)
+        builder.operators.append(Lookup(mirrored.name, (source,), mirrored, MIRRORED))
+        source = mirrored
     window = Window((group, 1), (group, 1), (0, 0, 0, 0), (1, 1))
-    shape = (1, height * channels // group, width)
-    result = Map(f"{pooled.name}/rows", shape, source.scale, source.zero, pooled)
-    operator = SpatialPooling(node.name, (by_row,), result, window=window)
-    collector.builder.operators.append(operator)
-    return [stored(pooled)]
+    operator = SpatialPooling(node.name, (source.rows(),), NOWHERE, window=window)
+    shape = (channels // group, height, width)
+    if node.op in _AVERAGED:
+        operator.kind = "average"
+        units = np.array([source.scale], np.float32)
+        return Raw(operator, shape, units, averaged=_AVERAGED[node.op])
+    pooled = Map(f"{node.name}/pooled", shape, source.scale, source.zero)
+    operator.output, operator.table = pooled.rows(), MIRRORED if smallest else None
+    builder.operators.append(operator)
+    return stored(pooled)
 
+
+_AVERAGED = {"ReduceMean": "window", "ReduceSum": "one"}
 
 POOLING_RULES: Mapping[str, Rule] = {
     "AveragePool": _average,

@@ -10,16 +10,16 @@ from condense_compiler.errors import UnsupportedError
 from condense_compiler.operators.fused import Window
 from condense_compiler.targets.accelerator.integer.arithmetic import Array, look_up
 from condense_compiler.targets.accelerator.integer.network import (
+    MIRRORED,
     Convolution,
     IntegerNetwork,
+    Lookup,
     Map,
     Operator,
     SpatialPooling,
     Table,
 )
 from condense_compiler.targets.accelerator.integer.rows import sums_shape
-
-_MIRRORED = Table(tuple(range(127, -129, -1)))  # turns the smallest code into the largest
 
 
 def separate_spatial(network: IntegerNetwork) -> IntegerNetwork:
@@ -41,42 +41,29 @@ def separate_pooling(network: IntegerNetwork) -> IntegerNetwork:
 def _separate(operator: Operator, *, of_pixels: bool = False) -> list[Operator]:
     if not isinstance(operator, Convolution):
         return [operator]
-    parts: list[Operator] = [_copy(operator)]
-    output, table, spatial = operator.output, operator.table, operator.spatial
-    if operator.pooling is not None and not of_pixels:
-        parts = _pool_separately(operator, table)
+    output, spatial, destination = operator.output, operator.spatial, operator.output
     if spatial is not None:
-        stored = Map(f"{operator.name}/unpooled", _before_spatial(operator), 1.0, output.zero)
-        _redirect(parts[-1], stored)
-        if isinstance(parts[0], Convolution):
-            parts[0] = _copy(parts[0], spatial=None)
-        parts.append(SpatialPooling(f"{operator.name}/spatial", (stored,), output, window=spatial))
-    return parts
-
-
-def _before_spatial(operator: Convolution) -> tuple[int, int, int]:
-    return (operator.output.shape[0], *sums_shape(operator))
-
-
-def _redirect(operator: Operator, stored: Map) -> None:
-    channels, height, width = stored.shape
-    seen_as_rows = isinstance(operator, SpatialPooling)
-    operator.output = (
-        Map(f"{stored.name}/rows", (1, height * channels, width), 1.0, stored.zero, stored)
-        if seen_as_rows
-        else stored
-    )
+        shape = (output.shape[0], *sums_shape(operator))
+        destination = Map(f"{operator.name}/unpooled", shape, 1.0, output.zero)
+    if operator.pooling is None or of_pixels:
+        parts: list[Operator] = [_copy(operator, output=destination, spatial=None)]
+    else:
+        parts = _pool_separately(operator, destination)
+    if spatial is None:
+        return parts
+    name = f"{operator.name}/spatial"
+    return [*parts, SpatialPooling(name, (destination,), output, window=spatial)]
 
 
 def _copy(operator: Convolution, **changes: object) -> Convolution:
     return replace(operator, **changes)  # type: ignore[arg-type]  # fields of a Convolution
 
 
-def _pool_separately(operator: Convolution, table: Table | None) -> list[Operator]:
-    pooling = operator.pooling
+def _pool_separately(operator: Convolution, output: Map) -> list[Operator]:
+    pooling, table = operator.pooling, operator.table
     assert pooling is not None
-    if pooling.ranked or pooling.reduction == "l2":
-        reduction = "rank" if pooling.ranked else pooling.reduction
+    if pooling.reduction in ("l2", "ranked"):
+        reduction = "rank" if pooling.reduction == "ranked" else pooling.reduction
         raise UnsupportedError(
             f"{operator.name}: cross-channel pooling by {reduction}, and the machine has no unit "
             "for it"
@@ -85,24 +72,24 @@ def _pool_separately(operator: Convolution, table: Table | None) -> list[Operato
     wide = Map(f"{operator.name}/wide", (len(operator.weights), height, width), 1.0, pooling.zero)
     inner = operator.inner_table
     if pooling.reduction == "min":
-        inner, table = _composed(inner, _MIRRORED), _composed(_MIRRORED, table)
+        inner, table = _composed(inner, MIRRORED), _composed(MIRRORED, table)
     convolution = _copy(
         operator, output=wide, table=inner, inner_table=None, pooling=None, spatial=None
     )
-    window, rows = pooling.window, height * len(operator.weights)
-    source = Map(f"{wide.name}/rows", (1, rows, width), 1.0, wide.zero, wide)
-    shape = (1, rows // window, width)
-    result = Map(f"{operator.name}/rows", shape, 1.0, 0, operator.output)
+    window = pooling.window
+    is_part = output.parent is not None  # rows of one channel can only be those of a whole map
+    whole = Map(f"{operator.name}/pooled", output.shape, output.scale, output.zero)
     pool = SpatialPooling(
         f"{operator.name}/pooling",
-        (source,),
-        result,
+        (wide.rows(),),
+        (whole if is_part else output).rows(),
         table,
-        kind="average" if pooling.scaling is not None else "max",
+        kind="max" if pooling.averaging is None else "average",
         window=Window((window, 1), (window, 1), (0, 0, 0, 0), (1, 1)),
-        scaling=pooling.scaling,
+        averaging=pooling.averaging,
     )
-    return [convolution, pool]
+    copy = [Lookup(f"{operator.name}/copy", (whole,), output)] if is_part else []
+    return [convolution, pool, *copy]
 
 
 def _composed(first: Table | None, second: Table | None) -> Table | None:

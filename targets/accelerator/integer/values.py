@@ -2,7 +2,8 @@
 
 Quantisation stands in the network as Div, Round, Clip, Mul. So a tensor is either `Raw`, sums that
 are not yet rounded to codes, or `Coded`, a function of the codes of a map or of an operator that
-is still being built, or `Parts`, the parts of a concatenation.
+is still being built, or `Pairs`, two such functions joined, or
+`Parts`, the parts of a concatenation.
 """
 
 from dataclasses import dataclass, field, replace
@@ -13,12 +14,14 @@ from condense_compiler.errors import UnsupportedError
 from condense_compiler.targets.accelerator.integer.arithmetic import (
     CODE_MAX,
     CODE_MIN,
+    CODES,
     Array,
 )
+from condense_compiler.targets.accelerator.integer.joining import Joins, Side, codes_of
 from condense_compiler.targets.accelerator.integer.network import Map, Operator
 
-CODES = np.arange(CODE_MIN, CODE_MAX + 1)
 MOST_STEPS = CODE_MAX - CODE_MIN
+_ONE = np.float32(1.0)
 
 Shape = tuple[int, int, int]
 
@@ -51,20 +54,28 @@ class Raw:
     Attributes:
         operator: The operator.
         shape: Channels, height, width.
-        units: Value of one unit of the sums, for each channel, rank or operand, or one for all.
-        offsets: Values to be added, for each channel or one for all.
+        units: Value of one unit of the sums, in float32, for each channel or rank, or one for all.
+        bias: Units to be added, for each channel or one for all.
+        divisor: What values are divided by last: the scale of the codes that they become.
         lower: Values are clipped from below.
         upper: Values are clipped from above.
         rounded: They are rounded to whole numbers.
+        joins: What they are made of, if they are those of two maps.
+        averaged: What they are divided by, if they are values that are averaged.
+        signed: ONNX Runtime's codes have a sign.
     """
 
     operator: Operator
     shape: Shape
     units: Array
-    offsets: Array = field(default_factory=lambda: np.zeros(1))
+    bias: Array = field(default_factory=lambda: np.zeros(1))
+    divisor: np.float32 = _ONE
     lower: float = -np.inf
     upper: float = np.inf
     rounded: bool = False
+    joins: Joins | None = None
+    averaged: str = "one"
+    signed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +106,51 @@ class Coded:
         """Return the same values under another shape."""
         return replace(self, shape=shape)
 
+    def codes(self) -> Array:
+        """Return the codes that the values have, once they are quantised."""
+        assert self.grid is not None
+        steps = np.rint(self.values.astype(np.float64) / self.grid.scale)
+        steps = np.where(np.isfinite(steps), steps, 0)
+        return np.asarray(np.clip(steps + self.grid.zero, CODE_MIN, CODE_MAX), np.int64)
+
+    def side(self) -> Side:
+        """Return what these codes mean."""
+        assert self.grid is not None
+        return Side(self.grid.scale, self.grid.zero)
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Two functions of the same codes, joined but not yet rounded to codes.
+
+    Attributes:
+        functions: The functions; their values are codes.
+        joins: How they are joined.
+        result: What they are together when nothing quantises the result next.
+        divisor: The scale of the codes that the values become, once it is known.
+        rounded: They are rounded to whole numbers.
+    """
+
+    functions: tuple[Coded, Coded]
+    joins: Joins
+    result: Coded
+    divisor: float | None = None
+    rounded: bool = False
+
+    @property
+    def shape(self) -> Shape:
+        """Channels, height, width."""
+        return self.result.shape
+
+    def quantised(self, lower: int, upper: int) -> Coded:
+        """Return the codes that ONNX Runtime gives, as whole steps from `lower` to `upper`."""
+        assert self.divisor is not None
+        grid = Grid(lower, upper, 1.0)
+        codes = (self.functions[0].codes(), self.functions[1].codes())
+        steps = codes_of(self.joins, Side(self.divisor, grid.zero), codes) - grid.zero
+        values = np.clip(steps, lower, upper).astype(np.float32)
+        return replace(self.result, values=values, grid=grid, rounded=False)
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -104,7 +160,7 @@ class Parts:
     shape: Shape
 
 
-Value = Raw | Coded | Parts
+Value = Raw | Coded | Pairs | Parts
 
 
 def steps_of(zero: int) -> Array:

@@ -7,21 +7,27 @@ import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.operators.attributes import int_list
+from condense_compiler.targets.accelerator.integer.arithmetic import significand
 from condense_compiler.targets.accelerator.integer.collector import (
     Collector,
     Rule,
     pixels_of,
 )
+from condense_compiler.targets.accelerator.integer.joining import JOINING
 from condense_compiler.targets.accelerator.integer.network import Convolution, Map, Scaling
 from condense_compiler.targets.accelerator.integer.values import (
+    Coded,
+    Pairs,
     Parts,
+    Raw,
+    Shape,
     Value,
     stored,
 )
+from condense_compiler.targets.reference.functions import FUNCTIONS
 
 _SHUFFLE = [0, 2, 1, 3, 4]  # swaps groups of channels and their members
-_ONE_SHIFT = 30
-_ONE = 1 << _ONE_SHIFT
+_ONE = significand(1.0)
 
 
 def _view(collector: Collector, node: gs.Node) -> list[Value]:
@@ -35,9 +41,20 @@ def _view(collector: Collector, node: gs.Node) -> list[Value]:
     if (len(target) == 2 and target[0] == 1) or _groups_channels(value, target):
         return [value]
     shape = pixels_of(target, f"{node.name}: {node.op} to")
-    if shape != value.shape and not (shape[1:] == value.shape[1:] == (1, 1)):
-        raise UnsupportedError(f"{node.name}: a {node.op} that moves data among channels")
-    return [value]
+    if shape == value.shape or shape[1:] == value.shape[1:] == (1, 1):
+        return [value]
+    if shape[1] == value.shape[1] == 1:
+        return [_row(collector, node, shape)]
+    raise UnsupportedError(f"{node.name}: a {node.op} that moves data among channels")
+
+
+def _row(collector: Collector, node: gs.Node, shape: Shape) -> Value:
+    """Return a map of one row, cut into channels in another way; its bytes stay where they are."""
+    source = collector.map(node.inputs[0])
+    if source.parent is not None:
+        raise UnsupportedError(f"{node.name}: a {node.op} of a part of a map")
+    collector.builder.seen_otherwise.add(source)
+    return stored(Map(node.outputs[0].name, shape, source.scale, source.zero, source))
 
 
 def _shuffle(collector: Collector, node: gs.Node) -> Value:
@@ -47,12 +64,35 @@ def _shuffle(collector: Collector, node: gs.Node) -> Value:
     order = np.arange(source.shape[0]).reshape(groups, members).T.reshape(-1)
     weights = np.zeros((len(order), len(order), 1, 1), np.int8)
     weights[np.arange(len(order)), order] = 1
-    once = Scaling((_ONE,) * len(order), (_ONE_SHIFT,) * len(order), source.zero, -128, 127)
+    channels = len(order)
+    ones, shifts = (_ONE.multiplier,) * channels, (_ONE.shift,) * channels
+    once = Scaling(ones, shifts, source.zero, -128, 127)
     output = Map(node.outputs[0].name, source.shape, source.scale, source.zero)
     operator = Convolution(node.name, (source,), output, weights=weights, scaling=once)
-    operator.bias = np.zeros(len(order), np.int64)
+    operator.bias = np.zeros(channels, np.int32)
+    operator.weight_zeros = np.zeros(channels, np.int8)
     collector.builder.operators.append(operator)
     return stored(output)
+
+
+def _expand(collector: Collector, node: gs.Node) -> list[Value]:
+    """Return a map of one pixel as it is, where operators on two maps use it for all pixels."""
+    value = collector.value(node.inputs[0])
+    if value.shape[1:] != (1, 1) or not _is_only_joined(node.outputs[0]):
+        raise UnsupportedError(f"{node.name}: an Expand of other than one pixel, for two maps")
+    return [value]
+
+
+def _is_only_joined(tensor: gs.Tensor) -> bool:
+    """Tell whether a tensor, or functions of it, are only joined with another one."""
+    return bool(tensor.outputs) and all(_joins(reader) for reader in tensor.outputs)
+
+
+def _joins(reader: gs.Node) -> bool:
+    tensors = [t for t in reader.inputs if not isinstance(t, gs.Constant) and not t.is_empty()]
+    if len(tensors) == 2:
+        return reader.op in JOINING
+    return reader.op in FUNCTIONS and _is_only_joined(reader.outputs[0])
 
 
 def _groups_channels(value: Value, target: tuple[int, ...]) -> bool:
@@ -68,9 +108,15 @@ def _groups_channels(value: Value, target: tuple[int, ...]) -> bool:
 def _concatenate(collector: Collector, node: gs.Node) -> list[Value]:
     _channel_axis(node, node.attrs["axis"])
     values = [collector.value(tensor) for tensor in node.inputs]
-    flat = [p for v in values for p in (v.parts if isinstance(v, Parts) else (v,))]
+    flat = [p for value in values for p in _parts_of(value)]
     channels = sum(part.shape[0] for part in flat)
     return [Parts(tuple(flat), (channels, *flat[0].shape[1:]))]
+
+
+def _parts_of(value: Value) -> tuple[Raw | Coded, ...]:
+    if isinstance(value, Parts):
+        return value.parts
+    return (value.result if isinstance(value, Pairs) else value,)
 
 
 def _channel_axis(node: gs.Node, axis: int) -> None:
@@ -107,6 +153,7 @@ _VIEWS = ("Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "
 VIEW_RULES: Mapping[str, Rule] = {
     **dict.fromkeys(_VIEWS, _view),
     "Concat": _concatenate,
+    "Expand": _expand,
     "Slice": _slice,
     "Split": _split,
 }

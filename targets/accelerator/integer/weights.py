@@ -3,21 +3,25 @@
 import numpy as np
 
 from condense_compiler.errors import UnsupportedError
-from condense_compiler.targets.accelerator.integer.arithmetic import Array
+from condense_compiler.targets.accelerator.integer.arithmetic import CODE_MAX, CODE_MIN, Array
 
 _LARGEST = 128
+_LARGEST_WHOLE = 255  # codes without sign whose zero is one of them
 _TOLERANCE_STEPS = 2e-3  # what arithmetic in float32 may do to 127 steps, and a margin
 _SCALE_OF_ZEROS = 2.0**-20  # free: small, so that a bias behind it keeps its precision
 
 
 def split_scales(weights: Array, name: str) -> tuple[Array, Array]:
-    """Return integers and a scale for each filter, whose product the weights are.
+    """Return integers of 9 bits and a scale for each filter, whose product the weights are.
 
-    The integers have no common factor: so weights of fewer bits come out as such.
+    Where the weights are whole numbers already, the scales are one. Otherwise, the integers have
+    no common factor: so weights of fewer bits come out as such.
 
     Raises:
         UnsupportedError: The weights are no multiples of a scale.
     """
+    if np.all(np.abs(weights) <= _LARGEST_WHOLE) and np.array_equal(weights, np.rint(weights)):
+        return weights.astype(np.int16), np.ones(len(weights))
     rows = weights.reshape(len(weights), -1).astype(np.float64)
     largest = np.abs(rows).max(axis=1, initial=0.0)
     scales = np.where(largest > 0, largest, _SCALE_OF_ZEROS)
@@ -40,9 +44,22 @@ def split_scales(weights: Array, name: str) -> tuple[Array, Array]:
     integers /= np.maximum(np.gcd.reduce(integers.astype(np.int64), axis=1), 1)[:, None]
     squares = (integers * integers).sum(axis=1)
     scales = np.where(squares > 0, (rows * integers).sum(axis=1) / np.maximum(squares, 1), scales)
-    if integers.max(initial=0) > _LARGEST - 1:  # 128 of 128 steps: -128 is a code, 128 is not
-        raise UnsupportedError(f"{name}: a weight is 128 steps, which 8 bits do not hold")
-    return integers.astype(np.int8).reshape(weights.shape), scales
+    return integers.astype(np.int16).reshape(weights.shape), scales
+
+
+def split_zeros(integers: Array, name: str) -> tuple[Array, Array]:
+    """Return signed 8-bit weights, and for each filter what a weight of the value zero is.
+
+    Raises:
+        UnsupportedError: The weights of a filter span more than 8 bits.
+    """
+    rows = integers.reshape(len(integers), -1)
+    low, high = rows.min(axis=1, initial=0), rows.max(axis=1, initial=0)
+    if np.any(high - low > CODE_MAX - CODE_MIN):
+        raise UnsupportedError(f"{name}: the weights of a filter span more than 8 bits")
+    zeros = np.minimum(CODE_MAX - high, 0) + np.maximum(CODE_MIN - low, 0)
+    shifted = rows + zeros[:, None]
+    return shifted.astype(np.int8).reshape(integers.shape), zeros.astype(np.int8)
 
 
 def bits_needed(weights: Array) -> int:

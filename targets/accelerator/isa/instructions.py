@@ -10,8 +10,21 @@ from condense_compiler.targets.accelerator.isa.registers import NUMBERS, REGISTE
 # opcode: 8 bits, register: 8 bits, zero: 16 bits, value: 32 bits, little-endian.
 _LAYOUT = struct.Struct("<BBHI")
 INSTRUCTION_BYTES = _LAYOUT.size
+_BITS, _FLOAT = struct.Struct("<I"), struct.Struct("<f")
 _VALUES = 1 << 32
 _OPCODES = {int(opcode): opcode for opcode in Opcode}
+
+
+def bits_of_scale(scale: float) -> int:
+    """Return a scale as the bits of a number in 32-bit floating point."""
+    (bits,) = _BITS.unpack(_FLOAT.pack(scale))
+    return int(bits)
+
+
+def scale_of_bits(bits: int) -> float:
+    """Return the scale that a register holds the bits of."""
+    (scale,) = _FLOAT.unpack(_BITS.pack(bits))
+    return float(scale)
 
 
 @dataclass(frozen=True, slots=True)

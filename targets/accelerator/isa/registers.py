@@ -116,22 +116,28 @@ REGISTERS: tuple[str, ...] = (
     "first_factor",
     "second_factor",
     "factors_shift",
+    "factors_offset",
     "combination",
+    # Averages of pixels or channels: scales are numbers in 32-bit floating point, as their bits.
+    "average_input_scale",
+    "average_output_scale",
+    "average_least",
+    "average_divisor",
 )
 
 NUMBERS = {name: number for number, name in enumerate(REGISTERS)}
 SIGNED = frozenset(
     name
     for name in REGISTERS
-    if name.endswith(("zero", "lower", "upper")) or name in ("first_factor", "second_factor")
+    if name.endswith(("zero", "lower", "upper", "first_factor", "second_factor", "offset", "least"))
 )
 
 NO_TABLE = 0xFFFFFFFF
-REDUCTIONS = ("none", "max", "min", "linear", "ranked", "l2")
-POOL_KINDS = ("none", "max", "average")
+REDUCTIONS = ("none", "max", "min", "average", "ranked", "l2")
+POOL_KINDS = ("none", "max", "average", "sum")
 COMBINATIONS = ("add", "multiply", "max", "min")
 WEIGHT_BITS = (8, 4, 2, 1)
 
 TABLE_BYTES = 256
-PARAMETER_BYTES = 16  # bias: 8, multiplier: 4, shift: 1, zeros: 3
+PARAMETER_BYTES = 12  # bias: 4, multiplier: 4, zero of the weights: 1, shift: 1, nothing: 2
 FACTOR_BYTES = 4

@@ -8,10 +8,11 @@ from pathlib import Path
 import onnx
 
 from condense_compiler.network import load_network
-from condense_compiler.targets.accelerator.quantisation.averages import rescale_averages
+from condense_compiler.network.integer_operators import in_standard_operators
 from condense_compiler.targets.accelerator.quantisation.fewer_bits import reduce_weights
 from condense_compiler.targets.accelerator.quantisation.rank_sums import keep_rank_sums_exact
 from condense_compiler.targets.accelerator.quantisation.samples import drawn_samples, read_samples
+from condense_compiler.targets.accelerator.quantisation.signs import without_signs
 from condense_compiler.targets.accelerator.quantisation.static import quantise
 from condense_compiler.targets.accelerator.quantisation.unfolding import is_quantised, unfold
 
@@ -45,16 +46,24 @@ def prepare(
     Raises:
         InputError: Model or samples cannot be used.
     """
-    network = load_network(source, dims)
+    standard = in_standard_operators(source)
+    network = load_network(standard, dims)
     model = network.to_model()
-    if not is_quantised(model):
-        if calibration is None:
-            samples = drawn_samples(network.graph.inputs)
-            warnings.warn(UNCALIBRATED.format(count=len(samples)), stacklevel=2)
-        else:
-            samples = read_samples(calibration, network.graph.inputs)
-        model = quantise(network, samples)
-        keep_rank_sums_exact(model)
-        rescale_averages(model)
-        reduce_weights(model, weight_bits)
+    if is_quantised(model):
+        split_up = standard is not source
+        given = _as_given(source) if split_up else without_signs(model)
+        return Prepared(given, unfold(model))
+    if calibration is None:
+        samples = drawn_samples(network.graph.inputs)
+        warnings.warn(UNCALIBRATED.format(count=len(samples)), stacklevel=2)
+    else:
+        samples = read_samples(calibration, network.graph.inputs)
+    model = quantise(network, samples)
+    keep_rank_sums_exact(model)
+    reduce_weights(model, weight_bits)
     return Prepared(model, unfold(model))
+
+
+def _as_given(source: str | Path | onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model with all its weights."""
+    return source if isinstance(source, onnx.ModelProto) else onnx.load(source)

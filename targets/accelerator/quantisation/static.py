@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
@@ -15,6 +14,10 @@ from condense_compiler.network import Network
 from condense_compiler.passes import find_pass
 from condense_compiler.rewriting.runner import run_passes
 from condense_compiler.targets.accelerator.quantisation.samples import Sample
+from condense_compiler.targets.accelerator.quantisation.substitution import (
+    turn_batch_norms_to_convolutions,
+    turn_means_to_pools,
+)
 
 _MOST_COLUMNS = 1 << 14
 
@@ -25,7 +28,8 @@ _BEFORE = ("clean_up", "fold_constants", "fold_batch_norm")
 def quantise(network: Network, samples: Sequence[Sample]) -> onnx.ModelProto:
     """Return the model with QuantizeLinear and DequantizeLinear around every operator.
 
-    Weights are symmetric, signed 8-bit, one scale for each filter; feature maps signed 8-bit.
+    Weights are symmetric, signed 8-bit, one scale for each filter. Feature maps are 8-bit without
+    sign, since ONNX Runtime computes in integers between those.
 
     Raises:
         InputError: ONNX Runtime cannot quantise the model.
@@ -46,6 +50,7 @@ def quantise(network: Network, samples: Sequence[Sample]) -> onnx.ModelProto:
 
     run_passes(network, [find_pass(name) for name in _BEFORE])
     turn_batch_norms_to_convolutions(network)
+    turn_means_to_pools(network)
     model = network.to_model()
     with tempfile.TemporaryDirectory() as folder, _quiet():
         path = Path(folder) / "quantised.onnx"
@@ -56,7 +61,7 @@ def quantise(network: Network, samples: Sequence[Sample]) -> onnx.ModelProto:
                 Reader(),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
-                activation_type=QuantType.QInt8,
+                activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 nodes_to_exclude=[node.name for node in network.graph.nodes if _is_huge(node)],
                 op_types_to_quantize=sorted({node.op_type for node in model.graph.node}),
@@ -88,22 +93,3 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-def turn_batch_norms_to_convolutions(network: Network) -> None:
-    """Replace each batch norm that no convolution took up by a depthwise 1x1 convolution."""
-    for node in network.graph.nodes:
-        if node.op != "BatchNormalization" or len(node.inputs[0].shape) != 4:
-            continue
-        if not all(isinstance(tensor, gs.Constant) for tensor in node.inputs[1:]):
-            continue
-        scale, bias, mean, variance = (t.values.astype(np.float64) for t in node.inputs[1:])
-        factor = scale / np.sqrt(variance + node.attrs.get("epsilon", 1e-5))
-        channels, dtype = len(factor), node.inputs[1].dtype
-        weights = factor.reshape(channels, 1, 1, 1).astype(dtype)
-        shift = (bias - mean * factor).astype(dtype)
-        name = node.name
-        node.op = "Conv"
-        node.attrs = {"kernel_shape": [1, 1], "group": channels}
-        constants = [gs.Constant(f"{name}/weights", weights), gs.Constant(f"{name}/bias", shift)]
-        node.inputs = [node.inputs[0], *constants]

@@ -3,8 +3,8 @@
     QuantizeLinear, DequantizeLinear  →  Div by the scale, Round, Clip, Mul by the scale
 
 Round and Clip never decrease, so that a max-pooling of channels may change places with them, and
-what stands between a convolution and its pooling no longer hides the pattern. Weights become their
-floating-point values; lowering recovers the integers.
+what stands between a convolution and its pooling no longer hides the pattern. Weights become whole
+numbers, whose scale and bias stand behind the layer (`weights.py`).
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,8 @@ import onnx
 from onnx import helper, numpy_helper
 
 from condense_compiler.errors import UnsupportedError
-from condense_compiler.network.integer_operators import split_up
+from condense_compiler.network.integer_operators import SPLIT_UP, split_up
+from condense_compiler.targets.accelerator.quantisation.weights import Codes, bias_parts, layer_of
 
 Array = npt.NDArray[Any]
 
@@ -25,8 +26,7 @@ Array = npt.NDArray[Any]
 def is_quantised(model: onnx.ModelProto) -> bool:
     """Tell whether a model is quantised already."""
     return any(
-        node.op_type == "QuantizeLinear" or node.op_type.startswith("QLinear")
-        for node in model.graph.node
+        node.op_type == "QuantizeLinear" or node.op_type in SPLIT_UP for node in model.graph.node
     )
 
 
@@ -56,6 +56,8 @@ def unfold(model: onnx.ModelProto) -> onnx.ModelProto:
     del unfolded.graph.node[:], unfolded.graph.value_info[:], unfolded.graph.initializer[:]
     unfolded.graph.node.extend(writer.nodes)
     used = {name for node in writer.nodes for name in node.input}
+    for name in used & writer.coded.keys():
+        writer.constant(name, writer.coded[name].values())
     kept = (tensor for name, tensor in writer.constants.items() if name in used)
     unfolded.graph.initializer.extend(kept)
     return unfolded
@@ -70,12 +72,14 @@ class _Writer:
         nodes: Nodes in their order.
         known: Floating-point name of each tensor whose name stands for codes, or for their values.
         grids: Scale and zero of values that are quantised, by floating-point name.
+        coded: Constants that are dequantised, by the name of their values.
     """
 
     constants: dict[str, onnx.TensorProto]
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     known: dict[str, str] = field(default_factory=dict)
     grids: dict[str, tuple[float, int]] = field(default_factory=dict)
+    coded: dict[str, Codes] = field(default_factory=dict)
 
     def add(self, node: onnx.NodeProto) -> None:
         """Add a node of the quantised model."""
@@ -156,12 +160,56 @@ def _dequantise(writer: _Writer, node: onnx.NodeProto) -> None:
         raise UnsupportedError(f"{source}: read as codes, but nothing quantises it")
     codes, scale = writer.value(source), writer.value(node.input[1])
     zero = writer.value(node.input[2]) if len(node.input) > 2 and node.input[2] else np.int8(0)
-    axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
-    if scale.size > 1:
-        shape = [-1 if i == axis % codes.ndim else 1 for i in range(codes.ndim)]
-        scale, zero = scale.reshape(shape), np.reshape(zero, shape) if np.ndim(zero) else zero
-    steps = codes.astype(np.float64) - np.asarray(zero, np.float64)
-    writer.constant(values, steps * np.asarray(scale, np.float64).reshape(np.shape(scale)))
+    axis = next((a.i for a in node.attribute if a.name == "axis"), 1) % max(codes.ndim, 1)
+    if np.size(zero) > 1:
+        zero = np.reshape(zero, [-1 if i == axis else 1 for i in range(codes.ndim)])
+    wide = np.int16 if codes.itemsize == 1 else np.int64
+    steps = codes.astype(wide) - np.asarray(zero, wide)
+    writer.coded[values] = Codes(steps, scale.astype(np.float32), axis)
+
+
+def _identity(writer: _Writer, node: onnx.NodeProto) -> None:
+    """Give a constant its other name."""
+    source, name = node.input[0], node.output[0]
+    if source in writer.coded:
+        writer.coded[name] = writer.coded[source]
+    elif source in writer.constants:
+        writer.constants[name] = numpy_helper.from_array(writer.value(source), name)
+    else:
+        _copy(writer, node)
+
+
+def _layer(writer: _Writer, node: onnx.NodeProto) -> None:
+    """Write a layer with its codes as weights, the scales and the bias behind it."""
+    weights = writer.coded.get(node.input[1])
+    layer = layer_of(node, weights) if weights is not None else None
+    if weights is None or layer is None:
+        _copy(writer, node)
+        return
+    source, output = writer.known.get(node.input[0], node.input[0]), node.output[0]
+    bare = onnx.NodeProto()
+    bare.CopyFrom(node)
+    bare.input[:] = [source, writer.constant(f"{output}/codes", weights.steps)]
+    sums = f"{output}/sums"
+    bare.output[:] = [sums]
+    writer.nodes.append(bare)
+    scales = weights.scale.reshape(layer.scale_shape if weights.scale.size > 1 else ())
+    parts = _bias_parts(writer, node, weights)
+    steps = [("Mul", scales), *(("Add", part.reshape(layer.scale_shape)) for part in parts)]
+    for index, (op, constant) in enumerate(steps):
+        last = index == len(steps) - 1
+        operand = writer.constant(f"{output}/{op}{index}", constant)
+        sums = writer.append(op, [sums, operand], output if last else f"{output}/scaled{index}")
+
+
+def _bias_parts(writer: _Writer, node: onnx.NodeProto, weights: Codes) -> list[Array]:
+    """Return what is added to a layer's scaled sums, one after the other."""
+    if len(node.input) < 3 or not node.input[2]:
+        return []
+    bias = writer.coded.get(node.input[2])
+    grid = writer.grids.get(writer.known.get(node.input[0], node.input[0]))
+    unit = None if grid is None else np.float32(grid[0]) * weights.scale.reshape(-1)
+    return bias_parts(writer.value(node.input[2]).reshape(-1) if bias is None else bias, unit)
 
 
 def _copy(writer: _Writer, node: onnx.NodeProto) -> None:
@@ -198,4 +246,6 @@ _MOVES_CODES = frozenset(
 _RULES: Mapping[str, Callable[[_Writer, onnx.NodeProto], None]] = {
     "QuantizeLinear": _quantise,
     "DequantizeLinear": _dequantise,
+    "Identity": _identity,
+    **dict.fromkeys(("Conv", "Gemm", "MatMul"), _layer),
 }

@@ -1,11 +1,14 @@
 """The bytes that an instruction reads and writes, and whether its registers make sense."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from condense_compiler.errors import InputError
 from condense_compiler.targets.accelerator.codegen.packing import packed_bytes
+from condense_compiler.targets.accelerator.integer.network import DIVISORS
 from condense_compiler.targets.accelerator.isa.binary import Binary
+from condense_compiler.targets.accelerator.isa.instructions import scale_of_bits
 from condense_compiler.targets.accelerator.isa.registers import (
     COMBINATIONS,
     FACTOR_BYTES,
@@ -163,9 +166,12 @@ def _factors(r: Registers, group: int) -> tuple[Area, ...]:
     if reduction in ("none", "max", "min"):
         return ()
     _check_codes(r, "group_scale")
-    _require(-128 <= r["group_zero"] <= 127 or abs(r["group_zero"]) <= 1 << 10, "a zero near codes")
+    _require(abs(r["group_zero"]) <= 1 << 10, "a zero near codes")
+    if reduction == "average":
+        _check_averaging(r)
+        return ()
     _require(r["factor_shift"] <= _MOST_SHIFT, "a shift of 62 or less")
-    count = 1 if reduction == "l2" else group
+    count = group if reduction == "ranked" else 1
     return (_buffer(r["factor_address"], count * FACTOR_BYTES),)
 
 
@@ -195,14 +201,26 @@ def _pooled(r: Registers, pixels: tuple[int, int]) -> tuple[int, int]:
 
 
 def _pool(r: Registers) -> Access:
-    _require(1 <= r["pool_kind"] < len(POOL_KINDS), "max or average")
+    _require(1 <= r["pool_kind"] < len(POOL_KINDS), "max, average or sum")
     _require(r["input_channels"] == r["output_channels"], "as many output as input channels")
     positions = _pooled(r, (r["input_height"], r["input_width"]))
     _require(positions == (r["output_height"], r["output_width"]), "an output of the window's size")
-    if POOL_KINDS[r["pool_kind"]] == "average":
+    kind = POOL_KINDS[r["pool_kind"]]
+    if kind != "max":
         _check_codes(r, "scale")
+    if kind == "sum":
         _require(r["factors_shift"] <= _MOST_SHIFT, "a shift of 62 or less")
+    if kind == "average":
+        _check_averaging(r)
     return _simple(r, ())
+
+
+def _check_averaging(r: Registers) -> None:
+    for name in ("average_input_scale", "average_output_scale"):
+        scale = scale_of_bits(r[name])
+        _require(math.isfinite(scale) and scale > 0, "scales that are positive numbers")
+    _require(r["average_divisor"] < len(DIVISORS), "a known divisor")
+    _require(r["average_least"] in (-128, 0), "codes that count from -128 or 0")
 
 
 def _combine(r: Registers) -> Access:

@@ -7,16 +7,31 @@ import numpy as np
 from condense_compiler.errors import InputError
 from condense_compiler.operators.fused import Window
 from condense_compiler.targets.accelerator.codegen.packing import unpack_bits, unpack_parameters
-from condense_compiler.targets.accelerator.integer.arithmetic import MAX_SHIFT, Array, look_up
+from condense_compiler.targets.accelerator.integer.arithmetic import (
+    MAX_SHIFT,
+    SIGNIFICANT_BITS,
+    Array,
+    look_up,
+)
 from condense_compiler.targets.accelerator.integer.compute import (
     accumulate,
-    average_pixels,
     combine,
     pool_channels,
-    pool_pixels,
     scale_channels,
+    with_zeros,
 )
-from condense_compiler.targets.accelerator.integer.network import ChannelPooling, Scaling
+from condense_compiler.targets.accelerator.integer.network import (
+    DIVISORS,
+    Averaging,
+    ChannelPooling,
+    Scaling,
+)
+from condense_compiler.targets.accelerator.integer.pixels import (
+    average_pixels,
+    pool_pixels,
+    sum_pixels,
+)
+from condense_compiler.targets.accelerator.isa.instructions import scale_of_bits
 from condense_compiler.targets.accelerator.isa.registers import (
     COMBINATIONS,
     FACTOR_BYTES,
@@ -31,6 +46,8 @@ from condense_compiler.targets.accelerator.simulator.memories import codes
 from condense_compiler.targets.accelerator.simulator.program import Start
 
 Compute = Callable[[Start, Array, Array], Array]
+
+_MASK = 0xFFFFFFFF
 
 
 def compute(start: Start, chip: Array, weights: Array) -> None:
@@ -65,35 +82,46 @@ def _convolve(start: Start, chip: Array, weights: Array) -> Array:
     strides, dilations = (r["stride_y"], r["stride_x"]), (r["dilation_y"], r["dilation_x"])
     window = Window(kernel, strides, pads, dilations)
     group = channels if r["depthwise"] else 1
+    bias, zeros, scaling = _parameters(start, weights)
+    filters = with_zeros(filters, zeros)
     sums = accumulate(_operand(start, chip), r["input_zero"], filters, window, group)
-    bias, scaling = _parameters(start, weights)
     result = scale_channels(sums, bias, scaling)
     if r["inner_table"] != NO_TABLE:
         result = look_up(result, _table(weights, r["inner_table"]))
     return pool_channels(result, _channel_pooling(r, weights)) if r["reduction"] else result
 
 
-def _parameters(start: Start, weights: Array) -> tuple[Array, Scaling]:
+def _parameters(start: Start, weights: Array) -> tuple[Array, Array, Scaling]:
+    """Return biases, zeros of the weights, and how sums are scaled."""
     r = start.registers
     address, size = r["parameter_address"], r["wide_channels"] * PARAMETER_BYTES
-    bias, multipliers, shifts = unpack_parameters(weights[address : address + size].tobytes())
-    if shifts.max() > MAX_SHIFT:
-        raise InputError("a shift of more than 62")
+    rows = unpack_parameters(weights[address : address + size].tobytes())
+    _check_scale(int(rows.multipliers.max()), int(rows.shifts.max()))
     limits = (r["scale_zero"], r["scale_lower"], r["scale_upper"])
-    return bias, Scaling(tuple(multipliers.tolist()), tuple(shifts.tolist()), *limits)
+    scaling = Scaling(tuple(rows.multipliers.tolist()), tuple(rows.shifts.tolist()), *limits)
+    return rows.bias, rows.weight_zeros, scaling
+
+
+def _check_scale(multiplier: int, shift: int) -> None:
+    if shift > MAX_SHIFT:
+        raise InputError("a shift of more than 62")
+    if multiplier >> SIGNIFICANT_BITS:
+        raise InputError("a multiplier of more than 24 bits")
 
 
 def _channel_pooling(r: Mapping[str, int], weights: Array) -> ChannelPooling:
     reduction, group = REDUCTIONS[r["reduction"]], r["group"]
     if reduction in ("max", "min"):
         return ChannelPooling(reduction, group)
-    count = 1 if reduction == "l2" else group
+    if reduction == "average":
+        averaging = _averaging(r, "group_scale")
+        return ChannelPooling(reduction, group, r["group_zero"], averaging=averaging)
+    count = group if reduction == "ranked" else 1
     address = r["factor_address"]
     factors = weights[address : address + count * FACTOR_BYTES].copy().view("<i4")
     limits = (r["group_scale_zero"], r["group_scale_lower"], r["group_scale_upper"])
     scaling = Scaling(tuple(factors.tolist()), (r["factor_shift"],), *limits)
-    kind = "l2" if reduction == "l2" else "linear"
-    return ChannelPooling(kind, group, r["group_zero"], reduction == "ranked", scaling)
+    return ChannelPooling(reduction, group, r["group_zero"], scaling)
 
 
 def _pool_window(r: Mapping[str, int]) -> Window:
@@ -114,14 +142,31 @@ def _pool(start: Start, chip: Array, _weights: Array) -> Array:
     r, source = start.registers, _operand(start, chip)
     if POOL_KINDS[r["pool_kind"]] == "max":
         return pool_pixels(source, _pool_window(r))
-    return average_pixels(source, r["input_zero"], _pool_window(r), _scaling(r))
+    zero, window = r["input_zero"], _pool_window(r)
+    if POOL_KINDS[r["pool_kind"]] == "average":
+        return average_pixels(source, zero, window, _averaging(r, "scale"))
+    _check_scale(r["first_factor"] & _MASK, r["factors_shift"])
+    return sum_pixels(source, zero, window, _scaling(r))
+
+
+def _averaging(r: Mapping[str, int], prefix: str) -> Averaging:
+    return Averaging(
+        input_scale=scale_of_bits(r["average_input_scale"]),
+        output_scale=scale_of_bits(r["average_output_scale"]),
+        zero=r[f"{prefix}_zero"],
+        least=r["average_least"],
+        lower=r[f"{prefix}_lower"],
+        upper=r[f"{prefix}_upper"],
+        divisor=DIVISORS[r["average_divisor"]],
+    )
 
 
 def _combine(start: Start, chip: Array, _weights: Array) -> Array:
     r = start.registers
     operands = (_operand(start, chip), _operand(start, chip, 1))
     zeros = (r["input_zero"], r["other_zero"])
-    return combine(COMBINATIONS[r["combination"]], operands, zeros, _scaling(r))
+    kind, offset = COMBINATIONS[r["combination"]], r["factors_offset"]
+    return combine(kind, operands, zeros, _scaling(r), offset)
 
 
 _UNITS: Mapping[Opcode, Compute] = {

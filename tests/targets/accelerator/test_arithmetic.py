@@ -11,7 +11,6 @@ from condense_compiler.operators.fused import Window
 from condense_compiler.targets.accelerator.codegen.packing import pack_bits, unpack_bits
 from condense_compiler.targets.accelerator.integer.arithmetic import (
     fixed_point,
-    fixed_point_with,
     integer_root,
     shift_to_even,
 )
@@ -30,12 +29,6 @@ def test_a_factor_has_31_significant_bits(factor: float) -> None:
     point = fixed_point(factor)
     assert abs(point.multiplier) < 2**31
     assert abs(Fraction(point.multiplier, 2**point.shift) / Fraction(factor) - 1) <= 2.0**-30
-
-
-@given(st.floats(2.0**-20, 1.0), st.floats(-(2.0**30), 2.0**30))
-def test_an_offset_fits_64_bits(factor: float, offset: float) -> None:
-    point = fixed_point_with(factor, offset)
-    assert abs(offset) * 2**point.shift <= 2**62
 
 
 @given(st.integers(0, 2**50))
@@ -92,16 +85,16 @@ def test_sums_are_those_of_loops(
         assert value == (part * weights[filter_]).sum()
 
 
-@pytest.mark.parametrize("reduction", ["max", "min", "linear", "l2"])
+@pytest.mark.parametrize("reduction", ["max", "min", "ranked", "l2"])
 def test_channels_are_pooled_in_integers(reduction: str) -> None:
     codes = np.random.default_rng(3).integers(-128, 128, (6, 4, 4)).astype(np.int8)
-    scaling = Scaling((1 << 20,) * (1 if reduction == "l2" else 3), (30,), 5, -128, 127)
+    scaling = Scaling((1 << 20,) * (3 if reduction == "ranked" else 1), (30,), 5, -128, 127)
     pooled = pool_channels(codes, ChannelPooling(reduction, 3, -2, scaling=scaling))
     groups = codes.reshape(2, 3, 4, 4).astype(np.float64)
     exact = {
         "max": groups.max(axis=1),
         "min": groups.min(axis=1),
-        "linear": np.rint((groups + 2).sum(axis=1) / 1024) + 5,
+        "ranked": np.rint((groups + 2).sum(axis=1) / 1024) + 5,
         "l2": np.rint(np.sqrt(((groups + 2) ** 2).sum(axis=1)) * 256 / 1024) + 5,
     }[reduction]
     assert np.abs(pooled - np.clip(exact, -128, 127)).max() <= (1 if reduction == "l2" else 0)

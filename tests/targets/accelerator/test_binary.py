@@ -95,8 +95,8 @@ def test_truncated_binaries_are_refused(content, size: int) -> None:
 def test_other_sizes_and_versions_are_refused(content) -> None:
     with pytest.raises(InputError, match="header says"):
         from_bytes(content + b"\0")
-    with pytest.raises(InputError, match="version 2"):
-        from_bytes(content[:4] + struct.pack("<H", 2) + content[6:])
+    with pytest.raises(InputError, match="version 3"):
+        from_bytes(content[:4] + struct.pack("<H", 3) + content[6:])
     with pytest.raises(InputError, match="not a program"):
         from_bytes(b"ONNX" + content[4:])
 
@@ -147,3 +147,42 @@ def test_a_barrier_that_waits_for_ever_is_refused(binary) -> None:
     forever = Instruction(Opcode.SET, NUMBERS["wait_stores"], 1000)
     with pytest.raises(InputError, match="waits for 1000"):
         decode_program(replace(binary, instructions=(forever, *binary.instructions)))
+
+
+def _with_register(binary, name: str, value: int):
+    """Return a binary in which every write of a register writes another value."""
+    number = NUMBERS[name]
+    changed = [
+        replace(i, value=value) if i.opcode is Opcode.SET and i.register == number else i
+        for i in binary.instructions
+    ]
+    assert changed != list(binary.instructions)
+    return replace(binary, instructions=tuple(changed))
+
+
+@pytest.mark.parametrize(
+    ("register", "value", "message"),
+    [
+        ("average_input_scale", 0, "scales that are positive"),
+        ("average_output_scale", 0x7F800000, "scales that are positive"),
+        ("average_output_scale", 0xBF800000, "scales that are positive"),
+        ("average_divisor", 3, "a known divisor"),
+        ("average_least", 5, "codes that count from"),
+    ],
+)
+def test_averages_that_make_no_sense_are_refused(binary, register, value, message) -> None:
+    with pytest.raises(InputError, match=message):
+        decode_program(_with_register(binary, register, value))
+
+
+@pytest.mark.parametrize(
+    ("offset", "content", "message"),
+    [(7, b"\x01", "a multiplier of more than 24 bits"), (9, b"\x3f", "a shift of more than 62")],
+)
+def test_scales_that_make_no_sense_are_refused(lowered, feeds_of, offset, content, message) -> None:
+    program = lowered("ccp_amax")
+    binary = program.code.binary
+    weights = bytearray(binary.weights)
+    weights[offset : offset + 1] = content
+    with pytest.raises(InputError, match=message):
+        simulate(replace(binary, weights=bytes(weights)), feeds_of(program))

@@ -1,14 +1,14 @@
 """What a person gives: machines, samples, options, models; and the commands."""
 
 import json
+import subprocess
 import sys
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
+from kit.to_quantise import Writer
 from onnx import helper, numpy_helper
-from onnxruntime import quantization
 
 from condense_compiler import cli
 from condense_compiler.driver import compile_model
@@ -106,41 +106,6 @@ def test_samples_are_checked(tmp_path, arrays, message: str) -> None:
         compile_model(RELU, "accelerator", target_options={"calibration": str(path)})
 
 
-@pytest.mark.parametrize("activations", ["QInt8", "QUInt8"])
-def test_operators_on_codes_are_taken_as_they_come(tmp_path, activations: str) -> None:
-    kind = getattr(quantization.QuantType, activations)
-    added = _model(
-        helper.make_node("Relu", ["c"], ["r"], name="relu"),
-        helper.make_node("Add", ["r", "c"], ["y"], name="end"),
-    )
-    generator = np.random.default_rng(4)
-    samples = [{"x": generator.standard_normal((1, 3, 6, 6)).astype(np.float32)}] * 3
-
-    class Reader(quantization.CalibrationDataReader):
-        left = iter(samples)
-
-        def get_next(self):
-            return next(self.left, None)
-
-    path = tmp_path / "codes.onnx"
-    quantization.quantize_static(
-        added,
-        path,
-        Reader(),
-        quant_format=quantization.QuantFormat.QOperator,
-        per_channel=True,
-        activation_type=kind,
-        weight_type=quantization.QuantType.QInt8,
-    )
-    assert any(node.op_type == "QLinearConv" for node in onnx.load(path).graph.node)
-    compilation = compile_model(path, "accelerator", verify_outputs=False)
-    session = ort.InferenceSession(path)
-    expected = session.run(["y"], samples[0])[0]
-    step = compilation.lowered.network.outputs["y"].map.scale
-    found = compilation.run(samples[0])["y"]
-    assert np.abs(np.rint((found - expected) / step)).max() <= 1
-
-
 @NO_SAMPLES
 def test_errors_name_operator_and_node() -> None:
     with pytest.raises(UnsupportedError, match=r"end: the accelerator has no Softmax"):
@@ -187,3 +152,50 @@ def test_commands(tmp_path, monkeypatch, capsys) -> None:
     _condense(monkeypatch, capsys, "disassemble", folder, "-o", tmp_path / "p.txt")
     _condense(monkeypatch, capsys, "assemble", tmp_path / "p.txt", "-o", tmp_path / "p.bin")
     assert (tmp_path / "p.bin").read_bytes() == (folder / BINARY_FILE).read_bytes()
+
+
+def test_the_warning_is_one_line_of_the_command(tmp_path) -> None:
+    """Without the place in the code that it comes from, and on the error stream."""
+    model = tmp_path / "net.onnx"
+    onnx.save(RELU, model)
+    command = "from condense_compiler.cli import main; main()"
+    arguments = ["compile", model, "-o", tmp_path / "out", "--target", "accelerator"]
+    done = subprocess.run(
+        [sys.executable, "-c", command, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    [line] = done.stderr.splitlines()
+    assert line.startswith("condense: warning: no calibration samples: ranges come from 4 random")
+
+
+def _refused(model: onnx.ModelProto, message: str) -> None:
+    with pytest.raises(UnsupportedError, match=message):
+        compile_model(model, "accelerator")
+
+
+@NO_SAMPLES
+def test_windows_over_three_axes_are_refused() -> None:
+    w = Writer(1, (1, 2, 5, 5, 5))
+    w.write("MaxPool", w.conv("x", 2, 3, 3), kernel_shape=[2, 2, 2], output="y")
+    _refused(w.model((1, 3, 4, 4, 4)), "accelerator takes one image")
+
+
+@NO_SAMPLES
+def test_one_pixel_spread_for_a_convolution_is_refused() -> None:
+    w = Writer(1)
+    mean = w.write("GlobalAveragePool", w.conv("x", 5, 6, 3))
+    spread = w.write("Expand", mean, w.integers(1, 6, 4, 4))
+    w.write("Conv", spread, w.constant(3, 6, 1, 1), output="y")
+    _refused(w.model((1, 3, 4, 4)), "an Expand of other than one pixel, for two maps")
+
+
+@NO_SAMPLES
+def test_a_part_of_a_row_seen_otherwise_is_refused() -> None:
+    w = Writer(1)
+    mean = w.write("GlobalAveragePool", w.conv("x", 5, 12, 3))
+    part = w.write("Slice", mean, w.integers(0), w.integers(6), w.integers(1))
+    row = w.write("Reshape", part, w.integers(1, 1, 6))
+    w.write("Conv", row, w.constant(1, 1, 3), pads=[1, 1], output="y")
+    _refused(w.model((1, 1, 6)), "a Reshape of a part of a map")

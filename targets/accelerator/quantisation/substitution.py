@@ -1,0 +1,44 @@
+"""Operators replaced, before quantisation, by ones that ONNX Runtime computes in integers."""
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from condense_compiler.network import Network
+from condense_compiler.operators.attributes import int_list
+
+
+def turn_batch_norms_to_convolutions(network: Network) -> None:
+    """Replace each batch norm that no convolution took up by a depthwise 1x1 convolution."""
+    for node in network.graph.nodes:
+        if node.op != "BatchNormalization" or len(node.inputs[0].shape) != 4:
+            continue
+        if not all(isinstance(tensor, gs.Constant) for tensor in node.inputs[1:]):
+            continue
+        scale, bias, mean, variance = (t.values.astype(np.float64) for t in node.inputs[1:])
+        factor = scale / np.sqrt(variance + node.attrs.get("epsilon", 1e-5))
+        channels, dtype = len(factor), node.inputs[1].dtype
+        weights = factor.reshape(channels, 1, 1, 1).astype(dtype)
+        shift = (bias - mean * factor).astype(dtype)
+        name = node.name
+        node.op = "Conv"
+        node.attrs = {"kernel_shape": [1, 1], "group": channels}
+        constants = [gs.Constant(f"{name}/weights", weights), gs.Constant(f"{name}/bias", shift)]
+        node.inputs = [node.inputs[0], *constants]
+
+
+def turn_means_to_pools(network: Network) -> None:
+    """Replace each mean over height and width by a GlobalAveragePool."""
+    for node in list(network.graph.nodes):
+        if node.op != "ReduceMean" or len(node.inputs[0].shape) != 4:
+            continue
+        if sorted(axis % 4 for axis in int_list(node, "axes", 1) or []) != [2, 3]:
+            continue
+        keeps_axes = node.attrs.get("keepdims", 1)
+        node.op, node.attrs, node.inputs = "GlobalAveragePool", {}, node.inputs[:1]
+        if keeps_axes:
+            continue
+        result = node.outputs[0]
+        pooled = gs.Variable(f"{node.name}/pooled", result.dtype, (*result.shape, 1, 1))
+        flatten = gs.Node("Flatten", f"{node.name}/flat", {"axis": 1}, [pooled], [result])
+        node.outputs = [pooled]
+        network.graph.nodes.insert(network.graph.nodes.index(node) + 1, flatten)

@@ -1,0 +1,232 @@
+"""Models that ONNX Runtime's quantiser wrote, in every form, against ONNX Runtime's own results."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from kit.to_quantise import (
+    FLOAT,
+    SHAPE,
+    Writer,
+    channel_gate,
+    feeds,
+    over_one_axis,
+    plain,
+    pooled_parts,
+    quantise,
+    residual,
+    shape_of,
+    stored_groups,
+)
+from onnx import helper, numpy_helper, shape_inference
+from onnxruntime import quantization
+
+from condense_compiler.driver import compile_model
+from condense_compiler.errors import UnsupportedError
+from condense_compiler.targets.accelerator import agreement
+from condense_compiler.targets.accelerator.integer.executor import execute
+
+SIGNED, UNSIGNED = quantization.QuantType.QInt8, quantization.QuantType.QUInt8
+
+
+# Types of feature maps and weights, and whether each filter has a scale; ONNX Runtime has no
+# filters without sign that have a zero each.
+TYPES = [
+    (UNSIGNED, SIGNED, False),
+    (UNSIGNED, SIGNED, True),
+    (SIGNED, SIGNED, False),
+    (SIGNED, SIGNED, True),
+    (UNSIGNED, UNSIGNED, False),
+]
+
+
+@pytest.mark.parametrize("form", ["QDQ", "QOperator"])
+@pytest.mark.parametrize(("activations", "weights", "per_channel"), TYPES)
+@pytest.mark.parametrize("network", [residual, plain, over_one_axis, channel_gate, stored_groups])
+def test_outputs_equal_those_of_onnx_runtime(
+    tmp_path: Path,
+    network: Callable[[], onnx.ModelProto],
+    activations: quantization.QuantType,
+    weights: quantization.QuantType,
+    form: str,
+    per_channel: bool,
+) -> None:
+    path = tmp_path / "quantised.onnx"
+    model = network()
+    quantise(model, path, (activations, weights), form, per_channel=per_channel)
+    compilation = compile_model(path, "accelerator")
+    assert compilation.report.verification.passed
+    compared = path if form == "QOperator" else compilation.lowered.quantised.SerializeToString()
+    session = ort.InferenceSession(compared, providers=["CPUExecutionProvider"])
+    for seed in range(10, 16):
+        given = feeds(seed, shape_of(model))
+        [expected] = session.run(["y"], given)
+        assert np.array_equal(compilation.run(given)["y"], expected)
+
+
+def quantised_conv(
+    weights: np.ndarray, bias: np.ndarray, scales: tuple[float, float, float], zero: int = 0
+) -> onnx.ModelProto:
+    """Return DequantizeLinear, Conv, QuantizeLinear around an input that is quantised."""
+    source, own, result = (np.float32(scale) for scale in scales)
+    dtype = weights.dtype
+    constants = {
+        "x_scale": source,
+        "x_zero": np.uint8(113),
+        "w": weights,
+        "w_scale": own,
+        "w_zero": dtype.type(zero),
+        "b": bias.astype(np.int32),
+        "b_scale": np.array(source * own, np.float32),
+        "y_scale": result,
+        "y_zero": np.uint8(127),
+    }
+    graph = helper.make_graph(
+        [
+            helper.make_node("QuantizeLinear", ["x", "x_scale", "x_zero"], ["xq"]),
+            helper.make_node("DequantizeLinear", ["xq", "x_scale", "x_zero"], ["xd"]),
+            helper.make_node("DequantizeLinear", ["w", "w_scale", "w_zero"], ["wd"]),
+            helper.make_node("DequantizeLinear", ["b", "b_scale"], ["bd"]),
+            helper.make_node("Conv", ["xd", "wd", "bd"], ["c"], "conv"),
+            helper.make_node("QuantizeLinear", ["c", "y_scale", "y_zero"], ["yq"]),
+            helper.make_node("DequantizeLinear", ["yq", "y_scale", "y_zero"], ["y"]),
+        ],
+        "net",
+        [helper.make_tensor_value_info("x", FLOAT, SHAPE)],
+        [helper.make_tensor_value_info("y", FLOAT, None)],
+        [numpy_helper.from_array(np.asarray(v), n) for n, v in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+@pytest.mark.parametrize("network", [pooled_parts, stored_groups])
+def test_parts_of_concatenations_are_pooled_without_a_unit(network, compiled, feeds_of) -> None:
+    program = compiled(network(), machine="small", feature_maps="dram")
+    expected = execute(program.fused, feeds_of(program))
+    for name, values in program.simulate(feeds_of(program)).outputs.items():
+        assert np.array_equal(values, expected[name])
+    found = agreement.compare_outputs(program.fused, program.quantised, feeds_of(program))
+    assert found.differing == 0
+
+
+@pytest.mark.parametrize("include", [0, 1])
+@pytest.mark.parametrize(
+    "window",
+    [
+        {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]},
+        {"kernel_shape": [2, 3], "strides": [1, 2], "pads": [1, 0, 0, 2]},
+        {"kernel_shape": [3, 2], "strides": [2, 3], "ceil_mode": 1},
+        {"kernel_shape": [4, 4], "strides": [3, 3], "pads": [1, 1, 1, 1], "ceil_mode": 1},
+        {"kernel_shape": [2, 2], "strides": [2, 2], "auto_pad": "SAME_UPPER"},
+    ],
+)
+def test_averages_whose_windows_differ_in_size(
+    tmp_path: Path, window: Mapping[str, object], include: int
+) -> None:
+    w = Writer(7)
+    wide = w.write("LeakyRelu", w.conv("x", 5, 6, 3), alpha=0.3)
+    w.write("AveragePool", wide, output="y", count_include_pad=include, **window)
+    model = shape_inference.infer_shapes(w.model(None))
+    path = tmp_path / "quantised.onnx"
+    quantise(model, path, (UNSIGNED, SIGNED), "QDQ", per_channel=True)
+    options = {"feature_maps": "dram", "memory_bytes": "1200"}  # a few rows at a time
+    compilation = compile_model(path, "accelerator", target_options=options)
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    [expected] = session.run(["y"], feeds(3))
+    assert np.array_equal(compilation.run(feeds(3))["y"], expected)
+
+
+@pytest.mark.parametrize("machine", ["default", "small"])
+@pytest.mark.parametrize("members", [2, 3, 4])
+def test_averages_of_channels_at_the_scale_of_their_input(members: int, machine: str) -> None:
+    """Averages of an even number of codes often lie half way between two codes."""
+    w = Writer(6)
+    wide = w.write("Unsqueeze", w.conv("x", 5, 12, 3), w.integers(1), output="wide")
+    window = [members, 1, 1]
+    pooled = w.write("AveragePool", wide, kernel_shape=window, strides=window)
+    w.write("Squeeze", pooled, w.integers(1), output="y")
+    model = w.model((1, 12 // members, *SHAPE[2:]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # no calibration samples
+        program = compile_model(model, "accelerator", target_options={"machine": machine}).lowered
+    assert any(operator.pooling for operator in program.fused.operators)
+    for seed in range(3):
+        found = agreement.compare_outputs(program.fused, program.quantised, feeds(seed))
+        assert (found.elements, found.differing) == (12 // members * 13 * 11, 0)
+
+
+def test_a_bias_of_more_bits_than_a_float_has() -> None:
+    generator = np.random.default_rng(8)
+    weights = generator.integers(-127, 128, (40, 5, 3, 3)).astype(np.int8)
+    bias = generator.integers(-(2**30), 2**30, 40)
+    model = quantised_conv(weights, bias, (0.03, 1e-7, 0.025))
+    compilation = compile_model(model, "accelerator")
+    [operator] = compilation.lowered.network.operators
+    assert np.array_equal(operator.bias, bias)
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    [expected] = session.run(None, feeds(1))
+    assert np.array_equal(compilation.run(feeds(1))["y"], expected)
+
+
+@pytest.mark.parametrize("zero", [0, 3, 128, 255])
+def test_weights_without_sign_keep_their_zero(zero: int) -> None:
+    generator = np.random.default_rng(9)
+    weights = generator.integers(0, 256, (6, 5, 3, 3)).astype(np.uint8)
+    model = quantised_conv(weights, np.arange(6), (0.03, 0.004, 0.2), zero)
+    compilation = compile_model(model, "accelerator")
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    [expected] = session.run(None, feeds(2))
+    assert np.array_equal(compilation.run(feeds(2))["y"], expected)
+
+
+def test_a_bias_in_other_units_keeps_its_value() -> None:
+    weights = np.random.default_rng(9).integers(-9, 9, (6, 5, 1, 1)).astype(np.int8)
+    model = quantised_conv(weights, np.full(6, 1000), (0.03, 0.004, 0.2))
+    for tensor in model.graph.initializer:
+        if tensor.name == "b_scale":
+            tensor.CopyFrom(numpy_helper.from_array(np.array(0.00024, np.float32), "b_scale"))
+    compilation = compile_model(model, "accelerator", verify_outputs=False)
+    [operator] = compilation.lowered.network.operators
+    assert operator.bias.tolist() == [2000] * 6
+
+
+def test_a_bias_beyond_32_bits_is_refused() -> None:
+    weights = np.ones((6, 5, 1, 1), np.int8)
+    model = quantised_conv(weights, np.full(6, 2**30), (0.03, 0.004, 0.2))
+    for tensor in model.graph.initializer:
+        if tensor.name == "b_scale":
+            tensor.CopyFrom(numpy_helper.from_array(np.array(1.0, np.float32), "b_scale"))
+    with pytest.raises(UnsupportedError, match="a bias of more than 32 bits"):
+        compile_model(model, "accelerator")
+
+
+def test_sums_beyond_32_bits_are_refused() -> None:
+    weights = np.full((1, 70_000, 1, 1), 127, np.int8)
+    model = quantised_conv(weights, np.zeros(1), (0.03, 0.004, 0.2))
+    shape = model.graph.input[0].type.tensor_type.shape
+    for dimension, size in zip(shape.dim, (1, 70_000, 1, 1), strict=True):
+        dimension.dim_value = size
+    with pytest.raises(UnsupportedError, match="sums that take more than 32 bits"):
+        compile_model(model, "accelerator")
+
+
+def test_where_floats_are_added_operators_are_judged_one_by_one(monkeypatch) -> None:
+    """One step in one operator may be many at the end."""
+    weights = np.random.default_rng(9).integers(-9, 9, (6, 5, 1, 1)).astype(np.int8)
+    model = quantised_conv(weights, np.arange(6), (0.03, 0.004, 0.02))
+    program = compile_model(model, "accelerator", verify_outputs=False).lowered
+    far = agreement.Agreement(elements=100, differing=50, largest_steps=3)
+    monkeypatch.setattr(
+        "condense_compiler.targets.accelerator.lowered.compare_outputs", lambda *_: far
+    )
+    assert agreement.operators_in_floating_point(program.quantised) == []
+    assert not program.verify(feeds(0)).passed
+    monkeypatch.setattr(
+        "condense_compiler.targets.accelerator.lowered.operators_in_floating_point",
+        lambda _: ["Conv"],
+    )
+    assert program.verify(feeds(0)).passed

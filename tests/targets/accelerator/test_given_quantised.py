@@ -133,8 +133,12 @@ def test_averages_whose_windows_differ_in_size(
     model = shape_inference.infer_shapes(w.model(None))
     path = tmp_path / "quantised.onnx"
     quantise(model, path, (UNSIGNED, SIGNED), "QDQ", per_channel=True)
-    options = {"feature_maps": "dram", "memory_bytes": "1200"}  # a few rows at a time
-    compilation = compile_model(path, "accelerator", target_options=options)
+    compilation = compile_model(
+        path,
+        "accelerator",
+        target_options={"feature_maps": "dram"},
+        memory_limit_bytes=1200,  # a few rows at a time
+    )
     session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
     [expected] = session.run(["y"], feeds(3))
     assert np.array_equal(compilation.run(feeds(3))["y"], expected)
@@ -221,12 +225,12 @@ def test_where_floats_are_added_operators_are_judged_one_by_one(monkeypatch) -> 
     program = compile_model(model, "accelerator", verify_outputs=False).lowered
     far = agreement.Agreement(elements=100, differing=50, largest_steps=3)
     monkeypatch.setattr(
-        "condense_compiler.targets.accelerator.lowered.compare_outputs", lambda *_: far
+        "condense_compiler.targets.accelerator.running.compare_outputs", lambda *_: far
     )
     assert agreement.operators_in_floating_point(program.quantised) == []
     assert not program.verify(feeds(0)).passed
     monkeypatch.setattr(
-        "condense_compiler.targets.accelerator.lowered.operators_in_floating_point",
+        "condense_compiler.targets.accelerator.running.operators_in_floating_point",
         lambda _: ["Conv"],
     )
     assert program.verify(feeds(0)).passed

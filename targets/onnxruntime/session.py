@@ -11,6 +11,7 @@ from condense_compiler.errors import InputError
 from condense_compiler.targets.onnxruntime.library import custom_ops_library, why_unsuitable
 
 _MODEL_FILE = "model.onnx"
+_SPINNING = "session.intra_op.allow_spinning"
 
 
 def onnxruntime_session(
@@ -21,9 +22,14 @@ def onnxruntime_session(
     Where the kernels cannot be used, a warning says why, and the plain operators inside the fused
     ones run instead.
 
+    Threads sleep between operators instead of spinning: they then leave the cores to other sessions
+    of the process. It costs a few hundredths of a network's time;
+    `**{"session.intra_op.allow_spinning": "1"}` turns it off.
+
     Args:
         model: A folder that `condense compile` wrote, an ONNX file, or a model in memory.
-        session_options: Attributes of `onnxruntime.SessionOptions`, by name.
+        session_options: Attributes of `onnxruntime.SessionOptions` by name, and session
+            configuration entries, whose names have dots.
 
     Raises:
         InputError: There is no such session option, or no such model.
@@ -50,16 +56,20 @@ def create_session(
 
 
 def session_options_of(values: dict[str, Any]) -> ort.SessionOptions:
-    """Return session options with some attributes set.
+    """Return session options with some attributes and configuration entries set.
 
     Raises:
         InputError: There is no such attribute.
     """
     options = ort.SessionOptions()
+    options.add_session_config_entry(_SPINNING, "0")
     for name, value in values.items():
-        if not hasattr(options, name):
+        if "." in name:
+            options.add_session_config_entry(name, str(value))
+        elif hasattr(options, name):
+            setattr(options, name, value)
+        else:
             raise InputError(f"onnxruntime.SessionOptions has no attribute {name!r}")
-        setattr(options, name, value)
     return options
 
 

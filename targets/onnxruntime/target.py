@@ -18,7 +18,11 @@ from condense_compiler.errors import UnsupportedError
 from condense_compiler.program import ScheduledProgram
 from condense_compiler.targets.feeds import check_feeds
 from condense_compiler.targets.onnxruntime.library import best_instruction_set, why_unsuitable
-from condense_compiler.targets.onnxruntime.session import create_session, register_kernels
+from condense_compiler.targets.onnxruntime.session import (
+    create_session,
+    register_kernels,
+    session_options_of,
+)
 
 _LOG_ERRORS_ONLY = 3
 
@@ -56,9 +60,9 @@ class OnnxRuntimeProgram:
         Raises:
             UnsupportedError: ONNX Runtime does not accept the model.
         """
-        options = ort.SessionOptions()
-        options.log_severity_level = _LOG_ERRORS_ONLY
-        options.intra_op_num_threads = self.threads
+        options = session_options_of(
+            {"log_severity_level": _LOG_ERRORS_ONLY, "intra_op_num_threads": self.threads}
+        )
         if self.kernels:
             register_kernels(options)
         # Through a file, because a model in memory ends at 2 GiB.

@@ -42,7 +42,7 @@ lint: $(INSTALLED)  ## Formatting, lint rules and types, Python and Rust
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	cd $(VENV) && bin/mypy --config-file ../pyproject.toml -p condense_compiler
-	cd $(VENV) && MYPYPATH=../examples bin/mypy --config-file ../pyproject.toml --explicit-package-bases ../examples
+	cd $(VENV) && MYPYPATH=../examples:../tests bin/mypy --config-file ../pyproject.toml --explicit-package-bases ../examples
 	cd $(VENV) && for folder in $(BENCHMARKS); do $(BENCHMARK_TYPES) ../$$folder/*.py || exit 1; done
 	cd native && cargo fmt --check && cargo clippy --quiet --release --all-targets -- -D warnings
 

@@ -63,7 +63,8 @@ def run() -> None:
     except CondenseError as error:
         _complain(str(error))
     except TyperException as error:
-        _complain(error.format_message() if hasattr(error, "format_message") else str(error))
+        message = error.format_message() if hasattr(error, "format_message") else str(error)
+        _complain(message if len(sys.argv) > 1 else "no command given; condense --help lists them")
     except OSError as error:  # the output itself: a full disk, a closed terminal
         _discard_output()
         _complain(f"the output cannot be written: {error.strerror or error}")

@@ -84,7 +84,7 @@ def test_model_that_cannot_be_used(place: Place, damage: Damage, reason: str, co
 
 
 USAGE: dict[str, tuple[str, ...]] = {
-    "Missing command": (),
+    "no command given; condense --help": (),
     "No such command 'compil'. Did you mean 'compile'": ("compil", "net.onnx"),
     "No such command 'frobnicate'": ("frobnicate",),
     "Missing argument": ("compile",),

@@ -162,6 +162,7 @@ def test_the_warning_is_one_line_of_the_command(tmp_path) -> None:
     arguments = ["compile", model, "-o", tmp_path / "out", "--target", "accelerator"]
     done = subprocess.run(
         [sys.executable, "-c", command, *map(str, arguments)],
+        cwd=tmp_path,  # where no source of the package lies that it would be imported from
         capture_output=True,
         text=True,
         check=True,

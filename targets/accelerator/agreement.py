@@ -80,13 +80,19 @@ def compare_outputs(network: IntegerNetwork, quantised: onnx.ModelProto, feeds: 
 
 
 def compare_operators(
-    network: IntegerNetwork, quantised: onnx.ModelProto, feeds: Feeds
+    network: IntegerNetwork, quantised: onnx.ModelProto, feeds: Feeds, *, optimised: bool = True
 ) -> Agreement:
     """Compare the codes of every map that the quantised model has too.
 
     Each operator is computed from ONNX Runtime's own inputs, so that no difference goes further.
+
+    Args:
+        network: The network in integers.
+        quantised: The quantised model.
+        feeds: Graph inputs.
+        optimised: Whether ONNX Runtime may optimise the model, as it does by default.
     """
-    known = _codes(network, quantised, feeds)
+    known = _codes(network, quantised, feeds, optimised=optimised)
     for name, values in feeds.items():
         port = network.inputs[name]
         known[port.map.name] = encode(values, port)
@@ -108,7 +114,7 @@ def operators_in_floating_point(quantised: onnx.ModelProto) -> list[str]:
     """Return the operators that ONNX Runtime, having optimised the model, adds up in float32."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "optimised.onnx"
-        _session(quantised, path)
+        _session(quantised, written_to=path)
         nodes = onnx.load(path, load_external_data=False).graph.node
         return sorted({node.op_type for node in nodes} & _IN_FLOATING_POINT)
 
@@ -122,7 +128,9 @@ def _agreement(differences: Iterable[Array]) -> Agreement:
     )
 
 
-def _codes(network: IntegerNetwork, quantised: onnx.ModelProto, feeds: Feeds) -> dict[str, Array]:
+def _codes(
+    network: IntegerNetwork, quantised: onnx.ModelProto, feeds: Feeds, *, optimised: bool
+) -> dict[str, Array]:
     """Return the codes that ONNX Runtime computes, by the name of their map."""
     model = onnx.ModelProto()
     model.CopyFrom(quantised)
@@ -134,7 +142,7 @@ def _codes(network: IntegerNetwork, quantised: onnx.ModelProto, feeds: Feeds) ->
     for name in names:
         if name not in outputs:
             model.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
-    results = _session(model).run(names, dict(feeds))
+    results = _session(model, optimised=optimised).run(names, dict(feeds))
     found = zip(names, results, strict=True)
     return {values[name]: _signed(codes) for name, codes in found if codes.dtype != np.float32}
 
@@ -143,12 +151,16 @@ def _is_codes(name: str, values: Mapping[str, str]) -> bool:
     return values.get(name, name) != name
 
 
-def _session(model: onnx.ModelProto, optimised: Path | None = None) -> ort.InferenceSession:
+def _session(
+    model: onnx.ModelProto, *, optimised: bool = True, written_to: Path | None = None
+) -> ort.InferenceSession:
     """Return a session with the options that ONNX Runtime has by default."""
     options = ort.SessionOptions()
     options.log_severity_level = _LOG_ERRORS_ONLY
-    if optimised is not None:
-        options.optimized_model_filepath = str(optimised)
+    if not optimised:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if written_to is not None:
+        options.optimized_model_filepath = str(written_to)
     return ort.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
 
 

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from condense_compiler.cli.arguments import read_feeds
+from condense_compiler.cli.arguments import Inputs, OutputArrays, read_feeds
 from condense_compiler.cli.running import write_arrays
 from condense_compiler.cli.status import DONE
 from condense_compiler.errors import InputError
@@ -34,15 +34,8 @@ Output = Annotated[
 
 def simulate_command(
     program: Program,
-    inputs: Annotated[
-        list[str],
-        typer.Option(
-            "--input", metavar="NAME=X.npy", help="Input; may be repeated.", show_default=False
-        ),
-    ] = [],  # noqa: B006 - typer wants a list, and nothing changes it
-    output: Annotated[
-        Path | None, typer.Option(help="File for the outputs, .npz.", show_default=False)
-    ] = None,
+    inputs: Inputs = [],  # noqa: B006 - typer wants a list, and nothing changes it
+    output: OutputArrays = None,
     trace: Annotated[
         Path | None, typer.Option(help="File for a Chrome trace, .json.", show_default=False)
     ] = None,

@@ -4,12 +4,24 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+import typer
 
 from condense_compiler.errors import InputError
+
+# Options of every command that runs a network.
+Inputs = Annotated[
+    list[str],
+    typer.Option(
+        "--input", metavar="NAME=X.npy", help="Input; may be repeated.", show_default=False
+    ),
+]
+OutputArrays = Annotated[
+    Path | None, typer.Option(help="File for the outputs, .npz.", show_default=False)
+]
 
 _UNITS: Mapping[str, int] = {
     "": 1,

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import typer
 
 from condense_compiler.artefacts import read_program, read_report, read_runnable, read_source
-from condense_compiler.cli.arguments import read_feeds
+from condense_compiler.cli.arguments import Inputs, OutputArrays, read_feeds
 from condense_compiler.cli.status import BOUND_NOT_MET, DONE
 from condense_compiler.errors import InputError
 from condense_compiler.report.text import difference_text
@@ -23,15 +23,8 @@ Folder = Annotated[
 
 def run_command(
     folder: Folder,
-    inputs: Annotated[
-        list[str],
-        typer.Option(
-            "--input", metavar="NAME=X.npy", help="Input; may be repeated.", show_default=False
-        ),
-    ] = [],  # noqa: B006 - typer wants a list, and nothing changes it
-    output: Annotated[
-        Path | None, typer.Option(help="File for the outputs, .npz.", show_default=False)
-    ] = None,
+    inputs: Inputs = [],  # noqa: B006 - typer wants a list, and nothing changes it
+    output: OutputArrays = None,
 ) -> int:
     """Run a compiled network.
 

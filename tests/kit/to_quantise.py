@@ -33,6 +33,18 @@ class Writer:
         self.weights.append(numpy_helper.from_array(values.astype(np.float32), name))
         return name
 
+    def batch_norm(self, source: str, channels: int) -> str:
+        """Append a batch norm with factors of both signs."""
+        constants = [self.constant(channels) for _ in range(3)]
+        variance = np.abs(self.random.standard_normal(channels)) + 0.5
+        self.weights.append(numpy_helper.from_array(variance.astype(np.float32), f"{source}/var"))
+        return self.write("BatchNormalization", source, *constants, f"{source}/var")
+
+    def prelu(self, source: str, channels: int) -> str:
+        """Append an activation with a slope, of either sign, for each channel."""
+        slopes = self.constant(channels, *[1] * (len(self.shape) - 2), size=0.4)
+        return self.write("PRelu", source, slopes)
+
     def conv(self, source: str, channels: int, filters: int, kernel: int, **attributes) -> str:
         """Append a convolution that keeps the size of its input, unless it has strides."""
         depth = channels // attributes.get("group", 1)
@@ -123,6 +135,33 @@ def pooled_parts() -> onnx.ModelProto:
         parts.append(w.write("MaxPool", pooled, kernel_shape=[2, 2]))
     w.write("Concat", *parts, axis=1, output="y")
     return w.model((1, 12, 12, 10))
+
+
+def functions_of_channels() -> onnx.ModelProto:
+    """Batch norms and activations with constants for each channel, wherever they may stand."""
+    w = Writer(10)
+    deep = w.batch_norm(w.prelu(w.conv("x", 5, 8, 3), 8), 8)
+    pooled = w.write("MaxPool", w.conv(deep, 8, 8, 3), kernel_shape=[2, 2], strides=[2, 2])
+    parts = (pooled, w.conv(w.batch_norm(pooled, 8), 8, 4, 1))
+    joined = w.batch_norm(w.write("Concat", *parts, axis=1), 12)
+    grouped = w.write("Reshape", w.conv(joined, 12, 12, 3), w.integers(1, 4, 3, 6, 5))
+    largest = w.prelu(w.write("ReduceMax", grouped, axes=[2], keepdims=0), 4)
+    wide = w.write("MaxPool", w.prelu(w.conv(largest, 4, 150, 1), 150), kernel_shape=[2, 2])
+    added = w.write("Add", wide, w.conv(wide, 150, 150, 1, group=150))
+    w.write("Conv", w.batch_norm(added, 150), w.constant(3, 150, 1, 1), output="y")
+    return w.model((1, 3, 5, 4))
+
+
+def pooled_functions_of_channels() -> onnx.ModelProto:
+    """Activations with constants for each channel in front of a pooling of channels."""
+    w = Writer(11)
+    pooled = []
+    for way in ("ReduceMax", "ReduceMin", "ReduceMean"):
+        wide = w.prelu(w.conv("x", 5, 12, 3), 12)
+        grouped = w.write("Reshape", wide, w.integers(1, 4, 3, *SHAPE[2:]))
+        pooled.append(w.prelu(w.write(way, grouped, axes=[2], keepdims=0), 4))
+    w.write("Concat", *pooled, axis=1, output="y")
+    return w.model((1, 12, *SHAPE[2:]))
 
 
 def channel_gate() -> onnx.ModelProto:

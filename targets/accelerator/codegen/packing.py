@@ -8,7 +8,7 @@ import numpy as np
 
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.targets.accelerator.integer.arithmetic import Array
-from condense_compiler.targets.accelerator.integer.network import Convolution, Operator
+from condense_compiler.targets.accelerator.integer.network import Convolution, Operator, Table
 from condense_compiler.targets.accelerator.isa.registers import (
     FACTOR_BYTES,
     NO_TABLE,
@@ -65,13 +65,24 @@ def blocks_of(operator: Operator, slot_bytes: int, rows: int) -> list[Block]:
     """
     channels, outputs = operator.inputs[0].shape[0], operator.output.shape[0]
     if not isinstance(operator, Convolution):
-        return [Block((0, channels), (0, outputs), (0, outputs))]
+        if operator.table is None or not operator.table.per_channel:
+            return [Block((0, channels), (0, outputs), (0, outputs))]
+        return list(_table_blocks(channels, slot_bytes, rows))
     blocks = list(_convolution_blocks(operator, slot_bytes, rows))
     if not blocks:
         raise UnsupportedError(
             f"{operator.name}: one group of its filters takes more than the weight buffer"
         )
     return blocks
+
+
+def _table_blocks(channels: int, slot_bytes: int, rows: int) -> Iterator[Block]:
+    """Cut a copy through a table for each channel."""
+    most = slot_bytes // TABLE_BYTES
+    size = most // rows * rows or most
+    for first in range(0, channels, size):
+        part = (first, min(size, channels - first))
+        yield Block(part, part, part)
 
 
 def _convolution_blocks(operator: Convolution, slot_bytes: int, rows: int) -> Iterator[Block]:
@@ -81,7 +92,11 @@ def _convolution_blocks(operator: Convolution, slot_bytes: int, rows: int) -> It
     group_inputs = operator.weights.shape[1]
     bits = operator.weight_bits
     free = slot_bytes - 2 * TABLE_BYTES - window * FACTOR_BYTES - 16
-    most = free * 8 // (depth * bits + PARAMETER_BYTES * 8 + 8)
+    # Tables for each channel behind the pooling are as many as groups.
+    tables = _bytes_per_channel(operator.inner_table) + -(
+        -_bytes_per_channel(operator.table) // window
+    )
+    most = free * 8 // (depth * bits + (PARAMETER_BYTES + tables) * 8 + 8)
     depthwise = is_depthwise(operator)
     # Channels that cannot be parted: those pooled together, and all of an input channel.
     unit = int(np.lcm(window, group_wide)) if depthwise else window
@@ -100,18 +115,22 @@ def _convolution_blocks(operator: Convolution, slot_bytes: int, rows: int) -> It
             yield Block(inputs, (first, count), (first // window, count // window))
 
 
+def _bytes_per_channel(table: Table | None) -> int:
+    return TABLE_BYTES if table is not None and table.per_channel else 0
+
+
 def pack(operator: Operator, block: Block) -> Packed | None:
     """Return what the weight buffer holds for a block; None if that is nothing."""
     parts: dict[str, bytes] = {}
     if isinstance(operator, Convolution):
         parts["parameter_address"] = _parameters(operator, block)
         if operator.inner_table is not None:
-            parts["inner_table"] = operator.inner_table.array().tobytes()
+            parts["inner_table"] = _rows(operator.inner_table, block.wide)
         if operator.pooling is not None and operator.pooling.scaling is not None:
             factors = operator.pooling.scaling.multipliers
             parts["factor_address"] = np.array(factors, "<i4").tobytes()
     if operator.table is not None:
-        parts["outer_table"] = operator.table.array().tobytes()
+        parts["outer_table"] = _rows(operator.table, block.outputs)
     if isinstance(operator, Convolution):
         first, count = block.wide
         weights = operator.weights[first : first + count]
@@ -122,6 +141,12 @@ def pack(operator: Operator, block: Block) -> Packed | None:
         registers[register] = len(content)
         content += part
     return Packed(content, registers) if content else None
+
+
+def _rows(table: Table, channels: tuple[int, int]) -> bytes:
+    """Return the tables of some channels, or the one that serves all."""
+    first, count = channels if table.per_channel else (0, 1)
+    return table.content[first * TABLE_BYTES : (first + count) * TABLE_BYTES]
 
 
 def _parameters(operator: Convolution, block: Block) -> bytes:

@@ -23,6 +23,7 @@ from condense_compiler.targets.accelerator.isa.registers import (
     NO_TABLE,
     POOL_KINDS,
     REDUCTIONS,
+    TABLE_BYTES,
     Opcode,
 )
 
@@ -54,6 +55,7 @@ def registers_of(
         base: Where it starts there.
     """
     source, output = operator.inputs[0], operator.output
+    inner_table = operator.inner_table if isinstance(operator, Convolution) else None
     registers = {
         "input_channels": block.inputs[1],
         "input_height": stripe.inputs.count,
@@ -68,6 +70,9 @@ def registers_of(
             name: offset if offset == NO_TABLE else base + offset
             for name, offset in packed.registers.items()
         }
+    for table, name in ((operator.table, "outer_table"), (inner_table, "inner_table")):
+        if table is not None:
+            registers[f"{name}_pitch"] = TABLE_BYTES if table.per_channel else 0
     return registers | _RULES[type(operator)](operator, stripe, block)
 
 

@@ -108,8 +108,17 @@ def requantise(
 
 
 def look_up(codes: Array, table: Array) -> Array:
-    """Replace each code by the entry of a table of 256, the first one for code -128."""
-    return table[codes.astype(np.int16) - CODE_MIN]
+    """Replace each code by the entry of a table of 256, the first one for code -128.
+
+    Args:
+        codes: Channels first.
+        table: (1, 256) for all channels, or (channels, 256).
+    """
+    entries = codes.astype(np.int16) - CODE_MIN
+    if len(table) == 1:
+        return np.asarray(table[0][entries])
+    rows = entries.reshape(len(table), -1)
+    return np.take_along_axis(table, rows, axis=1).reshape(codes.shape)
 
 
 def integer_root(values: Array) -> Array:

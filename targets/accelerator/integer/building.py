@@ -150,13 +150,15 @@ def quantised(value: Value, name: str) -> Coded:
 def _may_follow(coded: Coded) -> bool:
     """Tell whether an operator may apply the function: its max-pooling comes last."""
     base = coded.base
-    return not (isinstance(base, Convolution) and base.spatial) or coded.is_increasing()
+    if not isinstance(base, Convolution):
+        return not coded.per_channel
+    return base.spatial is None or coded.is_increasing()
 
 
 def _codes(coded: Coded) -> Table | None:
     """Return the codes that a quantised tensor has; None where they are those of its base."""
     codes = coded.codes()
-    return None if np.array_equal(codes, CODES) else Table(tuple(codes.tolist()))
+    return None if np.all(codes == CODES) else Table.of(codes)
 
 
 def table_of(coded: Coded) -> tuple[Table | None, int]:

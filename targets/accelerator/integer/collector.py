@@ -11,7 +11,11 @@ from condense_compiler.errors import UnsupportedError
 from condense_compiler.operators.fused import is_conv_pool
 from condense_compiler.targets.accelerator.integer import convolutions
 from condense_compiler.targets.accelerator.integer.building import Builder
-from condense_compiler.targets.accelerator.integer.functions import ONE_FOR_EACH_CHANNEL
+from condense_compiler.targets.accelerator.integer.functions import (
+    DIFFERING_PIXELS,
+    TENSOR,
+    apply,
+)
 from condense_compiler.targets.accelerator.integer.network import (
     Map,
     Port,
@@ -132,6 +136,23 @@ class Collector:
         steps = np.arange(-128, 128, dtype=np.float32) - np.float32(zero)
         return Coded(source, shape, zero, steps, None)
 
+    def quantise_before(self, node: gs.Node) -> None:
+        """Quantise what a node chooses from, if its choice is quantised next.
+
+        Rounding never decreases, so that the choice among rounded values is the rounded choice.
+        """
+        source, readers = node.inputs[0].name, node.outputs[0].outputs
+        value = self.values.get(source)
+        chain = _quantising_chain(readers[0]) if len(readers) == 1 else None
+        if not isinstance(value, Coded) or value.grid is not None or chain is None:
+            return
+        scale, *limits = chain
+        for op, constants in (("Div", [scale]), ("Round", []), ("Clip", limits), ("Mul", [scale])):
+            arguments = [TENSOR, *constants]
+            self.values[source] = apply(
+                self.builder, self.values[source], op, arguments, {}, node.name
+            )
+
 
 Rule = Callable[[Collector, gs.Node], list[Value]]
 
@@ -174,7 +195,7 @@ def scalar_constant(node: gs.Node, index: int) -> Any:
     """
     value = channel_constant(node, index)
     if np.ndim(value):
-        raise UnsupportedError(f"{node.name}: {node.op} {ONE_FOR_EACH_CHANNEL}")
+        raise UnsupportedError(f"{node.name}: {node.op} with one constant for each channel")
     return value
 
 
@@ -193,5 +214,5 @@ def channel_constant(node: gs.Node, index: int) -> Any:
     rank = len(node.outputs[0].shape)
     aligned = values.reshape((1,) * (rank - values.ndim) + values.shape)
     if rank < 2 or aligned.size != aligned.shape[1]:
-        raise UnsupportedError(f"{node.name}: {node.op} with constants that differ between pixels")
+        raise UnsupportedError(f"{node.name}: {node.op} {DIFFERING_PIXELS}")
     return aligned.reshape(-1)

@@ -136,7 +136,7 @@ def _reduce(value: Value, recipe: ConvPool, name: str) -> Value:
         value.operator.pooling = ChannelPooling(recipe.reduction, recipe.window)
         return _with_shape(value, shape)
     chooses = recipe.reduction in ("max", "min")
-    if chooses and isinstance(value, Coded) and value.is_increasing():
+    if chooses and isinstance(value, Coded) and value.is_increasing() and not value.per_channel:
         assert isinstance(value.base, Convolution)
         value.base.pooling = ChannelPooling(recipe.reduction, recipe.window)
         return value.with_shape(shape)  # the function may as well come behind

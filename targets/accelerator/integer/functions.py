@@ -24,7 +24,7 @@ from condense_compiler.targets.reference.functions import FUNCTIONS
 TENSOR = object()
 
 Arguments = Sequence[Any]
-ONE_FOR_EACH_CHANNEL = "with one constant for each channel"
+DIFFERING_PIXELS = "with constants that differ between pixels"
 
 
 def apply(
@@ -49,23 +49,42 @@ def apply(
     Raises:
         UnsupportedError: The accelerator cannot do that before the sums are rounded.
     """
+    if any(np.ndim(a) and np.size(a) != value.shape[0] for a in arguments):
+        raise UnsupportedError(f"{name}: {op} {DIFFERING_PIXELS}")
     if isinstance(value, Parts):
-        done = (apply(builder, part, op, arguments, attributes, name) for part in value.parts)
-        return Parts(tuple(done), value.shape)  # type: ignore[arg-type]  # no part has parts
+        return _apply_to_parts(builder, value, op, arguments, attributes, name)
     if isinstance(value, Raw):
         return _apply_to_sums(builder, value, op, arguments, attributes, name)
-    if any(np.ndim(argument) for argument in arguments if argument is not None):
-        raise UnsupportedError(f"{name}: {op} {ONE_FOR_EACH_CHANNEL}")
     if isinstance(value, Pairs):
         return _apply_to_pairs(value, op, arguments, attributes)
     return _apply_to_codes(value, op, arguments, attributes)
+
+
+def _apply_to_parts(
+    builder: Builder,
+    whole: Parts,
+    op: str,
+    arguments: Arguments,
+    attributes: Mapping[str, Any],
+    name: str,
+) -> Parts:
+    """Apply an operator to each part, with its channels' constants."""
+    done: list[Any] = []
+    first = 0
+    for part in whole.parts:
+        last = first + part.shape[0]
+        own = [a[first:last] if np.ndim(a) else a for a in arguments]
+        done.append(apply(builder, part, op, own, attributes, name))
+        first = last
+    return Parts(tuple(done), whole.shape)
 
 
 def _apply_to_pairs(
     pairs: Pairs, op: str, arguments: Arguments, attributes: Mapping[str, Any]
 ) -> Pairs | Coded:
     """Follow the quantisation of a result; ONNX Runtime joins codes and quantises in one step."""
-    if op == "Div" and arguments[0] is TENSOR and pairs.divisor is None:
+    divides = op == "Div" and arguments[0] is TENSOR and not np.ndim(arguments[1])
+    if divides and pairs.divisor is None:
         result = _apply_to_codes(pairs.result, op, arguments, attributes)
         return replace(pairs, divisor=float(arguments[1]), result=result)
     if op == "Round" and pairs.divisor is not None:
@@ -78,7 +97,7 @@ def _apply_to_pairs(
 def _apply_to_codes(
     value: Coded, op: str, arguments: Arguments, attributes: Mapping[str, Any]
 ) -> Coded:
-    operands = [value.values if a is TENSOR else a for a in arguments]
+    operands = [value.values if a is TENSOR else _beside_codes(a) for a in arguments]
     result = evaluate(op, operands, attributes)
     if op == "Round":
         return replace(value, values=result, grid=None, rounded=True)
@@ -92,21 +111,38 @@ def _apply_to_codes(
     return replace(value, values=result, grid=grid_after, rounded=False)
 
 
+def _beside_codes(constant: Any) -> Any:
+    """Return a constant as one value, or as a column of one for each channel."""
+    return constant[:, None] if np.ndim(constant) else constant
+
+
 def evaluate(op: str, operands: Sequence[Any], attributes: Mapping[str, Any]) -> Array:
-    """Evaluate an element-wise operator on values of all codes, in float32."""
-    result = np.empty(256, np.float32)
-    typed = [np.float32(o) if np.ndim(o) == 0 and o is not None else o for o in operands]
+    """Evaluate an element-wise operator on values of all codes, in float32.
+
+    Args:
+        op: ONNX operator type.
+        operands: Values of codes, (256) or (channels, 256), and constants, one or (channels, 1);
+            None where an input is left out.
+        attributes: Its ONNX attributes.
+    """
+    shape = np.broadcast_shapes(*(np.shape(o) for o in operands))
+    typed = [None if o is None else _in_shape(np.asarray(o, np.float32), shape) for o in operands]
+    result = np.empty(shape, np.float32)
     with np.errstate(all="ignore"):
         FUNCTIONS[op](result, *typed, **attributes)
     return result
+
+
+def _in_shape(operand: Array, shape: tuple[int, ...]) -> Array:
+    return np.broadcast_to(operand, shape) if operand.ndim else operand
 
 
 def _factor(op: str, arguments: Arguments) -> float | None:
     """Return the constant that an operator multiplies by, if that is all it does."""
     if op == "Mul":
         others = [a for a in arguments if a is not TENSOR]
-        return float(others[0]) if len(others) == 1 else None
-    if op == "Div" and arguments[0] is TENSOR and arguments[1] is not TENSOR:
+        return float(others[0]) if len(others) == 1 and not np.ndim(others[0]) else None
+    if op == "Div" and arguments[0] is TENSOR and not np.ndim(arguments[1]):
         return 1.0 / float(arguments[1])
     return None
 

@@ -155,6 +155,20 @@ def _functions_of_one(collector: Collector, node: gs.Node, functions: tuple[Code
     return Pairs(functions, joins, result)
 
 
+def _batch_norm(collector: Collector, node: gs.Node) -> list[Value]:
+    """Apply a batch norm as ONNX Runtime computes it: a product and a sum."""
+    constants = [t for t in node.inputs[1:] if isinstance(t, gs.Constant)]
+    if len(constants) < len(node.inputs) - 1:
+        raise UnsupportedError(f"{node.name}: a batch norm whose factors the network computes")
+    scale, bias, mean, variance = (np.asarray(c.values, np.float32) for c in constants)
+    epsilon = np.float32(node.attrs.get("epsilon", 1e-5))
+    factor = scale * (np.float32(1.0) / np.sqrt(variance + epsilon))
+    value = collector.value(node.inputs[0])
+    for op, constant in (("Mul", factor), ("Add", bias - mean * factor)):
+        value = apply(collector.builder, value, op, [TENSOR, constant], {}, node.name)
+    return [value]
+
+
 def _convolution(collector: Collector, node: gs.Node) -> list[Value]:
     return [convolutions.conv(collector.map(node.inputs[0]), node)]
 
@@ -167,6 +181,7 @@ _RULES: Mapping[str, Rule] = {
     **dict.fromkeys(FUNCTIONS, _elementwise),
     **POOLING_RULES,
     **VIEW_RULES,
+    "BatchNormalization": _batch_norm,
     "Conv": _convolution,
     "Gemm": _dense,
     "MatMul": _dense,

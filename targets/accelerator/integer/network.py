@@ -16,6 +16,8 @@ Array = npt.NDArray[Any]
 # The window of one pixel.
 POINT = Window((1, 1), (1, 1), (0, 0, 0, 0), (1, 1))
 
+TABLE_CODES = 256
+
 
 @dataclass(eq=False, slots=True)
 class Map:
@@ -111,13 +113,27 @@ class Averaging:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A function of one code, as 256 codes; the first is that of code -128."""
+    """A function of one code, as 256 codes; the first is that of code -128.
 
-    codes: tuple[int, ...]
+    Attributes:
+        content: Signed codes; 256 that serve all channels, or for each channel its own.
+    """
+
+    content: bytes
+
+    @classmethod
+    def of(cls, codes: npt.ArrayLike) -> "Table":
+        """Return a table of codes: (256) for all channels, or (channels, 256)."""
+        return cls(np.asarray(codes, np.int8).tobytes())
+
+    @property
+    def per_channel(self) -> bool:
+        """Tell whether each channel has a function of its own."""
+        return len(self.content) > TABLE_CODES
 
     def array(self) -> Array:
-        """Return the entries."""
-        return np.array(self.codes, np.int8)
+        """Return the entries, (1, 256) or (channels, 256)."""
+        return np.frombuffer(self.content, np.int8).reshape(-1, TABLE_CODES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +156,7 @@ class ChannelPooling:
     averaging: Averaging | None = None
 
 
-MIRRORED = Table(tuple(range(127, -129, -1)))  # turns the smallest code into the largest
+MIRRORED = Table.of(range(127, -129, -1))  # turns the smallest code into the largest
 
 
 @dataclass(eq=False, slots=True)
@@ -151,7 +167,8 @@ class Operator:
         name: Node of the network that it stands for.
         inputs: Maps that it reads.
         output: Map that it writes.
-        table: Function applied to the codes last, if any.
+        table: Function applied to the codes last, if any; one for each channel only behind
+            convolutions and copies.
     """
 
     name: str

@@ -36,6 +36,7 @@ def _max_pool(collector: Collector, node: gs.Node) -> list[Value]:
     value = collector.value(node.inputs[0])
     if _pools_behind(value):
         return [convolutions.pool_behind(value, window, node.name)]
+    collector.quantise_before(node)
     return [_pool_codes(collector, node, window)]
 
 

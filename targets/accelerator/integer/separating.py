@@ -6,11 +6,14 @@ channels is a window of rows of a map that has one channel, which the pooling of
 
 from dataclasses import replace
 
+import numpy as np
+
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.operators.fused import Window
-from condense_compiler.targets.accelerator.integer.arithmetic import Array, look_up
+from condense_compiler.targets.accelerator.integer.arithmetic import look_up
 from condense_compiler.targets.accelerator.integer.network import (
     MIRRORED,
+    TABLE_CODES,
     Convolution,
     IntegerNetwork,
     Lookup,
@@ -77,23 +80,25 @@ def _pool_separately(operator: Convolution, output: Map) -> list[Operator]:
         operator, output=wide, table=inner, inner_table=None, pooling=None, spatial=None
     )
     window = pooling.window
-    is_part = output.parent is not None  # rows of one channel can only be those of a whole map
+    # Rows of one channel are those of a whole map, and know no channels.
+    copied = output.parent is not None or (table is not None and table.per_channel)
     whole = Map(f"{operator.name}/pooled", output.shape, output.scale, output.zero)
     pool = SpatialPooling(
         f"{operator.name}/pooling",
         (wide.rows(),),
-        (whole if is_part else output).rows(),
-        table,
+        (whole if copied else output).rows(),
+        None if copied else table,
         kind="max" if pooling.averaging is None else "average",
         window=Window((window, 1), (window, 1), (0, 0, 0, 0), (1, 1)),
         averaging=pooling.averaging,
     )
-    copy = [Lookup(f"{operator.name}/copy", (whole,), output)] if is_part else []
+    copy = [Lookup(f"{operator.name}/copy", (whole,), output, table)] if copied else []
     return [convolution, pool, *copy]
 
 
 def _composed(first: Table | None, second: Table | None) -> Table | None:
     if first is None or second is None:
         return first or second
-    codes: Array = look_up(first.array(), second.array())
-    return Table(tuple(int(code) for code in codes))
+    codes, table = first.array(), second.array()
+    channels = max(len(codes), len(table))
+    return Table.of(look_up(np.broadcast_to(codes, (channels, TABLE_CODES)), table))

@@ -86,7 +86,7 @@ class Coded:
         base: Where the codes are, or the operator that makes them.
         shape: Channels, height, width.
         zero: Code of the value zero in the base.
-        values: Value of each of the 256 codes of the base, in float32.
+        values: Value of each of the 256 codes of the base, in float32: (256), or (channels, 256).
         grid: What the values are whole numbers of, if they are rounded.
         rounded: The values are whole numbers, and will be codes once they are clipped.
     """
@@ -97,6 +97,11 @@ class Coded:
     values: Array
     grid: Grid | None
     rounded: bool = False
+
+    @property
+    def per_channel(self) -> bool:
+        """Tell whether each channel has a function of its own."""
+        return self.values.ndim > 1
 
     def is_increasing(self) -> bool:
         """Tell whether a larger code never has a smaller value."""

@@ -16,7 +16,7 @@ from condense_compiler.targets.accelerator.isa.instructions import Instruction, 
 from condense_compiler.targets.accelerator.isa.ports import PortRecord, decode_ports, encode_ports
 from condense_compiler.targets.accelerator.machine import NUMBERS, Machine
 
-MAGIC, VERSION = b"CNDS", 1
+MAGIC, VERSION = b"CNDS", 2
 _HEADER = struct.Struct("<4sHHII")
 _ENTRY = struct.Struct("<IIII")
 _MACHINE = struct.Struct(f"<{len(NUMBERS)}IB")

@@ -101,7 +101,9 @@ REGISTERS: tuple[str, ...] = (
     "scale_lower",
     "scale_upper",
     "inner_table",
+    "inner_table_pitch",
     "outer_table",
+    "outer_table_pitch",
     # Cross-channel pooling.
     "reduction",
     "group",

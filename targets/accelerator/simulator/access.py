@@ -123,8 +123,12 @@ def _buffer(address: int, size: int) -> Area:
     return Area("weights", address, size, 1, size)
 
 
-def _table(r: Registers, register: str) -> tuple[Area, ...]:
-    return () if r[register] == NO_TABLE else (_buffer(r[register], TABLE_BYTES),)
+def _table(r: Registers, register: str, channels: int) -> tuple[Area, ...]:
+    if r[register] == NO_TABLE:
+        return ()
+    pitch = r[f"{register}_pitch"]
+    _require(pitch in (0, TABLE_BYTES), "tables side by side, or one for all channels")
+    return (_buffer(r[register], TABLE_BYTES * (channels if pitch else 1)),)
 
 
 def _convolve(r: Registers) -> Access:
@@ -147,8 +151,8 @@ def _convolve(r: Registers) -> Access:
         _map(r, "input", channels),
         _buffer(r["weight_address"], packed_bytes(wide * depth, r["weight_bits"])),
         _buffer(r["parameter_address"], wide * PARAMETER_BYTES),
-        *_table(r, "inner_table"),
-        *_table(r, "outer_table"),
+        *_table(r, "inner_table", wide),
+        *_table(r, "outer_table", r["output_channels"]),
         *_factors(r, group),
     ]
     return Access(tuple(reads), (_map(r, "output", r["output_channels"]),))
@@ -243,8 +247,10 @@ def _look_up(r: Registers) -> Access:
 
 
 def _simple(r: Registers, others: tuple[Area, ...]) -> Access:
-    reads = (_map(r, "input", r["input_channels"]), *others, *_table(r, "outer_table"))
-    return Access(reads, (_map(r, "output", r["output_channels"]),))
+    channels = r["output_channels"]
+    table = _table(r, "outer_table", channels)
+    reads = (_map(r, "input", r["input_channels"]), *others, *table)
+    return Access(reads, (_map(r, "output", channels),))
 
 
 def _check_codes(r: Registers, prefix: str) -> None:

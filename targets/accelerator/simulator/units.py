@@ -53,8 +53,7 @@ _MASK = 0xFFFFFFFF
 def compute(start: Start, chip: Array, weights: Array) -> None:
     """Run an instruction of the compute queue on feature-map memory and weight buffer."""
     result = _UNITS[start.opcode](start, chip, weights)
-    if start.registers["outer_table"] != NO_TABLE:
-        result = look_up(result, _table(weights, start.registers["outer_table"]))
+    result = _through_table(start, weights, "outer_table", result)
     if start.opcode is Opcode.CONVOLVE and start.registers["pool_kind"]:
         result = pool_pixels(result, _pool_window(start.registers))
     area = start.access.writes[0]
@@ -65,9 +64,13 @@ def _operand(start: Start, chip: Array, index: int = 0) -> Array:
     return codes(chip, start.access.reads[index], start.registers["input_channels"])
 
 
-def _table(weights: Array, address: int) -> Array:
-    table: Array = weights[address : address + TABLE_BYTES].view(np.int8)
-    return table
+def _through_table(start: Start, weights: Array, register: str, result: Array) -> Array:
+    address = start.registers[register]
+    if address == NO_TABLE:
+        return result
+    tables = len(result) if start.registers[f"{register}_pitch"] else 1
+    content = weights[address : address + tables * TABLE_BYTES].view(np.int8)
+    return look_up(result, content.reshape(tables, TABLE_BYTES))
 
 
 def _convolve(start: Start, chip: Array, weights: Array) -> Array:
@@ -86,8 +89,7 @@ def _convolve(start: Start, chip: Array, weights: Array) -> Array:
     filters = with_zeros(filters, zeros)
     sums = accumulate(_operand(start, chip), r["input_zero"], filters, window, group)
     result = scale_channels(sums, bias, scaling)
-    if r["inner_table"] != NO_TABLE:
-        result = look_up(result, _table(weights, r["inner_table"]))
+    result = _through_table(start, weights, "inner_table", result)
     return pool_channels(result, _channel_pooling(r, weights)) if r["reduction"] else result
 
 

@@ -14,8 +14,10 @@ from kit.to_quantise import (
     Writer,
     channel_gate,
     feeds,
+    functions_of_channels,
     over_one_axis,
     plain,
+    pooled_functions_of_channels,
     pooled_parts,
     quantise,
     residual,
@@ -43,10 +45,12 @@ TYPES = [
     (UNSIGNED, UNSIGNED, False),
 ]
 
+NETWORKS = (residual, plain, over_one_axis, channel_gate, stored_groups, functions_of_channels)
+
 
 @pytest.mark.parametrize("form", ["QDQ", "QOperator"])
 @pytest.mark.parametrize(("activations", "weights", "per_channel"), TYPES)
-@pytest.mark.parametrize("network", [residual, plain, over_one_axis, channel_gate, stored_groups])
+@pytest.mark.parametrize("network", NETWORKS)
 def test_outputs_equal_those_of_onnx_runtime(
     tmp_path: Path,
     network: Callable[[], onnx.ModelProto],
@@ -111,6 +115,37 @@ def test_parts_of_concatenations_are_pooled_without_a_unit(network, compiled, fe
         assert np.array_equal(values, expected[name])
     found = agreement.compare_outputs(program.fused, program.quantised, feeds_of(program))
     assert found.differing == 0
+
+
+@pytest.mark.parametrize("machine", ["default", "small"])
+@pytest.mark.parametrize("feature_maps", ["auto", "dram"])
+@pytest.mark.parametrize("network", [functions_of_channels, pooled_functions_of_channels])
+def test_functions_of_channels_on_every_machine(
+    network, feature_maps, machine, compiled, feeds_of
+) -> None:
+    program = compiled(network(), machine=machine, feature_maps=feature_maps)
+    given = feeds_of(program)
+    expected = execute(program.fused, given)
+    for name, values in program.simulate(given).outputs.items():
+        assert np.array_equal(values, expected[name])
+    assert agreement.compare_outputs(program.fused, program.quantised, given).differing == 0
+
+
+@pytest.mark.parametrize("feature_maps", ["auto", "dram"])
+def test_tables_of_more_channels_than_the_weight_buffer_holds(
+    tmp_path: Path, feature_maps: str
+) -> None:
+    path = tmp_path / "quantised.onnx"
+    quantise(functions_of_channels(), path, (UNSIGNED, SIGNED), "QDQ", per_channel=True)
+    options = {"machine": "small", "feature_maps": feature_maps}
+    compilation = compile_model(path, "accelerator", target_options=options)
+    program = compilation.lowered
+    tables = [o.table.content for o in program.network.operators if o.table is not None]
+    assert max(map(len, tables)) > program.code.binary.machine.weight_buffer_bytes // 2
+    given = feeds(21)
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    [expected] = session.run(["y"], given)
+    assert np.array_equal(program.simulate(given).outputs["y"], expected)
 
 
 @pytest.mark.parametrize("include", [0, 1])

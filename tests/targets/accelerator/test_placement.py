@@ -170,7 +170,7 @@ def test_inputs_come_when_they_are_needed_and_outputs_leave_when_complete(
 def test_an_output_that_is_an_input_is_not_moved() -> None:
     source = Map("x", (3, 5, 7), 0.5, 3)
     port = Port(source, (1, 3, 5, 7))
-    table = Lookup("op", (source,), Map("y", source.shape, 0.5, 3), Table(tuple(range(-128, 128))))
+    table = Lookup("op", (source,), Map("y", source.shape, 0.5, 3), Table.of(range(-128, 128)))
     outputs = {"x2": port, "y": Port(table.output, (1, 3, 5, 7))}
     for operators in ((table,), ()):
         ends = outputs if operators else {"x2": port}
@@ -186,7 +186,7 @@ def test_an_output_that_is_an_input_is_not_moved() -> None:
 
 def one_table() -> tuple[IntegerNetwork, MemoryPlan]:
     maps = [Map(name, (3, 5, 7), 0.5, 3) for name in "xy"]
-    table = Table(tuple(reversed(range(-128, 128))))
+    table = Table.of(range(127, -129, -1))
     ports = {m.name: Port(m, (1, *m.shape)) for m in maps}
     operators = (Lookup("op", (maps[0],), maps[1], table),)
     network = IntegerNetwork(operators, {"x": ports["x"]}, {"y": ports["y"]})

@@ -15,10 +15,9 @@ from condense_compiler.report.picture import Picture
 from condense_compiler.report.report import Verification
 from condense_compiler.targets.accelerator.codegen.generate import Code
 from condense_compiler.targets.accelerator.codegen.placement import MemoryPlan
-from condense_compiler.targets.accelerator.codegen.tiling import Work
 from condense_compiler.targets.accelerator.folder import BINARY_FILE, save_quantised
 from condense_compiler.targets.accelerator.footprint import Placed, footprint
-from condense_compiler.targets.accelerator.integer.network import Binary, IntegerNetwork
+from condense_compiler.targets.accelerator.integer.network import IntegerNetwork
 from condense_compiler.targets.accelerator.isa.binary import to_bytes
 from condense_compiler.targets.accelerator.picture import draw
 from condense_compiler.targets.accelerator.running import run_binary, verify_codes
@@ -92,16 +91,10 @@ class AcceleratorProgram:
             "instructions": len(self.code.binary.instructions),
             "placement_optimal": self.memory.optimal,
             "operators": [
-                {"node": w.operator.name, "blocks": len(w.blocks), **_tiling(t), **_joined(w)}
+                {"node": w.operator.name, "blocks": len(w.blocks), **_tiling(t)}
                 for w, t in zip(self.memory.work, self.memory.tilings, strict=True)
             ],
         }
-
-
-def _joined(work: Work) -> dict[str, object]:
-    """Return how many pairs of codes an operator on two maps rounds otherwise."""
-    operator = work.operator
-    return {"differing_pairs": operator.differing_pairs} if isinstance(operator, Binary) else {}
 
 
 def _tiling(tiling: object) -> dict[str, object]:

@@ -5,9 +5,11 @@ from hypothesis import strategies as st
 
 from condense_compiler.operators.fused import Window
 from condense_compiler.targets.accelerator.integer.network import (
+    JOININGS,
     Binary,
     Convolution,
     IntegerNetwork,
+    Joining,
     Lookup,
     Map,
     Operator,
@@ -63,9 +65,14 @@ class Drawing:
         )
         self.output(operator, (wide, *source.shape[1:]))
 
+    def table(self, source: Map) -> Table:
+        """Return a table for all channels, or one for each."""
+        tables = source.shape[0] if self.draw(st.booleans()) else 1
+        return Table.of(self.generator.integers(-128, 128, (tables, 256)))
+
     def look_up(self, name: str, source: Map) -> None:
         """Add a table."""
-        table = Table(tuple(self.generator.integers(-128, 128, 256).tolist()))
+        table = self.table(source)
         self.output(Lookup(name, (source,), source, table), source.shape)
 
     def pool(self, name: str, source: Map) -> None:
@@ -80,16 +87,17 @@ class Drawing:
         channels, height, width = source.shape
         whole = Map(name, (2 * channels, height, width), 0.5, -2)
         for part in range(2):
-            table = Table(tuple(self.generator.integers(-128, 128, 256).tolist()))
+            table = self.table(source)
             output = Map(f"{name}/{part}", source.shape, 0.5, -2, whole, part * channels)
             self.operators.append(Lookup(f"{name}/{part}", (source,), output, table))
         self.maps.append(whole)
 
     def add(self, name: str, source: Map) -> None:
-        """Add the sum of two maps of one shape."""
+        """Add what two maps of one shape become."""
         other = next(m for m in self.maps if m.shape == source.shape and m is not source)
-        scaling = Scaling((1, 1), (1,), -2, -128, 127)
-        self.output(Binary(name, (source, other), source, scaling=scaling), source.shape)
+        kind, least = self.draw(st.sampled_from(JOININGS)), self.draw(st.sampled_from([-128, 0]))
+        joining = Joining(kind, (0.7, 0.4, 1.1), (source.zero, other.zero), least, -2, -128, 127)
+        self.output(Binary(name, (source, other), source, joining=joining), source.shape)
 
 
 @st.composite

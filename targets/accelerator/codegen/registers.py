@@ -7,19 +7,20 @@ from condense_compiler.operators.fused import Window
 from condense_compiler.targets.accelerator.codegen.packing import Block, Packed, is_depthwise
 from condense_compiler.targets.accelerator.integer.network import (
     DIVISORS,
+    JOININGS,
     Averaging,
     Binary,
     ChannelPooling,
     Convolution,
+    Joining,
     Lookup,
     Operator,
     Scaling,
     SpatialPooling,
 )
 from condense_compiler.targets.accelerator.integer.rows import NO_PADS, Stripe, columns_of
-from condense_compiler.targets.accelerator.isa.instructions import bits_of_scale
+from condense_compiler.targets.accelerator.isa.instructions import bits_of_number
 from condense_compiler.targets.accelerator.isa.registers import (
-    COMBINATIONS,
     NO_TABLE,
     POOL_KINDS,
     REDUCTIONS,
@@ -76,7 +77,7 @@ def registers_of(
     return registers | _RULES[type(operator)](operator, stripe, block)
 
 
-def _scale(scaling: Scaling | Averaging | None, prefix: str = "scale") -> Registers:
+def _scale(scaling: Scaling | Averaging | Joining | None, prefix: str = "scale") -> Registers:
     assert scaling is not None
     return {
         f"{prefix}_zero": scaling.zero,
@@ -154,37 +155,37 @@ def _spatial(operator: SpatialPooling, stripe: Stripe, _block: Block) -> Registe
         return registers | _averaging(operator.averaging)
     assert operator.scaling is not None
     return registers | {
-        "first_factor": operator.scaling.multipliers[0],
-        "factors_shift": operator.scaling.shifts[0],
+        "sum_multiplier": operator.scaling.multipliers[0],
+        "sum_shift": operator.scaling.shifts[0],
         **_scale(operator.scaling),
     }
 
 
 def _averaging(averaging: Averaging, prefix: str = "scale") -> Registers:
     return {
-        "average_input_scale": bits_of_scale(averaging.input_scale),
-        "average_output_scale": bits_of_scale(averaging.output_scale),
-        "average_least": averaging.least,
+        "average_input_scale": bits_of_number(averaging.input_scale),
+        "average_output_scale": bits_of_number(averaging.output_scale),
+        "least_code": averaging.least,
         "average_divisor": DIVISORS.index(averaging.divisor),
         **_scale(averaging, prefix),
     }
 
 
 def _binary(operator: Binary, stripe: Stripe, _block: Block) -> Registers:
-    other = operator.inputs[1]
-    assert operator.scaling is not None
-    first, second = (*operator.scaling.multipliers, 0)[:2]
+    other, joining = operator.inputs[1], operator.joining
+    assert joining is not None
+    first, second, third = (bits_of_number(number) for number in joining.numbers)
     return {
-        "input_zero": operator.inputs[0].zero,
+        "input_zero": joining.zeros[0],
         "other_height": stripe.inputs.count if other.shape[1] > 1 else 1,
         "other_width": other.shape[2],
-        "other_zero": other.zero,
-        "combination": COMBINATIONS.index(operator.kind),
-        "first_factor": first,
-        "second_factor": second,
-        "factors_shift": operator.scaling.shifts[0],
-        "factors_offset": operator.offset,
-        **_scale(operator.scaling),
+        "other_zero": joining.zeros[1],
+        "least_code": joining.least,
+        "combination": JOININGS.index(joining.kind),
+        "first_number": first,
+        "second_number": second,
+        "third_number": third,
+        **_scale(joining),
     }
 
 

@@ -13,7 +13,7 @@ from condense_compiler.targets.accelerator.integer.arithmetic import (
     significand,
 )
 from condense_compiler.targets.accelerator.integer.compute import L2_FRACTION_BITS
-from condense_compiler.targets.accelerator.integer.joining import Side, join
+from condense_compiler.targets.accelerator.integer.joining import Side, joining_of
 from condense_compiler.targets.accelerator.integer.network import (
     Averaging,
     Binary,
@@ -236,9 +236,7 @@ def _scale_joined(operator: Binary, raw: Raw, limits: Limits) -> None:
     assert raw.joins is not None
     zero, *bounds = limits
     to = Side(float(raw.divisor / raw.units[0]), zero)
-    joined = join(raw.joins, to, (bounds[0], bounds[1]))
-    operator.scaling = joined.scaling
-    operator.offset, operator.differing_pairs = joined.offset, joined.differing_pairs
+    operator.joining = joining_of(raw.joins, to, (bounds[0], bounds[1]))
 
 
 __all__ = ["NOWHERE", "Array", "Builder", "Grid", "Shape", "quantised", "stored", "table_of"]

@@ -11,7 +11,6 @@ from condense_compiler.targets.accelerator.integer.arithmetic import (
     look_up,
     requantise,
     scale_sums,
-    shift_to_even,
 )
 from condense_compiler.targets.accelerator.integer.network import (
     Averaging,
@@ -165,31 +164,10 @@ def average(sums: Array, counts: Array | np.float32, by: Averaging) -> Array:
     return np.asarray(np.clip(np.rint(steps) + by.least, by.lower, by.upper), np.int8)
 
 
-_JOINED = {"add": np.add, "max": np.maximum, "min": np.minimum}
-
-
-def combine(
-    kind: str, codes: tuple[Array, Array], zeros: tuple[int, int], by: Scaling, offset: int
-) -> Array:
-    """Return the scaled sum, product, maximum or minimum of two maps.
-
-    The second map has one pixel, or as many as the first.
-    """
-    first = codes[0].astype(np.int64) - zeros[0]
-    second = codes[1].astype(np.int64) - zeros[1]
-    if kind == "multiply":
-        scaled = first * second * by.multipliers[0]
-    else:
-        scaled = _JOINED[kind](first * by.multipliers[0], second * by.multipliers[1])
-    found = shift_to_even(scaled + offset, by.shifts[0]) + by.zero
-    return np.asarray(np.clip(found, by.lower, by.upper), np.int8)
-
-
 __all__ = [
     "accumulate",
     "add_values",
     "average",
-    "combine",
     "look_up",
     "pad",
     "pool_channels",

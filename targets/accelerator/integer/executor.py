@@ -9,11 +9,11 @@ import numpy.typing as npt
 from condense_compiler.targets.accelerator.integer.arithmetic import CODE_MAX, CODE_MIN, look_up
 from condense_compiler.targets.accelerator.integer.compute import (
     accumulate,
-    combine,
     pool_channels,
     scale_channels,
     with_zeros,
 )
+from condense_compiler.targets.accelerator.integer.joined import combine
 from condense_compiler.targets.accelerator.integer.network import (
     Binary,
     Convolution,
@@ -115,10 +115,8 @@ def _pool(operator: SpatialPooling, inputs: list[Array]) -> Array:
 
 
 def _combine(operator: Binary, inputs: list[Array]) -> Array:
-    assert operator.scaling is not None
-    zeros = (operator.inputs[0].zero, operator.inputs[1].zero)
-    codes = (inputs[0], inputs[1])
-    return combine(operator.kind, codes, zeros, operator.scaling, operator.offset)
+    assert operator.joining is not None
+    return combine((inputs[0], inputs[1]), operator.joining)
 
 
 _RUNNERS: Mapping[type[Operator], Callable[[Any, list[Array]], Array]] = {

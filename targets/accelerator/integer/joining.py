@@ -1,38 +1,21 @@
-"""Two maps joined as ONNX Runtime joins them, code for code.
+"""Two maps joined: by which numbers the accelerator does to their codes what ONNX Runtime does.
 
-ONNX Runtime computes in 32-bit floating point: what it does to each of the 65,536 pairs of codes
-is known before anything runs. So the factors of the accelerator, which computes in whole numbers,
-are chosen such that every pair is rounded to the same code.
+ONNX Runtime computes in 32-bit floating point, whose numbers have 24 significant bits; so does the
+unit that joins two maps (`compute.join_codes`), in the same steps.
 """
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from itertools import product
+from dataclasses import dataclass
 
 import numpy as np
 
-from condense_compiler.targets.accelerator.integer.arithmetic import (
-    CODE_MIN,
-    CODES,
-    Array,
-    common_fixed_point,
-)
-from condense_compiler.targets.accelerator.integer.compute import combine
-from condense_compiler.targets.accelerator.integer.network import Scaling
+from condense_compiler.targets.accelerator.integer.arithmetic import CODE_MIN
+from condense_compiler.targets.accelerator.integer.network import Joining
 
 # ONNX operators that join two maps, and what they do.
 JOINING = {"Add": "add", "Max": "max", "Min": "min", "Mul": "multiply", "Sub": "subtract"}
 
-# What the accelerator's unit does for each of these.
-UNITS = {kind: "add" if kind == "subtract" else kind for kind in JOINING.values()}
-
-_MOST_SHIFT = 30  # so that one, shifted, is an offset of 32 bits
-_ZERO_BEFORE_ROUNDING = ("add", "multiply")
-# What is tried where a pair is rounded otherwise, in steps of the result.
-_TRIED_OFFSETS = tuple(sign * 2.0**-e for e in (21, 20, 19, 18, 17) for sign in (1, -1))
-_TRIED_SLOPES = (0.0, *(sign * 2.0**-e for e in (20, 19, 18) for sign in (1, -1)))
-_NEAR = 2.0**-12  # of a step: pairs that the above could round otherwise are nearer to a tie
+Limits = tuple[int, int]  # smallest code, largest code
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,169 +47,70 @@ class Joins:
     signed: bool = False
     swapped: bool = False
 
-    def as_stored(self, codes: Array | int) -> Array:
-        """Return codes as ONNX Runtime has them."""
-        return np.asarray(codes if self.signed else np.asarray(codes) - CODE_MIN)
+    @property
+    def least(self) -> int:
+        """The code that is 0 in ONNX Runtime."""
+        return 0 if self.signed else CODE_MIN
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """How the accelerator joins two maps.
-
-    Attributes:
-        scaling: Its factors.
-        offset: What it adds before it shifts.
-        differing_pairs: Pairs of codes that are rounded otherwise than by ONNX Runtime.
-    """
-
-    scaling: Scaling
-    offset: int
-    differing_pairs: int
-
-
-def codes_of(joins: Joins, to: Side, codes: tuple[Array, Array]) -> Array:
-    """Return the codes that ONNX Runtime gives to pairs of codes, before they are limited.
+def joining_of(joins: Joins, to: Side, limits: Limits) -> Joining:
+    """Return how the accelerator joins two maps.
 
     Args:
         joins: The operator.
         to: What the results mean.
-        codes: Arrays that broadcast, in the order in which the ONNX operator reads them.
+        limits: Of the results.
     """
-    return _FORMULAS[joins.kind](joins, to, codes)
+    return _RULES[joins.kind](joins, to, limits)
 
 
-def join(joins: Joins, to: Side, limits: tuple[int, int]) -> Joined:
-    """Return factors with which the accelerator joins two maps as ONNX Runtime does."""
-    pairs = (CODES[:, None], CODES[None, :])
-    expected = np.clip(codes_of(joins, to, pairs), *limits)
-    factors, offset = _exact_factors(joins, to)
-    # Where the zero is added before rounding, halves are even with it: only its parity counts.
-    odd = int(joins.as_stored(to.zero)) % 2 if joins.kind in _ZERO_BEFORE_ROUNDING else 0
-    scaled_to = (to.zero - odd, *limits)
-    best = _rounded(factors, offset + odd, scaled_to)
-    missed = _differing(joins, best, pairs, expected)
-    if missed:
-        near = _near_ties(joins, to)
-        some, wanted = (CODES[near[0]], CODES[near[1]]), expected[near]
-        tries = (_rounded(f, o + odd, scaled_to) for f, o in _around(factors, offset))
-        best = min((best, *tries), key=lambda tried: _differing(joins, tried, some, wanted))
-        missed = _differing(joins, best, pairs, expected)
-    multipliers = best.scaling.multipliers
-    in_order = multipliers[::-1] if joins.swapped else multipliers
-    return Joined(replace(best.scaling, multipliers=in_order), best.offset, missed)
-
-
-def _differing(joins: Joins, tried: Joined, codes: tuple[Array, Array], expected: Array) -> int:
+def _joining(
+    kind: str, joins: Joins, numbers: tuple[np.float32, ...], to: Side, limits: Limits
+) -> Joining:
+    """Return a joining, given its numbers in the order in which the ONNX operator reads maps."""
+    first, second, third = (float(number) for number in numbers)
     zeros = (joins.sides[0].zero, joins.sides[1].zero)
-    found = combine(UNITS[joins.kind], codes, zeros, tried.scaling, tried.offset)
-    return int(np.count_nonzero(found != expected))
+    if joins.swapped:
+        first, second, zeros = second, first, zeros[::-1]
+    return Joining(kind, (first, second, third), zeros, joins.least, to.zero, *limits)
 
 
-def _exact_factors(joins: Joins, to: Side) -> tuple[list[float], float]:
-    """Return the factors that ONNX Runtime multiplies codes by, and what it adds besides."""
-    if joins.kind == "multiply":
-        return [float(_product_ratio(joins, to))], 0.0
-    ratios = [float(ratio) for ratio in _ratios(joins, to)]
-    if joins.kind == "subtract":
-        return [ratios[0], -ratios[1]], 0.0
-    if joins.kind != "add":
-        return ratios, 0.0
-    zeros = [int(joins.as_stored(side.zero)) for side in joins.sides]
-    exact = int(joins.as_stored(to.zero)) - ratios[0] * zeros[0] - ratios[1] * zeros[1]
-    return ratios, float(_constant_part(joins, to)) - exact
-
-
-def _rounded(factors: list[float], offset: float, to: tuple[int, int, int]) -> Joined:
-    multipliers, shift = common_fixed_point(factors)
-    if shift > _MOST_SHIFT:
-        shift = _MOST_SHIFT
-        multipliers = tuple(round(math.ldexp(factor, shift)) for factor in factors)
-    return Joined(Scaling(multipliers, (shift,), *to), round(math.ldexp(offset, shift)), 0)
-
-
-def _around(factors: list[float], offset: float) -> list[tuple[list[float], float]]:
-    changes = product((0.0, *_TRIED_OFFSETS), *[_TRIED_SLOPES] * len(factors))
-    return [
-        ([f + c / 256 for f, c in zip(factors, slopes, strict=True)], offset + shift)
-        for shift, *slopes in changes
-    ]
-
-
-def _near_ties(joins: Joins, to: Side) -> tuple[Array, ...]:
-    """Return the pairs whose result lies next to the middle between two codes."""
-    values = [(CODES - side.zero) * side.scale for side in joins.sides]
-    results = _OPERATIONS[joins.kind].outer(*values) / to.scale
-    return np.nonzero(np.abs(results - np.floor(results) - 0.5) < _NEAR)
-
-
-def _ratios(joins: Joins, to: Side) -> tuple[np.float32, np.float32]:
-    scale, (first, second) = np.float32(to.scale), joins.sides
-    return np.float32(first.scale) / scale, np.float32(second.scale) / scale
-
-
-def _product_ratio(joins: Joins, to: Side) -> np.float32:
-    scales = np.float32(joins.sides[0].scale) * np.float32(joins.sides[1].scale)
-    return np.float32(scales / np.float32(to.scale))
-
-
-def _constant_part(joins: Joins, to: Side) -> np.float32:
-    """Return what QLinearAdd adds to every pair; one product of it is not rounded."""
-    zeros = [np.float32(joins.as_stored(side.zero)) for side in joins.sides]
-    ratios = _ratios(joins, to)
+def _add(joins: Joins, to: Side, limits: Limits) -> Joining:
+    """QLinearAdd: `first * ratio + (second * ratio' + constant)`, each sum rounded once."""
+    scale, zeros = np.float32(to.scale), [np.float32(s.zero - joins.least) for s in joins.sides]
+    ratios = [np.float32(side.scale) / scale for side in joins.sides]
+    # One of the two products is not rounded before it is added.
     exact = np.float64(ratios[0]) * np.float64(zeros[0])
     both = np.float32(exact + np.float64(ratios[1] * zeros[1]))
-    return np.float32(np.float32(joins.as_stored(to.zero)) - both)
+    constant = np.float32(to.zero - joins.least) - both
+    kind = "add_to_second" if joins.swapped else "add"
+    return _joining(kind, joins, (*ratios, constant), to, limits)
 
 
-def _fused(codes: Array, ratio: np.float32, addend: Array) -> Array:
-    """Multiply and add with one rounding to 32-bit floating point."""
-    exact = codes.astype(np.float64) * np.float64(ratio) + addend.astype(np.float64)
-    return exact.astype(np.float32)
-
-
-def _add(joins: Joins, to: Side, codes: tuple[Array, Array]) -> Array:
-    """QLinearAdd: `first * ratio + (second * ratio' + constant)`, each sum rounded once."""
-    first, second = (joins.as_stored(held) for held in codes)
-    ratios = _ratios(joins, to)
-    partial = _fused(second, ratios[1], np.asarray(_constant_part(joins, to)))
-    return _as_here(joins, _fused(first, ratios[0], partial))
-
-
-def _multiply(joins: Joins, to: Side, codes: tuple[Array, Array]) -> Array:
+def _multiply(joins: Joins, to: Side, limits: Limits) -> Joining:
     """QLinearMul: the product of the steps, times a ratio, plus the zero, each rounded."""
-    first, second = (held - side.zero for held, side in zip(codes, joins.sides, strict=True))
-    scaled = (first * second).astype(np.float32) * _product_ratio(joins, to)
-    return _as_here(joins, scaled + np.float32(joins.as_stored(to.zero)))
+    scales = [np.float32(side.scale) for side in joins.sides]
+    ratio = scales[0] * scales[1] / np.float32(to.scale)
+    return _joining("multiply", joins, (ratio, ratio, np.float32(1.0)), to, limits)
 
 
-def _as_here(joins: Joins, results: Array) -> Array:
-    """Round to codes as they are here, with a sign."""
-    rounded = np.rint(results).astype(np.int64)
-    return rounded if joins.signed else rounded + CODE_MIN
+def _of_values(kind: str) -> Callable[[Joins, Side, Limits], Joining]:
+    """Return the rule of an operator on values, whose result is quantised again."""
+
+    def rule(joins: Joins, to: Side, limits: Limits) -> Joining:
+        first, second = (np.float32(side.scale) for side in joins.sides)
+        if kind == "subtract":
+            second = -second
+        unit = "add_values" if kind == "subtract" else kind
+        return _joining(unit, joins, (first, second, np.float32(to.scale)), to, limits)
+
+    return rule
 
 
-def _of_values(joins: Joins, to: Side, codes: tuple[Array, Array]) -> Array:
-    """Return the codes of an operator on values, whose result is quantised again."""
-    values = [
-        (held - side.zero).astype(np.float32) * np.float32(side.scale)
-        for held, side in zip(codes, joins.sides, strict=True)
-    ]
-    results: Array = np.rint(_OPERATIONS[joins.kind](*values) / np.float32(to.scale))
-    return results.astype(np.int64) + to.zero
-
-
-_OPERATIONS: Mapping[str, np.ufunc] = {
-    "add": np.add,
-    "max": np.maximum,
-    "min": np.minimum,
-    "multiply": np.multiply,
-    "subtract": np.subtract,
-}
-
-_FORMULAS: Mapping[str, Callable[[Joins, Side, tuple[Array, Array]], Array]] = {
+_RULES: Mapping[str, Callable[[Joins, Side, Limits], Joining]] = {
     "add": _add,
-    "max": _of_values,
-    "min": _of_values,
+    "max": _of_values("max"),
+    "min": _of_values("min"),
     "multiply": _multiply,
-    "subtract": _of_values,
+    "subtract": _of_values("subtract"),
 }

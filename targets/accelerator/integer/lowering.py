@@ -17,12 +17,11 @@ from condense_compiler.targets.accelerator.integer.collector import (
     channel_constant,
 )
 from condense_compiler.targets.accelerator.integer.functions import TENSOR, apply, evaluate
-from condense_compiler.targets.accelerator.integer.joining import JOINING, UNITS, Joins, Side
+from condense_compiler.targets.accelerator.integer.joining import JOINING, Joins, Side, joining_of
 from condense_compiler.targets.accelerator.integer.network import (
     Binary,
     IntegerNetwork,
     Port,
-    Scaling,
 )
 from condense_compiler.targets.accelerator.integer.pools import POOLING_RULES
 from condense_compiler.targets.accelerator.integer.values import (
@@ -137,9 +136,9 @@ def _two_tensors(collector: Collector, node: gs.Node, tensors: list[gs.Tensor]) 
     if maps[1].shape not in (maps[0].shape, one_pixel):
         raise UnsupportedError(f"{node.name}: {node.op} of {maps[0].shape} and {maps[1].shape}")
     joins = Joins(JOINING[node.op], sides, collector.signed_codes, swapped)
-    operator = Binary(node.name, tuple(maps), NOWHERE, kind=UNITS[joins.kind])
+    operator = Binary(node.name, tuple(maps), NOWHERE)
     if joins.kind in ("max", "min") and sides[0] == sides[1]:
-        operator.scaling = Scaling((1, 1), (0,), sides[0].zero, CODE_MIN, CODE_MAX)
+        operator.joining = joining_of(joins, sides[0], (CODE_MIN, CODE_MAX))
         return replace(stored(maps[0]), base=operator)  # the choice is one of codes
     return Raw(operator, maps[0].shape, np.ones(1, np.float32), joins=joins)
 

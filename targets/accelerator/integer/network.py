@@ -70,7 +70,7 @@ class Scaling:
     multiplication, and their multipliers have 24 bits; elsewhere all is exact up to the rounding.
 
     Attributes:
-        multipliers: One for each channel, for each rank, for each operand, or one.
+        multipliers: One for each channel, for each rank, or one.
         shifts: As many, or one.
         zero: Code of the value zero.
         lower: Smallest code.
@@ -109,6 +109,34 @@ class Averaging:
     lower: int
     upper: int
     divisor: str
+
+
+# What is done to two maps (docs/accelerator.md, "The integers").
+JOININGS = ("add", "add_to_second", "add_values", "multiply", "max", "min")
+DIVIDING = frozenset(("add_values", "max", "min"))  # by the third number
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """How the codes of two maps become one, in numbers of 24 significant bits.
+
+    Attributes:
+        kind: One of `JOININGS`.
+        numbers: Of the first map, of the second, and of the result, in 32-bit floating point.
+        zeros: Codes of the value zero, of the first map and of the second.
+        least: Code that counts as 0 while rounding: -128, or 0 for codes with a sign.
+        zero: Code of the value zero in the result.
+        lower: Smallest code.
+        upper: Largest code.
+    """
+
+    kind: str
+    numbers: tuple[float, float, float]
+    zeros: tuple[int, int]
+    least: int
+    zero: int
+    lower: int
+    upper: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,21 +263,15 @@ class SpatialPooling(Operator):
 
 @dataclass(eq=False, slots=True)
 class Binary(Operator):
-    """The scaled sum, product, maximum or minimum of two maps.
+    """The sum, product, maximum or minimum of two maps.
 
     A second map of one pixel serves all pixels.
 
     Attributes:
-        kind: add, multiply, max or min.
-        scaling: A multiplier for each map, or one for the product.
-        offset: Added before the shift; it makes codes round as ONNX Runtime rounds them.
-        differing_pairs: Pairs of codes, of 65,536, that are rounded otherwise all the same.
+        joining: What is done to each pair of codes.
     """
 
-    kind: str = "add"
-    scaling: Scaling | None = None
-    offset: int = 0
-    differing_pairs: int = 0
+    joining: Joining | None = None
 
 
 @dataclass(eq=False, slots=True)

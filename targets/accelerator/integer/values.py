@@ -17,7 +17,8 @@ from condense_compiler.targets.accelerator.integer.arithmetic import (
     CODES,
     Array,
 )
-from condense_compiler.targets.accelerator.integer.joining import Joins, Side, codes_of
+from condense_compiler.targets.accelerator.integer.joined import combine
+from condense_compiler.targets.accelerator.integer.joining import Joins, Side, joining_of
 from condense_compiler.targets.accelerator.integer.network import Map, Operator
 
 MOST_STEPS = CODE_MAX - CODE_MIN
@@ -152,8 +153,9 @@ class Pairs:
         assert self.divisor is not None
         grid = Grid(lower, upper, 1.0)
         codes = (self.functions[0].codes(), self.functions[1].codes())
-        steps = codes_of(self.joins, Side(self.divisor, grid.zero), codes) - grid.zero
-        values = np.clip(steps, lower, upper).astype(np.float32)
+        limits = (lower + grid.zero, upper + grid.zero)
+        joined = combine(codes, joining_of(self.joins, Side(self.divisor, grid.zero), limits))
+        values = (joined - np.float32(grid.zero)).astype(np.float32)
         return replace(self.result, values=values, grid=grid, rounded=False)
 
 

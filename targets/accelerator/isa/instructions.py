@@ -15,16 +15,16 @@ _VALUES = 1 << 32
 _OPCODES = {int(opcode): opcode for opcode in Opcode}
 
 
-def bits_of_scale(scale: float) -> int:
-    """Return a scale as the bits of a number in 32-bit floating point."""
-    (bits,) = _BITS.unpack(_FLOAT.pack(scale))
+def bits_of_number(number: float) -> int:
+    """Return the bits of a number in 32-bit floating point."""
+    (bits,) = _BITS.unpack(_FLOAT.pack(number))
     return int(bits)
 
 
-def scale_of_bits(bits: int) -> float:
-    """Return the scale that a register holds the bits of."""
-    (scale,) = _FLOAT.unpack(_BITS.pack(bits))
-    return float(scale)
+def number_of_bits(bits: int) -> float:
+    """Return the number in 32-bit floating point that a register holds the bits of."""
+    (number,) = _FLOAT.unpack(_BITS.pack(bits))
+    return float(number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,31 +113,29 @@ REGISTERS: tuple[str, ...] = (
     "group_scale_zero",
     "group_scale_lower",
     "group_scale_upper",
-    # Pooling of pixels, and two maps.
+    # Pooling of pixels.
     "pool_kind",
-    "first_factor",
-    "second_factor",
-    "factors_shift",
-    "factors_offset",
-    "combination",
-    # Averages of pixels or channels: scales are numbers in 32-bit floating point, as their bits.
+    "sum_multiplier",
+    "sum_shift",
+    # Averages and two maps: scales and numbers are in 32-bit floating point, as their bits.
+    "least_code",
     "average_input_scale",
     "average_output_scale",
-    "average_least",
     "average_divisor",
+    "combination",
+    "first_number",
+    "second_number",
+    "third_number",
 )
 
 NUMBERS = {name: number for number, name in enumerate(REGISTERS)}
 SIGNED = frozenset(
-    name
-    for name in REGISTERS
-    if name.endswith(("zero", "lower", "upper", "first_factor", "second_factor", "offset", "least"))
+    name for name in REGISTERS if name.endswith(("zero", "lower", "upper", "least_code"))
 )
 
 NO_TABLE = 0xFFFFFFFF
 REDUCTIONS = ("none", "max", "min", "average", "ranked", "l2")
 POOL_KINDS = ("none", "max", "average", "sum")
-COMBINATIONS = ("add", "multiply", "max", "min")
 WEIGHT_BITS = (8, 4, 2, 1)
 
 TABLE_BYTES = 256

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 from condense_compiler.errors import InputError
 from condense_compiler.targets.accelerator.codegen.packing import packed_bytes
-from condense_compiler.targets.accelerator.integer.network import DIVISORS
+from condense_compiler.targets.accelerator.integer.network import DIVIDING, DIVISORS, JOININGS
 from condense_compiler.targets.accelerator.isa.binary import Binary
-from condense_compiler.targets.accelerator.isa.instructions import scale_of_bits
+from condense_compiler.targets.accelerator.isa.instructions import number_of_bits
 from condense_compiler.targets.accelerator.isa.registers import (
-    COMBINATIONS,
     FACTOR_BYTES,
     NO_TABLE,
     PARAMETER_BYTES,
@@ -26,6 +25,8 @@ Registers = Mapping[str, int]
 _LARGEST_WINDOW = 1 << 14  # for sizes, steps and pads of windows
 _MOST_PADDED = 1 << 28  # elements of a padded map
 _MOST_SHIFT = 62
+_FARTHEST_ZERO = 1 << 10
+_LARGEST_NUMBER = 2.0**40
 _SPATIAL_DIMENSIONS = (("height", "y", ("top", "bottom")), ("width", "x", ("left", "right")))
 
 
@@ -170,7 +171,7 @@ def _factors(r: Registers, group: int) -> tuple[Area, ...]:
     if reduction in ("none", "max", "min"):
         return ()
     _check_codes(r, "group_scale")
-    _require(abs(r["group_zero"]) <= 1 << 10, "a zero near codes")
+    _require(abs(r["group_zero"]) <= _FARTHEST_ZERO, "a zero near codes")
     if reduction == "average":
         _check_averaging(r)
         return ()
@@ -213,7 +214,7 @@ def _pool(r: Registers) -> Access:
     if kind != "max":
         _check_codes(r, "scale")
     if kind == "sum":
-        _require(r["factors_shift"] <= _MOST_SHIFT, "a shift of 62 or less")
+        _require(r["sum_shift"] <= _MOST_SHIFT, "a shift of 62 or less")
     if kind == "average":
         _check_averaging(r)
     return _simple(r, ())
@@ -221,16 +222,26 @@ def _pool(r: Registers) -> Access:
 
 def _check_averaging(r: Registers) -> None:
     for name in ("average_input_scale", "average_output_scale"):
-        scale = scale_of_bits(r[name])
+        scale = number_of_bits(r[name])
         _require(math.isfinite(scale) and scale > 0, "scales that are positive numbers")
     _require(r["average_divisor"] < len(DIVISORS), "a known divisor")
-    _require(r["average_least"] in (-128, 0), "codes that count from -128 or 0")
+    _check_least(r)
+
+
+def _check_least(r: Registers) -> None:
+    _require(r["least_code"] in (-128, 0), "codes that count from -128 or 0")
 
 
 def _combine(r: Registers) -> Access:
-    _require(r["combination"] < len(COMBINATIONS), "a known combination")
-    _require(r["factors_shift"] <= _MOST_SHIFT, "a shift of 62 or less")
+    _require(r["combination"] < len(JOININGS), "a known combination")
     _check_codes(r, "scale")
+    _check_least(r)
+    for name in ("input_zero", "other_zero", "scale_zero"):
+        _require(abs(r[name]) <= _FARTHEST_ZERO, "a zero near codes")
+    numbers = [number_of_bits(r[f"{name}_number"]) for name in ("first", "second", "third")]
+    _require(all(abs(number) <= _LARGEST_NUMBER for number in numbers), "numbers of sensible size")
+    if JOININGS[r["combination"]] in DIVIDING:
+        _require(numbers[2] >= 1 / _LARGEST_NUMBER, "a scale to divide by")
     pixels = (r["input_height"], r["input_width"])
     other = (r["other_height"], r["other_width"])
     _require(pixels == (r["output_height"], r["output_width"]), "an output of the input's size")

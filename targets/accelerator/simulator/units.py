@@ -15,15 +15,17 @@ from condense_compiler.targets.accelerator.integer.arithmetic import (
 )
 from condense_compiler.targets.accelerator.integer.compute import (
     accumulate,
-    combine,
     pool_channels,
     scale_channels,
     with_zeros,
 )
+from condense_compiler.targets.accelerator.integer.joined import combine
 from condense_compiler.targets.accelerator.integer.network import (
     DIVISORS,
+    JOININGS,
     Averaging,
     ChannelPooling,
+    Joining,
     Scaling,
 )
 from condense_compiler.targets.accelerator.integer.pixels import (
@@ -31,9 +33,8 @@ from condense_compiler.targets.accelerator.integer.pixels import (
     pool_pixels,
     sum_pixels,
 )
-from condense_compiler.targets.accelerator.isa.instructions import scale_of_bits
+from condense_compiler.targets.accelerator.isa.instructions import number_of_bits
 from condense_compiler.targets.accelerator.isa.registers import (
-    COMBINATIONS,
     FACTOR_BYTES,
     NO_TABLE,
     PARAMETER_BYTES,
@@ -46,8 +47,6 @@ from condense_compiler.targets.accelerator.simulator.memories import codes
 from condense_compiler.targets.accelerator.simulator.program import Start
 
 Compute = Callable[[Start, Array, Array], Array]
-
-_MASK = 0xFFFFFFFF
 
 
 def compute(start: Start, chip: Array, weights: Array) -> None:
@@ -137,7 +136,7 @@ def _pool_window(r: Mapping[str, int]) -> Window:
 
 def _scaling(r: Mapping[str, int]) -> Scaling:
     limits = (r["scale_zero"], r["scale_lower"], r["scale_upper"])
-    return Scaling((r["first_factor"], r["second_factor"]), (r["factors_shift"],), *limits)
+    return Scaling((r["sum_multiplier"],), (r["sum_shift"],), *limits)
 
 
 def _pool(start: Start, chip: Array, _weights: Array) -> Array:
@@ -147,16 +146,16 @@ def _pool(start: Start, chip: Array, _weights: Array) -> Array:
     zero, window = r["input_zero"], _pool_window(r)
     if POOL_KINDS[r["pool_kind"]] == "average":
         return average_pixels(source, zero, window, _averaging(r, "scale"))
-    _check_scale(r["first_factor"] & _MASK, r["factors_shift"])
+    _check_scale(r["sum_multiplier"], r["sum_shift"])
     return sum_pixels(source, zero, window, _scaling(r))
 
 
 def _averaging(r: Mapping[str, int], prefix: str) -> Averaging:
     return Averaging(
-        input_scale=scale_of_bits(r["average_input_scale"]),
-        output_scale=scale_of_bits(r["average_output_scale"]),
+        input_scale=number_of_bits(r["average_input_scale"]),
+        output_scale=number_of_bits(r["average_output_scale"]),
         zero=r[f"{prefix}_zero"],
-        least=r["average_least"],
+        least=r["least_code"],
         lower=r[f"{prefix}_lower"],
         upper=r[f"{prefix}_upper"],
         divisor=DIVISORS[r["average_divisor"]],
@@ -166,9 +165,17 @@ def _averaging(r: Mapping[str, int], prefix: str) -> Averaging:
 def _combine(start: Start, chip: Array, _weights: Array) -> Array:
     r = start.registers
     operands = (_operand(start, chip), _operand(start, chip, 1))
-    zeros = (r["input_zero"], r["other_zero"])
-    kind, offset = COMBINATIONS[r["combination"]], r["factors_offset"]
-    return combine(kind, operands, zeros, _scaling(r), offset)
+    first, second, third = (number_of_bits(r[f"{n}_number"]) for n in ("first", "second", "third"))
+    joining = Joining(
+        kind=JOININGS[r["combination"]],
+        numbers=(first, second, third),
+        zeros=(r["input_zero"], r["other_zero"]),
+        least=r["least_code"],
+        zero=r["scale_zero"],
+        lower=r["scale_lower"],
+        upper=r["scale_upper"],
+    )
+    return combine(operands, joining)
 
 
 _UNITS: Mapping[Opcode, Compute] = {

@@ -6,8 +6,10 @@ import zlib
 from dataclasses import replace
 
 import pytest
+from kit.to_quantise import pooled_functions_of_channels
 
 from condense_compiler.errors import InputError
+from condense_compiler.targets.accelerator.integer.network import JOININGS
 from condense_compiler.targets.accelerator.isa.binary import from_bytes, to_bytes
 from condense_compiler.targets.accelerator.isa.instructions import Instruction, from_text, to_text
 from condense_compiler.targets.accelerator.isa.registers import NUMBERS, REGISTERS, Opcode
@@ -16,6 +18,7 @@ from condense_compiler.targets.accelerator.simulator.program import decode_progr
 from condense_compiler.targets.accelerator.simulator.simulate import simulate
 
 FLIPS = 10_000
+JOINS = "mobilenetv3_small_050"  # sums and products of two maps
 
 
 @pytest.fixture(scope="module")
@@ -167,12 +170,42 @@ def _with_register(binary, name: str, value: int):
         ("average_output_scale", 0x7F800000, "scales that are positive"),
         ("average_output_scale", 0xBF800000, "scales that are positive"),
         ("average_divisor", 3, "a known divisor"),
-        ("average_least", 5, "codes that count from"),
+        ("least_code", 5, "codes that count from"),
     ],
 )
 def test_averages_that_make_no_sense_are_refused(binary, register, value, message) -> None:
     with pytest.raises(InputError, match=message):
         decode_program(_with_register(binary, register, value))
+
+
+@pytest.mark.parametrize(
+    ("register", "value", "message"),
+    [
+        ("first_number", 0x7F800000, "numbers of sensible size"),
+        ("second_number", 0x7FC00000, "numbers of sensible size"),
+        ("third_number", 0x7F7FFFFF, "numbers of sensible size"),
+        ("other_zero", 1 << 12, "a zero near codes"),
+        ("least_code", 5, "codes that count from"),
+        ("combination", 6, "a known combination"),
+    ],
+)
+def test_two_maps_that_cannot_be_joined_are_refused(
+    lowered, register: str, value: int, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        decode_program(_with_register(lowered(JOINS).code.binary, register, value))
+
+
+def test_a_maximum_needs_a_scale_to_divide_by(lowered) -> None:
+    binary = _with_register(lowered(JOINS).code.binary, "combination", JOININGS.index("max"))
+    with pytest.raises(InputError, match="a scale to divide by"):
+        decode_program(_with_register(binary, "third_number", 0))
+
+
+def test_tables_lie_side_by_side(compiled) -> None:
+    binary = compiled(pooled_functions_of_channels()).code.binary
+    with pytest.raises(InputError, match="tables side by side"):
+        decode_program(_with_register(binary, "outer_table_pitch", 4))
 
 
 @pytest.mark.parametrize(

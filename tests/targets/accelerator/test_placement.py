@@ -20,11 +20,11 @@ from condense_compiler.targets.accelerator.integer.executor import execute
 from condense_compiler.targets.accelerator.integer.network import (
     Binary,
     IntegerNetwork,
+    Joining,
     Lookup,
     Map,
     Operator,
     Port,
-    Scaling,
     Table,
 )
 from condense_compiler.targets.accelerator.isa.instructions import Instruction
@@ -135,12 +135,12 @@ def test_placed_networks_compute_the_same(network: IntegerNetwork, limit: int) -
 
 def many_inputs(count: int) -> IntegerNetwork:
     """Return the sum of many inputs, with an output at every fourth; one input is not used."""
-    scaling = Scaling((1, 1), (1,), -2, -128, 127)
+    joining = Joining("max", (0.5, 0.5, 1.0), (3, 4), -128, -2, -128, 127)
     inputs = [Map(f"x{n}", (3, 5, 7), 0.5, n) for n in range(count)]
     operators, outputs, total = [], [], inputs[0]
     for number, other in enumerate(inputs[1:-1], 1):
         result = Map(f"sum{number}", (3, 5, 7), 0.5, -2)
-        operators.append(Binary(result.name, (total, other), result, scaling=scaling))
+        operators.append(Binary(result.name, (total, other), result, joining=joining))
         outputs += [result] if number % 4 == 0 else []
         total = result
     inwards, outwards = (

@@ -32,7 +32,8 @@ def _between(
 ) -> list[onnx.NodeProto]:
     """Return operands, operator and quantisation of its result."""
     result = f"{node.output[0]}/result"
-    middle = helper.make_node(op, [o.output[0] for o in operands], [result], name=node.name)
+    name = node.name or node.output[0]
+    middle = helper.make_node(op, [o.output[0] for o in operands], [result], name=name)
     middle.attribute.extend(a for a in node.attribute if a.name not in _OWN_ATTRIBUTES)
     quantise = helper.make_node(
         "QuantizeLinear", [result, *parameters], list(node.output), name=f"{result}/codes"

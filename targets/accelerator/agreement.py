@@ -1,15 +1,12 @@
 """How the integer network compares with ONNX Runtime on the quantised model."""
 
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime as ort
 
 from condense_compiler.targets.accelerator.integer.executor import (
     Codes,
@@ -20,12 +17,14 @@ from condense_compiler.targets.accelerator.integer.executor import (
     write,
 )
 from condense_compiler.targets.accelerator.integer.network import IntegerNetwork
+from condense_compiler.targets.accelerator.quantisation.session import (
+    default_session,
+    optimised_graph,
+)
 from condense_compiler.targets.accelerator.quantisation.unfolding import values_of_codes
 
 Array = npt.NDArray[Any]
 Feeds = Mapping[str, Array]
-
-_LOG_ERRORS_ONLY = 3
 
 # Operators that ONNX Runtime computes in floating point, where the order of additions counts.
 _IN_FLOATING_POINT = frozenset(
@@ -71,7 +70,7 @@ class Agreement:
 def compare_outputs(network: IntegerNetwork, quantised: onnx.ModelProto, feeds: Feeds) -> Agreement:
     """Compare the outputs of the whole network."""
     names = list(network.outputs)
-    expected = _session(quantised).run(names, dict(feeds))
+    expected = default_session(quantised).run(names, dict(feeds))
     found = execute(network, feeds)
     return _agreement(
         np.rint((found[name].astype(np.float64) - values) / network.outputs[name].map.scale)
@@ -112,11 +111,8 @@ def compare_operators(
 
 def operators_in_floating_point(quantised: onnx.ModelProto) -> list[str]:
     """Return the operators that ONNX Runtime, having optimised the model, adds up in float32."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "optimised.onnx"
-        _session(quantised, written_to=path)
-        nodes = onnx.load(path, load_external_data=False).graph.node
-        return sorted({node.op_type for node in nodes} & _IN_FLOATING_POINT)
+    nodes = optimised_graph(quantised).node
+    return sorted({node.op_type for node in nodes} & _IN_FLOATING_POINT)
 
 
 def _agreement(differences: Iterable[Array]) -> Agreement:
@@ -142,26 +138,13 @@ def _codes(
     for name in names:
         if name not in outputs:
             model.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
-    results = _session(model, optimised=optimised).run(names, dict(feeds))
+    results = default_session(model, optimised=optimised).run(names, dict(feeds))
     found = zip(names, results, strict=True)
     return {values[name]: _signed(codes) for name, codes in found if codes.dtype != np.float32}
 
 
 def _is_codes(name: str, values: Mapping[str, str]) -> bool:
     return values.get(name, name) != name
-
-
-def _session(
-    model: onnx.ModelProto, *, optimised: bool = True, written_to: Path | None = None
-) -> ort.InferenceSession:
-    """Return a session with the options that ONNX Runtime has by default."""
-    options = ort.SessionOptions()
-    options.log_severity_level = _LOG_ERRORS_ONLY
-    if not optimised:
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    if written_to is not None:
-        options.optimized_model_filepath = str(written_to)
-    return ort.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
 
 
 def _signed(codes: Array) -> Array:

@@ -18,7 +18,7 @@ from condense_compiler.targets.accelerator.folder import (
 from condense_compiler.targets.accelerator.integer.lowering import lower_network
 from condense_compiler.targets.accelerator.isa.binary import Binary
 from condense_compiler.targets.accelerator.node_order import ordered_nodes
-from condense_compiler.targets.accelerator.quantisation.signs import joins_signed_codes
+from condense_compiler.targets.accelerator.quantisation.forms import forms_of
 from condense_compiler.targets.accelerator.running import run_binary, verify_codes
 
 
@@ -52,8 +52,7 @@ class LoadedProgram:
             InputError: The quantised model cannot be read.
         """
         quantised, nodes = read_quantised(self.folder), ordered_nodes(self.program)
-        signed = joins_signed_codes(quantised)
-        fused = lower_network(self.program.network.graph, nodes, signed_codes=signed)
+        fused = lower_network(self.program.network.graph, nodes, forms_of(quantised))
         return verify_codes(self.run(feeds), fused, quantised, feeds)
 
 

@@ -26,7 +26,7 @@ from condense_compiler.targets.accelerator.machine import read_machine
 from condense_compiler.targets.accelerator.node_order import ordered_nodes
 from condense_compiler.targets.accelerator.quantisation import prepare
 from condense_compiler.targets.accelerator.quantisation.fewer_bits import WEIGHT_BITS
-from condense_compiler.targets.accelerator.quantisation.signs import joins_signed_codes
+from condense_compiler.targets.accelerator.quantisation.forms import forms_of
 
 FEATURE_MAPS = ("auto", "dram")
 
@@ -84,8 +84,8 @@ class AcceleratorTarget:
         machine = read_machine(self.machine)
         ordered, all_in_dram = ordered_nodes(program), self.feature_maps == "dram"
         try:
-            signed = self.quantised is not None and joins_signed_codes(self.quantised)
-            fused = lower_network(program.network.graph, ordered, signed_codes=signed)
+            forms = None if self.quantised is None else forms_of(self.quantised)
+            fused = lower_network(program.network.graph, ordered, forms)
             network = fused if machine.pooling_unit else separate_pooling(fused)
         except UnsupportedError:
             if not self.allow_fallback:

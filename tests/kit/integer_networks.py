@@ -96,7 +96,9 @@ class Drawing:
         """Add what two maps of one shape become."""
         other = next(m for m in self.maps if m.shape == source.shape and m is not source)
         kind, least = self.draw(st.sampled_from(JOININGS)), self.draw(st.sampled_from([-128, 0]))
-        joining = Joining(kind, (0.7, 0.4, 1.1), (source.zero, other.zero), least, -2, -128, 127)
+        joining = Joining(
+            kind, (0.6875, 0.40625, 1.125), (source.zero, other.zero), least, -2, -128, 127
+        )
         self.output(Binary(name, (source, other), source, joining=joining), source.shape)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from condense_compiler.operators.fused import Window
 from condense_compiler.targets.accelerator.codegen.packing import Block, Packed, is_depthwise
+from condense_compiler.targets.accelerator.integer.forms import ORDERS
 from condense_compiler.targets.accelerator.integer.network import (
     DIVISORS,
     JOININGS,
@@ -167,6 +168,7 @@ def _averaging(averaging: Averaging, prefix: str = "scale") -> Registers:
         "average_output_scale": bits_of_number(averaging.output_scale),
         "least_code": averaging.least,
         "average_divisor": DIVISORS.index(averaging.divisor),
+        "average_order": ORDERS.index(averaging.order),
         **_scale(averaging, prefix),
     }
 

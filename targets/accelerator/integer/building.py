@@ -213,9 +213,11 @@ def _scale_average(operator: SpatialPooling, raw: Raw, limits: Limits) -> None:
 
 
 def _averaging(raw: Raw, limits: Limits) -> Averaging:
-    least = 0 if raw.signed else CODE_MIN
+    zero, lower, upper = limits
+    on_codes = 0 if raw.form.signed else CODE_MIN
+    least = zero if raw.form.on_values else on_codes
     scales = (float(np.float32(raw.units[0])), float(raw.divisor))
-    return Averaging(*scales, limits[0], least, *limits[1:], raw.averaged)
+    return Averaging(*scales, zero, least, lower, upper, raw.averaged, raw.form.order)
 
 
 def _scale_pooled(operator: Convolution, raw: Raw, limits: Limits, _name: str) -> None:

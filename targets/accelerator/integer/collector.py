@@ -11,6 +11,7 @@ from condense_compiler.errors import UnsupportedError
 from condense_compiler.operators.fused import is_conv_pool
 from condense_compiler.targets.accelerator.integer import convolutions
 from condense_compiler.targets.accelerator.integer.building import Builder
+from condense_compiler.targets.accelerator.integer.forms import ON_CODES, Form, Forms
 from condense_compiler.targets.accelerator.integer.functions import (
     DIFFERING_PIXELS,
     TENSOR,
@@ -38,7 +39,7 @@ class Collector:
     Attributes:
         outputs: Names of the graph outputs.
         rules: What lowers a node, by operator.
-        signed_codes: ONNX Runtime joins two maps on codes with a sign.
+        forms: How ONNX Runtime computes operators.
         builder: Operators so far.
         values: Value of each tensor.
         inputs: Shapes of the graph inputs.
@@ -47,7 +48,7 @@ class Collector:
 
     outputs: set[str]
     rules: "Mapping[str, Rule]"
-    signed_codes: bool = False
+    forms: Forms = field(default_factory=dict)
     builder: Builder = field(default_factory=Builder)
     values: dict[str, Value] = field(default_factory=dict)
     inputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
@@ -81,6 +82,10 @@ class Collector:
         ):
             raise UnsupportedError(f"{name}: several operators read values that are not quantised")
         return stored(self.builder.store(value, name))
+
+    def form(self, node: gs.Node) -> Form:
+        """Return how ONNX Runtime computes a node."""
+        return self.forms.get(node.name, ON_CODES)
 
     def value(self, tensor: gs.Tensor) -> Value:
         """Return the value of a tensor.

@@ -87,4 +87,5 @@ _FORMULAS: Mapping[str, Callable[[Joining, Array, Array], tuple[Array, int]]] = 
     "max": _of_values(np.maximum),
     "min": _of_values(np.minimum),
     "multiply": _multiply,
+    "multiply_values": _of_values(np.multiply),
 }

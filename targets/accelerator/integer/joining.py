@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from condense_compiler.targets.accelerator.integer.arithmetic import CODE_MIN
+from condense_compiler.targets.accelerator.integer.forms import ON_CODES, Form
 from condense_compiler.targets.accelerator.integer.network import Joining
 
 # ONNX operators that join two maps, and what they do.
@@ -38,19 +39,22 @@ class Joins:
     Attributes:
         kind: add, subtract, multiply, max or min.
         sides: What their codes mean, in the order in which the ONNX operator reads them.
-        signed: ONNX Runtime's codes have a sign, as those here; else they count from 0 to 255.
+        form: How ONNX Runtime computes it.
         swapped: The accelerator's operator reads them the other way round.
     """
 
     kind: str
     sides: tuple[Side, Side]
-    signed: bool = False
+    form: Form = ON_CODES
     swapped: bool = False
 
     @property
     def least(self) -> int:
         """The code that is 0 in ONNX Runtime."""
-        return 0 if self.signed else CODE_MIN
+        return 0 if self.form.signed else CODE_MIN
+
+
+Rule = Callable[[Joins, Side, Limits], Joining]
 
 
 def joining_of(joins: Joins, to: Side, limits: Limits) -> Joining:
@@ -61,7 +65,8 @@ def joining_of(joins: Joins, to: Side, limits: Limits) -> Joining:
         to: What the results mean.
         limits: Of the results.
     """
-    return _RULES[joins.kind](joins, to, limits)
+    rules = _ON_VALUES if joins.form.on_values else _ON_CODES
+    return rules[joins.kind](joins, to, limits)
 
 
 def _joining(
@@ -94,23 +99,28 @@ def _multiply(joins: Joins, to: Side, limits: Limits) -> Joining:
     return _joining("multiply", joins, (ratio, ratio, np.float32(1.0)), to, limits)
 
 
-def _of_values(kind: str) -> Callable[[Joins, Side, Limits], Joining]:
-    """Return the rule of an operator on values, whose result is quantised again."""
+def _of_values(kind: str, sign: int = 1) -> Rule:
+    """Return the rule of an operator on values, whose result is quantised again.
+
+    Args:
+        kind: What is done to values.
+        sign: By which those of the second map are multiplied first.
+    """
 
     def rule(joins: Joins, to: Side, limits: Limits) -> Joining:
         first, second = (np.float32(side.scale) for side in joins.sides)
-        if kind == "subtract":
-            second = -second
-        unit = "add_values" if kind == "subtract" else kind
-        return _joining(unit, joins, (first, second, np.float32(to.scale)), to, limits)
+        numbers = (first, np.float32(sign) * second, np.float32(to.scale))
+        return _joining(kind, joins, numbers, to, limits)
 
     return rule
 
 
-_RULES: Mapping[str, Callable[[Joins, Side, Limits], Joining]] = {
-    "add": _add,
+_ON_VALUES: Mapping[str, Rule] = {
+    "add": _of_values("add_values"),
     "max": _of_values("max"),
     "min": _of_values("min"),
-    "multiply": _multiply,
-    "subtract": _of_values("subtract"),
+    "multiply": _of_values("multiply_values"),
+    "subtract": _of_values("add_values", sign=-1),
 }
+
+_ON_CODES: Mapping[str, Rule] = {**_ON_VALUES, "add": _add, "multiply": _multiply}

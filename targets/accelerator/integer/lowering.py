@@ -16,6 +16,7 @@ from condense_compiler.targets.accelerator.integer.collector import (
     Rule,
     channel_constant,
 )
+from condense_compiler.targets.accelerator.integer.forms import Forms
 from condense_compiler.targets.accelerator.integer.functions import TENSOR, apply, evaluate
 from condense_compiler.targets.accelerator.integer.joining import JOINING, Joins, Side, joining_of
 from condense_compiler.targets.accelerator.integer.network import (
@@ -48,8 +49,7 @@ def lower_part(
     inputs: Sequence[gs.Tensor],
     outputs: Sequence[gs.Tensor],
     known: Mapping[str, Port],
-    *,
-    signed_codes: bool = False,
+    forms: Forms | None = None,
 ) -> IntegerNetwork:
     """Collect the integer operators of a part of a network.
 
@@ -58,12 +58,12 @@ def lower_part(
         inputs: Tensors that they read from elsewhere.
         outputs: Tensors that are read elsewhere.
         known: Inputs that are quantised already, with their codes.
-        signed_codes: ONNX Runtime joins two maps on codes with a sign.
+        forms: How ONNX Runtime computes operators.
 
     Raises:
         NodeError: A node does something that the accelerator does not.
     """
-    collector = Collector({tensor.name for tensor in outputs}, _RULES, signed_codes)
+    collector = Collector({tensor.name for tensor in outputs}, _RULES, forms or {})
     for tensor in inputs:
         collector.inputs[tensor.name] = tuple(tensor.shape)
         if tensor.name in known:
@@ -91,19 +91,19 @@ def _blaming(node: gs.Node) -> Iterator[None]:
 
 
 def lower_network(
-    graph: gs.Graph, nodes: Iterable[gs.Node], *, signed_codes: bool = False
+    graph: gs.Graph, nodes: Iterable[gs.Node], forms: Forms | None = None
 ) -> IntegerNetwork:
     """Collect integer operators.
 
     Args:
         graph: The network.
         nodes: Its nodes, in their order.
-        signed_codes: ONNX Runtime joins two maps on codes with a sign.
+        forms: How ONNX Runtime computes operators.
 
     Raises:
         UnsupportedError: A node does something that the accelerator does not.
     """
-    return lower_part(list(nodes), graph.inputs, graph.outputs, {}, signed_codes=signed_codes)
+    return lower_part(list(nodes), graph.inputs, graph.outputs, {}, forms)
 
 
 def _elementwise(collector: Collector, node: gs.Node) -> list[Value]:
@@ -135,7 +135,7 @@ def _two_tensors(collector: Collector, node: gs.Node, tensors: list[gs.Tensor]) 
     one_pixel = (maps[0].shape[0], 1, 1)
     if maps[1].shape not in (maps[0].shape, one_pixel):
         raise UnsupportedError(f"{node.name}: {node.op} of {maps[0].shape} and {maps[1].shape}")
-    joins = Joins(JOINING[node.op], sides, collector.signed_codes, swapped)
+    joins = Joins(JOINING[node.op], sides, collector.form(node), swapped)
     operator = Binary(node.name, tuple(maps), NOWHERE)
     if joins.kind in ("max", "min") and sides[0] == sides[1]:
         operator.joining = joining_of(joins, sides[0], (CODE_MIN, CODE_MAX))
@@ -150,7 +150,7 @@ def _functions_of_one(collector: Collector, node: gs.Node, functions: tuple[Code
     result = replace(first, values=values, grid=None, rounded=False)
     if node.op not in JOINING or first.grid is None or second.grid is None:
         return result
-    joins = Joins(JOINING[node.op], (first.side(), second.side()), collector.signed_codes)
+    joins = Joins(JOINING[node.op], (first.side(), second.side()), collector.form(node))
     return Pairs(functions, joins, result)
 
 

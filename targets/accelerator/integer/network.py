@@ -96,10 +96,12 @@ class Averaging:
         input_scale: Value of one step of them, a number in 32-bit floating point.
         output_scale: Value of one step of the result, likewise.
         zero: Code of the value zero.
-        least: Code that counts as 0 while rounding: -128, or 0 for codes with a sign.
+        least: Code that counts as 0 while rounding: -128 for codes without sign, 0 for codes with
+            one, the zero where values are rounded before they become codes.
         lower: Smallest code.
         upper: Largest code.
         divisor: One of `DIVISORS`; padding is not present.
+        order: One of `ORDERS`, for pixels.
     """
 
     input_scale: float
@@ -109,11 +111,12 @@ class Averaging:
     lower: int
     upper: int
     divisor: str
+    order: str = "rows"
 
 
 # What is done to two maps (docs/accelerator.md, "The integers").
-JOININGS = ("add", "add_to_second", "add_values", "multiply", "max", "min")
-DIVIDING = frozenset(("add_values", "max", "min"))  # by the third number
+JOININGS = ("add", "add_to_second", "add_values", "multiply", "multiply_values", "max", "min")
+DIVIDING = frozenset(("add_values", "multiply_values", "max", "min"))  # by the third number
 
 
 @dataclass(frozen=True, slots=True)

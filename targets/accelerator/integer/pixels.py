@@ -36,10 +36,19 @@ def sum_pixels(codes: Array, zero: int, window: Window, scaling: Scaling) -> Arr
 
 
 def average_pixels(codes: Array, zero: int, window: Window, by: Averaging) -> Array:
-    """Return the average of each window, its values added row by row; padding is zero."""
+    """Return the average of each window; padding is zero.
+
+    Its values are added row by row, or each column from the top down, and then the columns.
+    """
     height, width = window.output_shape(codes.shape[1:])
     steps = pad(codes, zero, window, (height, width)).astype(np.float32)
-    sums = add_values(_taps(steps, window, height, width), by.input_scale)
+    taps = list(_taps(steps, window, height, width))
+    if by.order == "rows":
+        sums = add_values(taps, by.input_scale)
+    else:
+        columns = window.kernel_shape[1]
+        parts = [add_values(taps[x::columns], by.input_scale) for x in range(columns)]
+        sums = add_values(parts, 1.0)
     return average(sums, _counts(codes.shape[1:], window, by.divisor), by)
 
 

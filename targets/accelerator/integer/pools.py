@@ -69,7 +69,8 @@ def _global_average(collector: Collector, node: gs.Node) -> list[Value]:
         raise UnsupportedError(f"{node.name}: {node.op} over other axes than height and width")
     pixels = collector.map(node.inputs[0]).shape[1:]
     window = Window(pixels, (1, 1), (0, 0, 0, 0), (1, 1))
-    return [_mean(collector, node, window, "sum", "window")]
+    kind = "average" if collector.form(node).on_values else "sum"
+    return [_mean(collector, node, window, kind, "window")]
 
 
 def _mean(collector: Collector, node: gs.Node, window: Window, kind: str, divisor: str) -> Value:
@@ -78,7 +79,7 @@ def _mean(collector: Collector, node: gs.Node, window: Window, kind: str, diviso
     operator = SpatialPooling(node.name, (source,), NOWHERE, kind=kind, window=window)
     units = np.array([source.scale], np.float32)
     shape = (source.shape[0], height, width)
-    return Raw(operator, shape, units, averaged=divisor, signed=collector.signed_codes)
+    return Raw(operator, shape, units, averaged=divisor, form=collector.form(node))
 
 
 def _reduce(collector: Collector, node: gs.Node) -> list[Value]:

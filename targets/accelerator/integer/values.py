@@ -17,6 +17,7 @@ from condense_compiler.targets.accelerator.integer.arithmetic import (
     CODES,
     Array,
 )
+from condense_compiler.targets.accelerator.integer.forms import ON_CODES, Form
 from condense_compiler.targets.accelerator.integer.joined import combine
 from condense_compiler.targets.accelerator.integer.joining import Joins, Side, joining_of
 from condense_compiler.targets.accelerator.integer.network import Map, Operator
@@ -63,7 +64,7 @@ class Raw:
         rounded: They are rounded to whole numbers.
         joins: What they are made of, if they are those of two maps.
         averaged: What they are divided by, if they are values that are averaged.
-        signed: ONNX Runtime's codes have a sign.
+        form: How ONNX Runtime averages them.
     """
 
     operator: Operator
@@ -76,7 +77,7 @@ class Raw:
     rounded: bool = False
     joins: Joins | None = None
     averaged: str = "one"
-    signed: bool = False
+    form: Form = ON_CODES
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,7 @@ REGISTERS: tuple[str, ...] = (
     "average_input_scale",
     "average_output_scale",
     "average_divisor",
+    "average_order",
     "combination",
     "first_number",
     "second_number",

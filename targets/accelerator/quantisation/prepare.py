@@ -12,7 +12,6 @@ from condense_compiler.network.integer_operators import in_standard_operators
 from condense_compiler.targets.accelerator.quantisation.fewer_bits import reduce_weights
 from condense_compiler.targets.accelerator.quantisation.rank_sums import keep_rank_sums_exact
 from condense_compiler.targets.accelerator.quantisation.samples import drawn_samples, read_samples
-from condense_compiler.targets.accelerator.quantisation.signs import without_signs
 from condense_compiler.targets.accelerator.quantisation.static import quantise
 from condense_compiler.targets.accelerator.quantisation.unfolding import is_quantised, unfold
 
@@ -51,7 +50,7 @@ def prepare(
     model = network.to_model()
     if is_quantised(model):
         split_up = standard is not source
-        given = _as_given(source) if split_up else without_signs(model)
+        given = _as_given(source) if split_up else model
         return Prepared(given, unfold(model))
     if calibration is None:
         samples = drawn_samples(network.graph.inputs)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from condense_compiler.errors import InputError
 from condense_compiler.targets.accelerator.codegen.packing import packed_bytes
+from condense_compiler.targets.accelerator.integer.forms import ORDERS
 from condense_compiler.targets.accelerator.integer.network import DIVIDING, DIVISORS, JOININGS
 from condense_compiler.targets.accelerator.isa.binary import Binary
 from condense_compiler.targets.accelerator.isa.instructions import number_of_bits
@@ -225,11 +226,12 @@ def _check_averaging(r: Registers) -> None:
         scale = number_of_bits(r[name])
         _require(math.isfinite(scale) and scale > 0, "scales that are positive numbers")
     _require(r["average_divisor"] < len(DIVISORS), "a known divisor")
+    _require(r["average_order"] < len(ORDERS), "a known order of additions")
     _check_least(r)
 
 
 def _check_least(r: Registers) -> None:
-    _require(r["least_code"] in (-128, 0), "codes that count from -128 or 0")
+    _require(abs(r["least_code"]) <= _FARTHEST_ZERO, "a code to count from")
 
 
 def _combine(r: Registers) -> Access:

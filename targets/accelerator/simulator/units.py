@@ -19,6 +19,7 @@ from condense_compiler.targets.accelerator.integer.compute import (
     scale_channels,
     with_zeros,
 )
+from condense_compiler.targets.accelerator.integer.forms import ORDERS
 from condense_compiler.targets.accelerator.integer.joined import combine
 from condense_compiler.targets.accelerator.integer.network import (
     DIVISORS,
@@ -159,6 +160,7 @@ def _averaging(r: Mapping[str, int], prefix: str) -> Averaging:
         lower=r[f"{prefix}_lower"],
         upper=r[f"{prefix}_upper"],
         divisor=DIVISORS[r["average_divisor"]],
+        order=ORDERS[r["average_order"]],
     )
 
 

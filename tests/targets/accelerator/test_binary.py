@@ -4,10 +4,13 @@ import random
 import struct
 import zlib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from kit.to_quantise import pooled_functions_of_channels
+from kit.to_quantise import pooled_functions_of_channels, quantise, residual
+from onnxruntime.quantization import QuantType
 
+from condense_compiler.driver import compile_model
 from condense_compiler.errors import InputError
 from condense_compiler.targets.accelerator.integer.network import JOININGS
 from condense_compiler.targets.accelerator.isa.binary import from_bytes, to_bytes
@@ -170,7 +173,7 @@ def _with_register(binary, name: str, value: int):
         ("average_output_scale", 0x7F800000, "scales that are positive"),
         ("average_output_scale", 0xBF800000, "scales that are positive"),
         ("average_divisor", 3, "a known divisor"),
-        ("least_code", 5, "codes that count from"),
+        ("least_code", 1 << 12, "a code to count from"),
     ],
 )
 def test_averages_that_make_no_sense_are_refused(binary, register, value, message) -> None:
@@ -185,8 +188,8 @@ def test_averages_that_make_no_sense_are_refused(binary, register, value, messag
         ("second_number", 0x7FC00000, "numbers of sensible size"),
         ("third_number", 0x7F7FFFFF, "numbers of sensible size"),
         ("other_zero", 1 << 12, "a zero near codes"),
-        ("least_code", 5, "codes that count from"),
-        ("combination", 6, "a known combination"),
+        ("least_code", 1 << 12, "a code to count from"),
+        ("combination", 7, "a known combination"),
     ],
 )
 def test_two_maps_that_cannot_be_joined_are_refused(
@@ -200,6 +203,15 @@ def test_a_maximum_needs_a_scale_to_divide_by(lowered) -> None:
     binary = _with_register(lowered(JOINS).code.binary, "combination", JOININGS.index("max"))
     with pytest.raises(InputError, match="a scale to divide by"):
         decode_program(_with_register(binary, "third_number", 0))
+
+
+def test_averages_are_added_in_a_known_order(tmp_path: Path) -> None:
+    path = tmp_path / "signed.onnx"
+    signed = QuantType.QInt8
+    quantise(residual(), path, (signed, signed), "QDQ", per_channel=False)
+    binary = compile_model(path, "accelerator").lowered.code.binary
+    with pytest.raises(InputError, match="a known order of additions"):
+        decode_program(_with_register(binary, "average_order", 2))
 
 
 def test_tables_lie_side_by_side(compiled) -> None:

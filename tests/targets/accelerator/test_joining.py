@@ -5,6 +5,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from condense_compiler.targets.accelerator.integer.forms import Form
 from condense_compiler.targets.accelerator.integer.joined import combine
 from condense_compiler.targets.accelerator.integer.joining import (
     JOINING,
@@ -14,6 +15,13 @@ from condense_compiler.targets.accelerator.integer.joining import (
 )
 
 CODES = np.arange(-128, 128)
+OPERATIONS = {
+    "Add": np.add,
+    "Max": np.maximum,
+    "Min": np.minimum,
+    "Mul": np.multiply,
+    "Sub": np.subtract,
+}
 PAIRS = (CODES[:, None], CODES[None, :])
 
 
@@ -60,7 +68,7 @@ def by_rounding(op: str, joined: tuple[Side, Side], to: Side) -> np.ndarray:
         (codes - side.zero).astype(np.float32) * np.float32(side.scale)
         for codes, side in zip(PAIRS, joined, strict=True)
     ]
-    result = {"Max": np.maximum, "Min": np.minimum, "Sub": np.subtract}[op](*values)
+    result = OPERATIONS[op](*values)
     return np.clip(np.rint(result / np.float32(to.scale)).astype(int) + to.zero, -128, 127)
 
 
@@ -73,17 +81,18 @@ def test_pairs_become_the_codes_that_onnx_runtime_gives(
     for seed in range(40):
         joined, to = sides(seed)
         expected = by_onnx_runtime(op, joined, to, signed=signed)
-        joining = joining_of(Joins(kind, joined, signed, swapped), to, (-128, 127))
+        joining = joining_of(Joins(kind, joined, Form(signed=signed), swapped), to, (-128, 127))
         found = combine(PAIRS[::-1] if swapped else PAIRS, joining)
         assert np.array_equal(found, expected)
 
 
 @pytest.mark.parametrize("swapped", [False, True])
-@pytest.mark.parametrize("op", ["Max", "Min", "Sub"])
+@pytest.mark.parametrize("op", ["Add", "Max", "Min", "Mul", "Sub"])
 def test_operators_on_values_that_are_quantised_again(op: str, swapped: bool) -> None:
     for seed in range(40):
         joined, to = sides(seed)
-        joining = joining_of(Joins(JOINING[op], joined, swapped=swapped), to, (-128, 127))
+        joins = Joins(JOINING[op], joined, Form(on_values=True), swapped)
+        joining = joining_of(joins, to, (-128, 127))
         found = combine(PAIRS[::-1] if swapped else PAIRS, joining)
         assert np.array_equal(found, by_rounding(op, joined, to))
 

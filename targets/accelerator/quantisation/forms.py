@@ -1,0 +1,39 @@
+"""Find out how ONNX Runtime computes the operators of a quantised model.
+
+It computes most of them on codes; but on x86, those of which a feature map with a sign has several
+readers on values, in floating point. Its optimiser decides, so that is asked.
+"""
+
+import re
+from collections.abc import Mapping
+
+import onnx
+
+from condense_compiler.targets.accelerator.integer.forms import Form, Forms
+from condense_compiler.targets.accelerator.quantisation.session import optimised_graph
+
+_BLOCKED = "com.microsoft.nchwc"  # domain of the operators on channels in blocks
+_ON_VALUES = frozenset(["Add", "AveragePool", "GlobalAveragePool", "Mul", "ReduceMean"])
+# Operators on codes that round with the zero of their result, and the input that is that zero.
+_ZERO_OF_RESULT = {"QLinearAdd": 7, "QLinearAveragePool": 4, "QLinearMul": 7}
+_RENAMED = re.compile(r"_token_\d+$")
+
+
+def forms_of(quantised: onnx.ModelProto) -> Forms:
+    """Return how ONNX Runtime, with its default options, computes the operators of a model."""
+    graph = optimised_graph(quantised)
+    types = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    found = {
+        _RENAMED.sub("", node.name or node.output[0]): _form(node, types) for node in graph.node
+    }
+    return {name: form for name, form in found.items() if form is not None}
+
+
+def _form(node: onnx.NodeProto, types: Mapping[str, int]) -> Form | None:
+    if node.op_type in _ON_VALUES:
+        by_columns = node.op_type == "AveragePool" and node.domain != _BLOCKED
+        return Form(on_values=True, order="columns" if by_columns else "rows")
+    zero = _ZERO_OF_RESULT.get(node.op_type)
+    if zero is None or types.get(node.input[zero]) != onnx.TensorProto.INT8:
+        return None
+    return Form(signed=True)

@@ -59,7 +59,7 @@ class Drawing:
             source,
             weights=self.generator.integers(-9, 9, (wide, source.shape[0], size, size), np.int8),
             weight_zeros=np.zeros(wide, np.int8),
-            bias=self.generator.integers(-99, 99, wide),
+            bias=self.generator.integers(-99 << 16, 99 << 16, wide),
             window=Window((size, size), (1, 1), (pad,) * 4, (1, 1)),
             scaling=Scaling((1,) * wide, (3,) * wide, -2, -128, 127),
         )

@@ -8,7 +8,12 @@ import numpy as np
 
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.targets.accelerator.integer.arithmetic import Array
-from condense_compiler.targets.accelerator.integer.network import Convolution, Operator, Table
+from condense_compiler.targets.accelerator.integer.network import (
+    BIAS_FRACTION_BITS,
+    Convolution,
+    Operator,
+    Table,
+)
 from condense_compiler.targets.accelerator.isa.registers import (
     FACTOR_BYTES,
     NO_TABLE,
@@ -16,7 +21,8 @@ from condense_compiler.targets.accelerator.isa.registers import (
     TABLE_BYTES,
 )
 
-_PARAMETERS = struct.Struct("<iIbB2x")
+_PARAMETERS = struct.Struct("<iIbBH")
+_FRACTION = (1 << BIAS_FRACTION_BITS) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +158,14 @@ def _rows(table: Table, channels: tuple[int, int]) -> bytes:
 def _parameters(operator: Convolution, block: Block) -> bytes:
     assert operator.scaling is not None
     first, count = block.wide
-    scaling = operator.scaling
+    scaling, biases = operator.scaling, operator.bias.tolist()
     return b"".join(
         _PARAMETERS.pack(
-            operator.bias[c], scaling.multipliers[c], operator.weight_zeros[c], scaling.shifts[c]
+            biases[c] >> BIAS_FRACTION_BITS,
+            scaling.multipliers[c],
+            operator.weight_zeros[c],
+            scaling.shifts[c],
+            biases[c] & _FRACTION,
         )
         for c in range(first, first + count)
     )
@@ -166,7 +176,7 @@ class Parameters:
     """What belongs to each wide channel, in their order; arrays of whole numbers.
 
     Attributes:
-        bias: Added to the sums.
+        bias: Added to the sums, in units of `2 ** -BIAS_FRACTION_BITS`.
         multipliers: What the sums are multiplied by.
         weight_zeros: What weights of the value zero are.
         shifts: What the products are divided by, as a power of two.
@@ -180,8 +190,10 @@ class Parameters:
 
 def unpack_parameters(content: bytes) -> Parameters:
     """Return the parameters from what the weight buffer holds."""
-    rows = np.array(list(_PARAMETERS.iter_unpack(content)), np.int64).reshape(-1, 4)
-    return Parameters(*rows.T)
+    rows = np.array(list(_PARAMETERS.iter_unpack(content)), np.int64).reshape(-1, 5)
+    whole, multipliers, weight_zeros, shifts, fractions = rows.T
+    bias = (whole << BIAS_FRACTION_BITS) | fractions
+    return Parameters(bias, multipliers, weight_zeros, shifts)
 
 
 def pack_bits(weights: Array, bits: int) -> bytes:

@@ -71,7 +71,7 @@ def scale_sums(sums: Array, multiplier: Array, shift: Array) -> Array:
     is what numbers in 32-bit floating point do, so those are used.
 
     Args:
-        sums: Signed 32-bit integers.
+        sums: Signed 32-bit integers, or as many bits with a fraction of 16 more.
         multiplier: Below 2 ** 24, for each sum or for some of them.
         shift: 0 to 62, as many.
 

@@ -15,6 +15,7 @@ from condense_compiler.targets.accelerator.integer.arithmetic import (
 from condense_compiler.targets.accelerator.integer.compute import L2_FRACTION_BITS
 from condense_compiler.targets.accelerator.integer.joining import Side, joining_of
 from condense_compiler.targets.accelerator.integer.network import (
+    BIAS_FRACTION_BITS,
     Averaging,
     Binary,
     Convolution,
@@ -39,6 +40,7 @@ from condense_compiler.targets.accelerator.integer.values import (
 
 NOWHERE = Map("", (0, 0, 0), 1.0, 0)  # output of an operator that is still being built
 _LARGEST_BIAS = (1 << 31) - 1
+_NEARLY_WHOLE = 2.0**-21  # relative: what is left of a whole number after some float32 arithmetic
 
 
 @dataclass(slots=True)
@@ -193,10 +195,18 @@ def _scale_convolution(operator: Convolution, raw: Raw, limits: Limits, name: st
     points = [significand(float(scale)) for scale in scales]
     multipliers = tuple(point.multiplier for point in points)
     operator.scaling = Scaling(multipliers, tuple(point.shift for point in points), *limits)
-    bias = np.broadcast_to(np.rint(raw.bias), channels)
+    bias = np.broadcast_to(raw.bias, channels)
     if np.any(np.abs(bias) > _LARGEST_BIAS):
         raise UnsupportedError(f"{name}: a bias of more than 32 bits in units of the sums")
-    operator.bias = bias.astype(np.int32)
+    operator.bias = _with_fraction(bias)
+
+
+def _with_fraction(bias: Array) -> Array:
+    """Return a bias in fixed point; whole numbers, which floats only come near to, are kept."""
+    whole = np.rint(bias)
+    is_whole = np.abs(bias - whole) <= _NEARLY_WHOLE * np.abs(bias)
+    exact = np.where(is_whole, whole, bias)
+    return np.asarray(np.rint(np.ldexp(exact, BIAS_FRACTION_BITS)), np.int64)
 
 
 def _scale_average(operator: SpatialPooling, raw: Raw, limits: Limits) -> None:

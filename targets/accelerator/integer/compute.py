@@ -13,6 +13,7 @@ from condense_compiler.targets.accelerator.integer.arithmetic import (
     scale_sums,
 )
 from condense_compiler.targets.accelerator.integer.network import (
+    BIAS_FRACTION_BITS,
     Averaging,
     ChannelPooling,
     Scaling,
@@ -100,10 +101,14 @@ def _columns(
 
 
 def scale_channels(sums: Array, bias: Array, scaling: Scaling) -> Array:
-    """Add the bias of each channel to its sums, in 32 bits, and scale them to codes."""
+    """Add the bias of each channel, in fixed point, to its sums, and scale them to codes."""
     multipliers = np.array(scaling.multipliers)[:, None, None]
     shifts = np.array(scaling.shifts)[:, None, None]
-    return _to_codes(sums + bias.astype(np.int32)[:, None, None], multipliers, shifts, scaling)
+    whole, fraction = bias >> BIAS_FRACTION_BITS, bias & ((1 << BIAS_FRACTION_BITS) - 1)
+    totals = sums + whole.astype(np.int32)[:, None, None]
+    if fraction.any():  # 48 bits, which numbers in 64-bit floating point hold
+        totals = totals + np.ldexp(fraction, -BIAS_FRACTION_BITS)[:, None, None]
+    return _to_codes(totals, multipliers, shifts, scaling)
 
 
 def scale_to_codes(sums: Array, scaling: Scaling) -> Array:

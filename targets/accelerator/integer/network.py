@@ -17,6 +17,7 @@ Array = npt.NDArray[Any]
 POINT = Window((1, 1), (1, 1), (0, 0, 0, 0), (1, 1))
 
 TABLE_CODES = 256
+BIAS_FRACTION_BITS = 16
 
 
 @dataclass(eq=False, slots=True)
@@ -217,7 +218,8 @@ class Convolution(Operator):
     Attributes:
         weights: Signed 8-bit, (wide channels, input channels / group, height, width).
         weight_zeros: What weights of the value zero are, one for each wide channel, signed 8-bit.
-        bias: Signed 32-bit, one for each wide channel, added to the sums.
+        bias: Signed 48-bit, one for each wide channel, added to the sums; in units of
+            `2 ** -BIAS_FRACTION_BITS`.
         window: How it walks over the pixels.
         group: Groups of channels, as in ONNX.
         scaling: Accumulators to codes, for each wide channel.
@@ -228,7 +230,7 @@ class Convolution(Operator):
 
     weights: Array = field(default_factory=lambda: np.empty(0, np.int8))
     weight_zeros: Array = field(default_factory=lambda: np.empty(0, np.int8))
-    bias: Array = field(default_factory=lambda: np.empty(0, np.int32))
+    bias: Array = field(default_factory=lambda: np.empty(0, np.int64))
     window: Window = field(default_factory=lambda: POINT)
     group: int = 1
     scaling: Scaling | None = None

@@ -69,7 +69,7 @@ def _shuffle(collector: Collector, node: gs.Node) -> Value:
     once = Scaling(ones, shifts, source.zero, -128, 127)
     output = Map(node.outputs[0].name, source.shape, source.scale, source.zero)
     operator = Convolution(node.name, (source,), output, weights=weights, scaling=once)
-    operator.bias = np.zeros(channels, np.int32)
+    operator.bias = np.zeros(channels, np.int64)
     operator.weight_zeros = np.zeros(channels, np.int8)
     collector.builder.operators.append(operator)
     return stored(output)

@@ -140,5 +140,6 @@ POOL_KINDS = ("none", "max", "average", "sum")
 WEIGHT_BITS = (8, 4, 2, 1)
 
 TABLE_BYTES = 256
-PARAMETER_BYTES = 12  # bias: 4, multiplier: 4, zero of the weights: 1, shift: 1, nothing: 2
+# Bias: 4, multiplier: 4, zero of the weights: 1, shift: 1, fraction of the bias: 2.
+PARAMETER_BYTES = 12
 FACTOR_BYTES = 4

@@ -31,6 +31,7 @@ from condense_compiler.driver import compile_model
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.targets.accelerator import agreement
 from condense_compiler.targets.accelerator.integer.executor import execute
+from condense_compiler.targets.accelerator.integer.network import BIAS_FRACTION_BITS
 
 SIGNED, UNSIGNED = quantization.QuantType.QInt8, quantization.QuantType.QUInt8
 
@@ -204,7 +205,7 @@ def test_a_bias_of_more_bits_than_a_float_has() -> None:
     model = quantised_conv(weights, bias, (0.03, 1e-7, 0.025))
     compilation = compile_model(model, "accelerator")
     [operator] = compilation.lowered.network.operators
-    assert np.array_equal(operator.bias, bias)
+    assert np.array_equal(operator.bias, bias << BIAS_FRACTION_BITS)
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     [expected] = session.run(None, feeds(1))
     assert np.array_equal(compilation.run(feeds(1))["y"], expected)
@@ -229,7 +230,7 @@ def test_a_bias_in_other_units_keeps_its_value() -> None:
             tensor.CopyFrom(numpy_helper.from_array(np.array(0.00024, np.float32), "b_scale"))
     compilation = compile_model(model, "accelerator", verify_outputs=False)
     [operator] = compilation.lowered.network.operators
-    assert operator.bias.tolist() == [2000] * 6
+    assert operator.bias.tolist() == [2000 << BIAS_FRACTION_BITS] * 6
 
 
 def test_a_bias_beyond_32_bits_is_refused() -> None:

@@ -142,14 +142,14 @@ class Collector:
         return Coded(source, shape, zero, steps, None)
 
     def quantise_before(self, node: gs.Node) -> None:
-        """Quantise what a node chooses from, if its choice is quantised next.
+        """Quantise what a node moves or chooses from, if its result is quantised next.
 
         Rounding never decreases, so that the choice among rounded values is the rounded choice.
         """
-        source, readers = node.inputs[0].name, node.outputs[0].outputs
-        value = self.values.get(source)
-        chain = _quantising_chain(readers[0]) if len(readers) == 1 else None
-        if not isinstance(value, Coded) or value.grid is not None or chain is None:
+        source = node.inputs[0].name
+        value, chain = self.values.get(source), _next_quantisation(node.outputs[0])
+        is_coded = isinstance(value, Coded) and value.grid is not None
+        if chain is None or is_coded or not isinstance(value, Coded | Raw):
             return
         scale, *limits = chain
         for op, constants in (("Div", [scale]), ("Round", []), ("Clip", limits), ("Mul", [scale])):
@@ -160,6 +160,21 @@ class Collector:
 
 
 Rule = Callable[[Collector, gs.Node], list[Value]]
+
+MOVING_OR_CHOOSING = frozenset(
+    ["Flatten", "Identity", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze"]
+)
+
+
+def _next_quantisation(tensor: gs.Tensor) -> tuple[float, int, int] | None:
+    """Return scale and limits of what quantises a tensor, behind nodes that move or choose."""
+    while len(tensor.outputs) == 1:
+        [reader] = tensor.outputs
+        chain = _quantising_chain(reader)
+        if chain is not None or reader.op not in MOVING_OR_CHOOSING:
+            return chain
+        tensor = reader.outputs[0]
+    return None
 
 
 def _quantising_chain(node: gs.Node) -> tuple[float, int, int] | None:

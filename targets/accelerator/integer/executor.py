@@ -91,6 +91,8 @@ def write(codes: Codes, destination: Map, values: Array) -> None:
         by_row = values.reshape(root.shape[1], root.shape[0], root.shape[2])
         values = by_row.transpose(1, 0, 2)
         channel = 0
+    elif destination.shape[2] != root.shape[2]:
+        values, channel = values.reshape(root.shape), 0
     codes[root][channel : channel + len(values)] = values
 
 

@@ -33,10 +33,11 @@ from condense_compiler.targets.accelerator.integer.windows import over_two_axes
 
 def _max_pool(collector: Collector, node: gs.Node) -> list[Value]:
     window = pooling_window(node)
+    if not _pools_behind(collector.value(node.inputs[0])):
+        collector.quantise_before(node)
     value = collector.value(node.inputs[0])
     if _pools_behind(value):
         return [convolutions.pool_behind(value, window, node.name)]
-    collector.quantise_before(node)
     return [_pool_codes(collector, node, window)]
 
 

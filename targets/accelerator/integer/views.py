@@ -50,6 +50,7 @@ def _view(collector: Collector, node: gs.Node) -> list[Value]:
 
 def _row(collector: Collector, node: gs.Node, shape: Shape) -> Value:
     """Return a map of one row, cut into channels in another way; its bytes stay where they are."""
+    collector.quantise_before(node)
     source = collector.map(node.inputs[0])
     if source.parent is not None:
         raise UnsupportedError(f"{node.name}: a {node.op} of a part of a map")
@@ -59,6 +60,7 @@ def _row(collector: Collector, node: gs.Node, shape: Shape) -> Value:
 
 def _shuffle(collector: Collector, node: gs.Node) -> Value:
     """Return the channels in another order: a convolution over one pixel that copies codes."""
+    collector.quantise_before(node)
     source = collector.map(node.inputs[0])
     _, groups, members, *_ = node.inputs[0].shape
     order = np.arange(source.shape[0]).reshape(groups, members).T.reshape(-1)

@@ -8,17 +8,18 @@ numbers, whose scale and bias stand behind the layer (`weights.py`).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.network.integer_operators import SPLIT_UP, split_up
+from condense_compiler.targets.accelerator.quantisation import constants
 from condense_compiler.targets.accelerator.quantisation.weights import Codes, bias_parts, layer_of
+from condense_compiler.targets.accelerator.quantisation.writer import Writer
 
 Array = npt.NDArray[Any]
 
@@ -36,11 +37,11 @@ def values_of_codes(model: onnx.ModelProto) -> dict[str, str]:
     return {codes: renamed.get(name, name) for codes, name in writer.known.items()}
 
 
-def _written(model: onnx.ModelProto) -> tuple["_Writer", dict[str, str]]:
-    writer = _Writer({t.name: t for t in model.graph.initializer})
+def _written(model: onnx.ModelProto) -> tuple[Writer, dict[str, str]]:
+    writer = Writer({t.name: t for t in model.graph.initializer})
     for node in model.graph.node:
         for part in split_up(node):
-            writer.add(part)
+            _RULES.get(part.op_type, _copy)(writer, part)
     return writer, writer.name_outputs([output.name for output in model.graph.output])
 
 
@@ -63,67 +64,8 @@ def unfold(model: onnx.ModelProto) -> onnx.ModelProto:
     return unfolded
 
 
-@dataclass(slots=True)
-class _Writer:
-    """Nodes so far.
-
-    Attributes:
-        constants: Constants by name.
-        nodes: Nodes in their order.
-        known: Floating-point name of each tensor whose name stands for codes, or for their values.
-        grids: Scale and zero of values that are quantised, by floating-point name.
-        coded: Constants that are dequantised, by the name of their values.
-    """
-
-    constants: dict[str, onnx.TensorProto]
-    nodes: list[onnx.NodeProto] = field(default_factory=list)
-    known: dict[str, str] = field(default_factory=dict)
-    grids: dict[str, tuple[float, int]] = field(default_factory=dict)
-    coded: dict[str, Codes] = field(default_factory=dict)
-
-    def add(self, node: onnx.NodeProto) -> None:
-        """Add a node of the quantised model."""
-        rule = _RULES.get(node.op_type, _copy)
-        rule(self, node)
-
-    def value(self, name: str) -> Array:
-        """Return the value of a constant.
-
-        Raises:
-            UnsupportedError: The network computes it.
-        """
-        if name not in self.constants:
-            raise UnsupportedError(f"{name}: scales and zero points must be constants")
-        return numpy_helper.to_array(self.constants[name])
-
-    def constant(self, name: str, value: object) -> str:
-        """Add a constant in float32."""
-        values = np.asarray(value, np.float32)
-        self.constants[name] = numpy_helper.from_array(values, name)
-        return name
-
-    def append(self, op: str, inputs: list[str], output: str) -> str:
-        """Append a node."""
-        self.nodes.append(helper.make_node(op, inputs, [output], name=output))
-        return output
-
-    def name_outputs(self, outputs: list[str]) -> dict[str, str]:
-        """Give the outputs of the graph, where they are known under other names, theirs.
-
-        Returns:
-            New names by old ones.
-        """
-        renamed = {self.known[name]: name for name in outputs if name in self.known}
-        for node in self.nodes:
-            node.input[:] = [renamed.get(name, name) for name in node.input]
-            node.output[:] = [renamed.get(name, name) for name in node.output]
-        return renamed
-
-
-def _scale_and_zero(writer: _Writer, node: onnx.NodeProto) -> tuple[float, int, np.dtype[Any]]:
-    scale = writer.value(node.input[1])
-    has_zero = len(node.input) > 2 and node.input[2]
-    zero = writer.value(node.input[2]) if has_zero else np.zeros((), np.uint8)
+def _scale_and_zero(writer: Writer, node: onnx.NodeProto) -> tuple[float, int, np.dtype[Any]]:
+    scale, zero = writer.value(node.input[1]), _zero(writer, node, np.uint8)
     if scale.size != 1 or zero.size != 1:
         raise UnsupportedError(f"{node.name}: a feature map with one scale for each channel")
     if zero.dtype not in (np.int8, np.uint8):
@@ -131,13 +73,21 @@ def _scale_and_zero(writer: _Writer, node: onnx.NodeProto) -> tuple[float, int, 
     return float(scale.reshape(())), int(zero.reshape(())), zero.dtype
 
 
-def _quantise(writer: _Writer, node: onnx.NodeProto) -> None:
+def _quantise(writer: Writer, node: onnx.NodeProto) -> None:
     source, codes = node.input[0], node.output[0]
+    if source in writer.constants:
+        _quantise_constant(writer, node)
+        return
     scale, zero, dtype = _scale_and_zero(writer, node)
     limits = np.iinfo(dtype)
     grid, values = (scale, zero), writer.known.get(source, source)
+    writer.codes.add(codes)
     if writer.grids.get(values) == grid:  # quantised so already
         writer.known[codes] = values
+        return
+    way = (values, *grid, dtype.name)
+    if way in writer.quantised:  # for another reader
+        writer.known[codes] = writer.quantised[way]
         return
     step = writer.constant(f"{codes}/scale", scale)
     bounds = [
@@ -149,9 +99,22 @@ def _quantise(writer: _Writer, node: onnx.NodeProto) -> None:
     clipped = writer.append("Clip", [rounded, *bounds], f"{codes}/clipped")
     writer.known[codes] = writer.append("Mul", [clipped, step], f"{codes}/values")
     writer.grids[writer.known[codes]] = grid
+    writer.quantised[way] = writer.known[codes]
 
 
-def _dequantise(writer: _Writer, node: onnx.NodeProto) -> None:
+def _quantise_constant(writer: Writer, node: onnx.NodeProto) -> None:
+    values, scale = writer.value(node.input[0]), writer.value(node.input[1])
+    codes = constants.quantised(node, values, scale, _zero(writer, node, np.uint8))
+    writer.constants[node.output[0]] = numpy_helper.from_array(codes, node.output[0])
+
+
+def _zero(writer: Writer, node: onnx.NodeProto, dtype: type[np.integer[Any]]) -> Array:
+    """Return the code of the value zero; 0 of a type where the node does not say."""
+    has_zero = len(node.input) > 2 and node.input[2]
+    return writer.value(node.input[2]) if has_zero else np.zeros((), dtype)
+
+
+def _dequantise(writer: Writer, node: onnx.NodeProto) -> None:
     source, values = node.input[0], node.output[0]
     if source in writer.known:
         writer.known[values] = writer.known[source]
@@ -159,16 +122,40 @@ def _dequantise(writer: _Writer, node: onnx.NodeProto) -> None:
     if source not in writer.constants:
         raise UnsupportedError(f"{source}: read as codes, but nothing quantises it")
     codes, scale = writer.value(source), writer.value(node.input[1])
-    zero = writer.value(node.input[2]) if len(node.input) > 2 and node.input[2] else np.int8(0)
-    axis = next((a.i for a in node.attribute if a.name == "axis"), 1) % max(codes.ndim, 1)
-    if np.size(zero) > 1:
-        zero = np.reshape(zero, [-1 if i == axis else 1 for i in range(codes.ndim)])
-    wide = np.int16 if codes.itemsize == 1 else np.int64
-    steps = codes.astype(wide) - np.asarray(zero, wide)
-    writer.coded[values] = Codes(steps, scale.astype(np.float32), axis)
+    writer.coded[values] = constants.dequantised(node, codes, scale, _zero(writer, node, np.int8))
 
 
-def _identity(writer: _Writer, node: onnx.NodeProto) -> None:
+def _transpose(writer: Writer, node: onnx.NodeProto) -> None:
+    """Transpose a constant of codes."""
+    if node.input[0] in writer.coded:
+        writer.coded[node.output[0]] = constants.transposed(node, writer.coded[node.input[0]])
+    else:
+        _copy(writer, node)
+
+
+def _step(code: Array, zero: int) -> np.float32:
+    return np.float32(int(code) - zero)
+
+
+def _clip(writer: Writer, node: onnx.NodeProto) -> None:
+    """Clip codes, by what their limits mean."""
+    source, codes = node.input[0], node.output[0]
+    if source not in writer.codes:
+        _copy(writer, node)
+        return
+    values = writer.known[source]
+    scale, zero = writer.grids[values]
+    given = [writer.value(name) if name else None for name in (*node.input[1:], "", "")[:2]]
+    limits = [
+        "" if limit is None else writer.constant(f"{codes}/{index}", _step(limit, zero) * scale)
+        for index, limit in enumerate(given)
+    ]
+    writer.known[codes] = writer.append("Clip", [values, *limits], f"{codes}/values")
+    writer.grids[writer.known[codes]] = scale, zero
+    writer.codes.add(codes)
+
+
+def _identity(writer: Writer, node: onnx.NodeProto) -> None:
     """Give a constant its other name."""
     source, name = node.input[0], node.output[0]
     if source in writer.coded:
@@ -179,7 +166,7 @@ def _identity(writer: _Writer, node: onnx.NodeProto) -> None:
         _copy(writer, node)
 
 
-def _layer(writer: _Writer, node: onnx.NodeProto) -> None:
+def _layer(writer: Writer, node: onnx.NodeProto) -> None:
     """Write a layer with its codes as weights, the scales and the bias behind it."""
     weights = writer.coded.get(node.input[1])
     layer = layer_of(node, weights) if weights is not None else None
@@ -202,7 +189,7 @@ def _layer(writer: _Writer, node: onnx.NodeProto) -> None:
         sums = writer.append(op, [sums, operand], output if last else f"{output}/scaled{index}")
 
 
-def _bias_parts(writer: _Writer, node: onnx.NodeProto, weights: Codes) -> list[Array]:
+def _bias_parts(writer: Writer, node: onnx.NodeProto, weights: Codes) -> list[Array]:
     """Return what is added to a layer's scaled sums, one after the other."""
     if len(node.input) < 3 or not node.input[2]:
         return []
@@ -212,17 +199,22 @@ def _bias_parts(writer: _Writer, node: onnx.NodeProto, weights: Codes) -> list[A
     return bias_parts(writer.value(node.input[2]).reshape(-1) if bias is None else bias, unit)
 
 
-def _copy(writer: _Writer, node: onnx.NodeProto) -> None:
+def _copy(writer: Writer, node: onnx.NodeProto) -> None:
     """Copy a node; one that moves codes moves their values instead."""
     if node.op_type == "Mul" and all(name in writer.constants for name in node.input):
         writer.constant(node.output[0], writer.value(node.input[0]) * writer.value(node.input[1]))
         return
+    moves_codes = node.op_type in _MOVES_CODES
+    read = writer.codes.intersection(node.input)
+    if read and not moves_codes:
+        raise UnsupportedError(f"{node.name}: {node.op_type} of codes ({min(read)})")
     copy = onnx.NodeProto()
     copy.CopyFrom(node)
     copy.input[:] = [writer.known.get(name, name) for name in node.input]
-    if node.input and node.input[0] in writer.known and copy.op_type in _MOVES_CODES:
+    if node.input and node.input[0] in writer.known and moves_codes:
         copy.output[:] = [f"{name}/values" for name in node.output]
         writer.known |= {name: f"{name}/values" for name in node.output}
+        writer.codes |= set(node.output) if read else set()
     if copy.op_type in _MOVES_CODES - {"Concat"} and copy.input[0] in writer.grids:
         writer.grids |= dict.fromkeys(copy.output, writer.grids[copy.input[0]])
     writer.nodes.append(copy)
@@ -243,9 +235,11 @@ _MOVES_CODES = frozenset(
     ]
 )
 
-_RULES: Mapping[str, Callable[[_Writer, onnx.NodeProto], None]] = {
+_RULES: Mapping[str, Callable[[Writer, onnx.NodeProto], None]] = {
+    "Clip": _clip,
     "QuantizeLinear": _quantise,
     "DequantizeLinear": _dequantise,
     "Identity": _identity,
+    "Transpose": _transpose,
     **dict.fromkeys(("Conv", "Gemm", "MatMul"), _layer),
 }

@@ -15,10 +15,10 @@ from condense_compiler.targets.accelerator.folder import (
     read_binary,
     read_quantised,
 )
+from condense_compiler.targets.accelerator.integer.forms import Forms, from_facts
 from condense_compiler.targets.accelerator.integer.lowering import lower_network
 from condense_compiler.targets.accelerator.isa.binary import Binary
 from condense_compiler.targets.accelerator.node_order import ordered_nodes
-from condense_compiler.targets.accelerator.quantisation.forms import forms_of
 from condense_compiler.targets.accelerator.running import run_binary, verify_codes
 
 
@@ -30,11 +30,13 @@ class LoadedProgram:
         program: What was lowered.
         binary: The binary as it was saved, with the machine that it was written for.
         folder: Where the quantised model lies, which it must equal.
+        forms: How ONNX Runtime computed its operators when it was compiled.
     """
 
     program: ScheduledProgram
     binary: Binary
     folder: Path
+    forms: Forms
 
     def run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
         """Compute the graph outputs, by name, on the simulator.
@@ -52,11 +54,13 @@ class LoadedProgram:
             InputError: The quantised model cannot be read.
         """
         quantised, nodes = read_quantised(self.folder), ordered_nodes(self.program)
-        fused = lower_network(self.program.network.graph, nodes, forms_of(quantised))
+        fused = lower_network(self.program.network.graph, nodes, self.forms)
         return verify_codes(self.run(feeds), fused, quantised, feeds)
 
 
-def load_program(folder: Path, program: ScheduledProgram) -> LoadedProgram:
+def load_program(
+    folder: Path, program: ScheduledProgram, facts: Mapping[str, Any]
+) -> LoadedProgram:
     """Read the binary of a program.
 
     Raises:
@@ -69,4 +73,4 @@ def load_program(folder: Path, program: ScheduledProgram) -> LoadedProgram:
         for tensors in (graph.inputs, graph.outputs)
     )
     check_ports(path, binary, inputs, outputs)
-    return LoadedProgram(program, binary, folder)
+    return LoadedProgram(program, binary, folder, from_facts(facts.get("forms")))

@@ -17,6 +17,7 @@ from condense_compiler.targets.accelerator.codegen.generate import Code
 from condense_compiler.targets.accelerator.codegen.placement import MemoryPlan
 from condense_compiler.targets.accelerator.folder import BINARY_FILE, save_quantised
 from condense_compiler.targets.accelerator.footprint import Placed, footprint
+from condense_compiler.targets.accelerator.integer.forms import Forms, to_facts
 from condense_compiler.targets.accelerator.integer.network import IntegerNetwork
 from condense_compiler.targets.accelerator.isa.binary import to_bytes
 from condense_compiler.targets.accelerator.picture import draw
@@ -35,6 +36,7 @@ class AcceleratorProgram:
         memory: Where its maps lie.
         code: The binary.
         quantised: The quantised model, if the target made or was given it.
+        forms: How ONNX Runtime computes its operators.
     """
 
     program: ScheduledProgram
@@ -43,6 +45,7 @@ class AcceleratorProgram:
     memory: MemoryPlan
     code: Code
     quantised: onnx.ModelProto | None
+    forms: Forms
 
     def run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
         """Compute the graph outputs, by name, on the simulator.
@@ -90,6 +93,7 @@ class AcceleratorProgram:
             "weight_bytes": len(self.code.binary.weights),
             "instructions": len(self.code.binary.instructions),
             "placement_optimal": self.memory.optimal,
+            "forms": to_facts(self.forms),
             "operators": [
                 {"node": w.operator.name, "blocks": len(w.blocks), **_tiling(t)}
                 for w, t in zip(self.memory.work, self.memory.tilings, strict=True)

@@ -18,6 +18,7 @@ from condense_compiler.targets.accelerator.fallback import (
     load_mixed,
     lower_mixed,
 )
+from condense_compiler.targets.accelerator.integer.forms import Forms
 from condense_compiler.targets.accelerator.integer.lowering import lower_network
 from condense_compiler.targets.accelerator.integer.separating import separate_pooling
 from condense_compiler.targets.accelerator.loaded import LoadedProgram, load_program
@@ -26,7 +27,6 @@ from condense_compiler.targets.accelerator.machine import read_machine
 from condense_compiler.targets.accelerator.node_order import ordered_nodes
 from condense_compiler.targets.accelerator.quantisation import prepare
 from condense_compiler.targets.accelerator.quantisation.fewer_bits import WEIGHT_BITS
-from condense_compiler.targets.accelerator.quantisation.forms import forms_of
 
 FEATURE_MAPS = ("auto", "dram")
 
@@ -42,6 +42,7 @@ class AcceleratorTarget:
         feature_maps: `auto` keeps on the chip what makes traffic least, `dram` nothing.
         allow_fallback: Run what the accelerator cannot on the reference executor.
         quantised: The quantised model, once `prepare` has made it.
+        forms: How ONNX Runtime computes its operators, likewise.
     """
 
     name: ClassVar[str] = "accelerator"
@@ -51,6 +52,7 @@ class AcceleratorTarget:
     feature_maps: str = "auto"
     allow_fallback: bool = False
     quantised: onnx.ModelProto | None = field(default=None, compare=False, repr=False)
+    forms: Forms = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check the options.
@@ -73,7 +75,8 @@ class AcceleratorTarget:
         """
         calibration = Path(self.calibration) if self.calibration else None
         prepared = prepare(source, dims, calibration, self.weight_bits)
-        return load_network(prepared.unfolded), replace(self, quantised=prepared.quantised)
+        ready = replace(self, quantised=prepared.quantised, forms=prepared.forms)
+        return load_network(prepared.unfolded), ready
 
     def lower(self, program: ScheduledProgram) -> AcceleratorProgram | MixedProgram:
         """Write the instructions of a program.
@@ -84,8 +87,7 @@ class AcceleratorTarget:
         machine = read_machine(self.machine)
         ordered, all_in_dram = ordered_nodes(program), self.feature_maps == "dram"
         try:
-            forms = None if self.quantised is None else forms_of(self.quantised)
-            fused = lower_network(program.network.graph, ordered, forms)
+            fused = lower_network(program.network.graph, ordered, self.forms)
             network = fused if machine.pooling_unit else separate_pooling(fused)
         except UnsupportedError:
             if not self.allow_fallback:
@@ -94,7 +96,8 @@ class AcceleratorTarget:
         limit = program.memory_limit_bytes
         memory = place(network, machine, memory_limit_bytes=limit, all_in_dram=all_in_dram)
         code = generate(network, memory, machine)
-        return AcceleratorProgram(program, network, fused, memory, code, self.quantised)
+        quantised, forms = self.quantised, self.forms
+        return AcceleratorProgram(program, network, fused, memory, code, quantised, forms)
 
     def load(
         self, folder: Path, program: ScheduledProgram, facts: Mapping[str, Any]
@@ -105,5 +108,5 @@ class AcceleratorTarget:
             InputError: A file is missing or damaged, or does not belong to the program.
         """
         if "fallback" not in facts:
-            return load_program(folder, program)
+            return load_program(folder, program, facts)
         return load_mixed(folder, program, facts["fallback"])

@@ -16,6 +16,7 @@ _BLOCKED = "com.microsoft.nchwc"  # domain of the operators on channels in block
 _ON_VALUES = frozenset(["Add", "AveragePool", "GlobalAveragePool", "Mul", "ReduceMean"])
 # Operators on codes that round with the zero of their result, and the input that is that zero.
 _ZERO_OF_RESULT = {"QLinearAdd": 7, "QLinearAveragePool": 4, "QLinearMul": 7}
+_LAYERS_ON_CODES = frozenset(["QGemm", "QLinearConv"])
 _RENAMED = re.compile(r"_token_\d+$")
 
 
@@ -33,6 +34,8 @@ def _form(node: onnx.NodeProto, types: Mapping[str, int]) -> Form | None:
     if node.op_type in _ON_VALUES:
         by_columns = node.op_type == "AveragePool" and node.domain != _BLOCKED
         return Form(on_values=True, order="columns" if by_columns else "rows")
+    if node.op_type in _LAYERS_ON_CODES:
+        return Form(adds_bias_codes=True)
     zero = _ZERO_OF_RESULT.get(node.op_type)
     if zero is None or types.get(node.input[zero]) != onnx.TensorProto.INT8:
         return None

@@ -9,7 +9,9 @@ import onnx
 
 from condense_compiler.network import load_network
 from condense_compiler.network.integer_operators import in_standard_operators
+from condense_compiler.targets.accelerator.integer.forms import Forms
 from condense_compiler.targets.accelerator.quantisation.fewer_bits import reduce_weights
+from condense_compiler.targets.accelerator.quantisation.forms import forms_of
 from condense_compiler.targets.accelerator.quantisation.rank_sums import keep_rank_sums_exact
 from condense_compiler.targets.accelerator.quantisation.samples import drawn_samples, read_samples
 from condense_compiler.targets.accelerator.quantisation.static import quantise
@@ -28,10 +30,12 @@ class Prepared:
     Attributes:
         quantised: The quantised model, as ONNX Runtime runs it.
         unfolded: The same with quantisation written as arithmetic.
+        forms: How ONNX Runtime computes its operators.
     """
 
     quantised: onnx.ModelProto
     unfolded: onnx.ModelProto
+    forms: Forms
 
 
 def prepare(
@@ -51,7 +55,8 @@ def prepare(
     if is_quantised(model):
         split_up = standard is not source
         given = _as_given(source) if split_up else model
-        return Prepared(given, unfold(model))
+        forms = forms_of(given)
+        return Prepared(given, unfold(model, forms), forms)
     if calibration is None:
         samples = drawn_samples(network.graph.inputs)
         warnings.warn(UNCALIBRATED.format(count=len(samples)), stacklevel=2)
@@ -60,7 +65,8 @@ def prepare(
     model = quantise(network, samples)
     keep_rank_sums_exact(model)
     reduce_weights(model, weight_bits)
-    return Prepared(model, unfold(model))
+    forms = forms_of(model)
+    return Prepared(model, unfold(model, forms), forms)
 
 
 def _as_given(source: str | Path | onnx.ModelProto) -> onnx.ModelProto:

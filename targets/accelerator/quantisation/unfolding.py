@@ -8,6 +8,7 @@ numbers, whose scale and bias stand behind the layer (`weights.py`).
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from onnx import numpy_helper
 
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.network.integer_operators import SPLIT_UP, split_up
+from condense_compiler.targets.accelerator.integer.forms import ON_CODES, Forms
 from condense_compiler.targets.accelerator.quantisation import constants
 from condense_compiler.targets.accelerator.quantisation.weights import Codes, bias_parts, layer_of
 from condense_compiler.targets.accelerator.quantisation.writer import Writer
@@ -33,25 +35,29 @@ def is_quantised(model: onnx.ModelProto) -> bool:
 
 def values_of_codes(model: onnx.ModelProto) -> dict[str, str]:
     """Return the name that `unfold` gives the values of each tensor of codes."""
-    writer, renamed = _written(model)
+    writer, renamed = _written(model, {})
     return {codes: renamed.get(name, name) for codes, name in writer.known.items()}
 
 
-def _written(model: onnx.ModelProto) -> tuple[Writer, dict[str, str]]:
-    writer = Writer({t.name: t for t in model.graph.initializer})
+def _written(model: onnx.ModelProto, forms: Forms) -> tuple[Writer, dict[str, str]]:
+    writer = Writer({t.name: t for t in model.graph.initializer}, forms)
     for node in model.graph.node:
         for part in split_up(node):
             _RULES.get(part.op_type, _copy)(writer, part)
     return writer, writer.name_outputs([output.name for output in model.graph.output])
 
 
-def unfold(model: onnx.ModelProto) -> onnx.ModelProto:
+def unfold(model: onnx.ModelProto, forms: Forms) -> onnx.ModelProto:
     """Return the model with quantisation written as arithmetic in float32.
+
+    Args:
+        model: A quantised model.
+        forms: How ONNX Runtime computes its operators.
 
     Raises:
         UnsupportedError: Feature maps are quantised in a way that the accelerator does not have.
     """
-    writer, _ = _written(model)
+    writer, _ = _written(model, forms)
     unfolded = onnx.ModelProto()
     unfolded.CopyFrom(model)
     del unfolded.graph.node[:], unfolded.graph.value_info[:], unfolded.graph.initializer[:]
@@ -196,7 +202,11 @@ def _bias_parts(writer: Writer, node: onnx.NodeProto, weights: Codes) -> list[Ar
     bias = writer.coded.get(node.input[2])
     grid = writer.grids.get(writer.known.get(node.input[0], node.input[0]))
     unit = None if grid is None else np.float32(grid[0]) * weights.scale.reshape(-1)
-    return bias_parts(writer.value(node.input[2]).reshape(-1) if bias is None else bias, unit)
+    if bias is None:
+        return bias_parts(writer.value(node.input[2]).reshape(-1), unit)
+    if unit is not None and writer.forms.get(node.name, ON_CODES).adds_bias_codes:
+        bias = replace(bias, scale=unit)
+    return bias_parts(bias, unit)
 
 
 def _copy(writer: Writer, node: onnx.NodeProto) -> None:

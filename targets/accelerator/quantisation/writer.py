@@ -9,6 +9,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from condense_compiler.errors import UnsupportedError
+from condense_compiler.targets.accelerator.integer.forms import Forms
 from condense_compiler.targets.accelerator.quantisation.weights import Codes
 
 Array = npt.NDArray[Any]
@@ -20,6 +21,7 @@ class Writer:
 
     Attributes:
         constants: Constants by name.
+        forms: How ONNX Runtime computes operators.
         nodes: Nodes in their order.
         known: Floating-point name of each tensor whose name stands for codes, or for their values.
         codes: Those of them that stand for codes.
@@ -29,6 +31,7 @@ class Writer:
     """
 
     constants: dict[str, onnx.TensorProto]
+    forms: Forms
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     known: dict[str, str] = field(default_factory=dict)
     codes: set[str] = field(default_factory=set)

@@ -79,7 +79,7 @@ def compare_outputs(network: IntegerNetwork, quantised: onnx.ModelProto, feeds: 
 
 
 def compare_operators(
-    network: IntegerNetwork, quantised: onnx.ModelProto, feeds: Feeds, *, optimised: bool = True
+    network: IntegerNetwork, quantised: onnx.ModelProto, feeds: Feeds
 ) -> Agreement:
     """Compare the codes of every map that the quantised model has too.
 
@@ -89,9 +89,8 @@ def compare_operators(
         network: The network in integers.
         quantised: The quantised model.
         feeds: Graph inputs.
-        optimised: Whether ONNX Runtime may optimise the model, as it does by default.
     """
-    known = _codes(network, quantised, feeds, optimised=optimised)
+    known = _codes(network, quantised, feeds)
     for name, values in feeds.items():
         port = network.inputs[name]
         known[port.map.name] = encode(values, port)
@@ -124,9 +123,7 @@ def _agreement(differences: Iterable[Array]) -> Agreement:
     )
 
 
-def _codes(
-    network: IntegerNetwork, quantised: onnx.ModelProto, feeds: Feeds, *, optimised: bool
-) -> dict[str, Array]:
+def _codes(network: IntegerNetwork, quantised: onnx.ModelProto, feeds: Feeds) -> dict[str, Array]:
     """Return the codes that ONNX Runtime computes, by the name of their map."""
     model = onnx.ModelProto()
     model.CopyFrom(quantised)
@@ -138,7 +135,7 @@ def _codes(
     for name in names:
         if name not in outputs:
             model.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
-    results = default_session(model, optimised=optimised).run(names, dict(feeds))
+    results = default_session(model).run(names, dict(feeds))
     found = zip(names, results, strict=True)
     return {values[name]: _signed(codes) for name, codes in found if codes.dtype != np.float32}
 

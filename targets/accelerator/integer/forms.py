@@ -17,7 +17,8 @@ class Form:
         on_values: In floating point, on values that it quantises again; else on codes.
         signed: The codes have a sign.
         order: One of `ORDERS`, of additions in averages.
-        adds_bias_codes: The codes of a bias are added to the sums, whatever their scale is.
+        adds_bias_codes: A bias is added to the sums in whole units of them: its codes, whatever
+            their scale is.
     """
 
     on_values: bool = False

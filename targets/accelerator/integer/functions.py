@@ -9,6 +9,7 @@ import numpy as np
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.targets.accelerator.integer.arithmetic import Array
 from condense_compiler.targets.accelerator.integer.building import Builder
+from condense_compiler.targets.accelerator.integer.evaluation import evaluate
 from condense_compiler.targets.accelerator.integer.network import Convolution
 from condense_compiler.targets.accelerator.integer.values import (
     Coded,
@@ -18,7 +19,6 @@ from condense_compiler.targets.accelerator.integer.values import (
     Raw,
     Value,
 )
-from condense_compiler.targets.reference.functions import FUNCTIONS
 
 # What stands for the tensor among the arguments of an operator.
 TENSOR = object()
@@ -114,27 +114,6 @@ def _apply_to_codes(
 def _beside_codes(constant: Any) -> Any:
     """Return a constant as one value, or as a column of one for each channel."""
     return constant[:, None] if np.ndim(constant) else constant
-
-
-def evaluate(op: str, operands: Sequence[Any], attributes: Mapping[str, Any]) -> Array:
-    """Evaluate an element-wise operator on values of all codes, in float32.
-
-    Args:
-        op: ONNX operator type.
-        operands: Values of codes, (256) or (channels, 256), and constants, one or (channels, 1);
-            None where an input is left out.
-        attributes: Its ONNX attributes.
-    """
-    shape = np.broadcast_shapes(*(np.shape(o) for o in operands))
-    typed = [None if o is None else _in_shape(np.asarray(o, np.float32), shape) for o in operands]
-    result = np.empty(shape, np.float32)
-    with np.errstate(all="ignore"):
-        FUNCTIONS[op](result, *typed, **attributes)
-    return result
-
-
-def _in_shape(operand: Array, shape: tuple[int, ...]) -> Array:
-    return np.broadcast_to(operand, shape) if operand.ndim else operand
 
 
 def _factor(op: str, arguments: Arguments) -> float | None:

@@ -16,8 +16,9 @@ from condense_compiler.targets.accelerator.integer.collector import (
     Rule,
     channel_constant,
 )
+from condense_compiler.targets.accelerator.integer.evaluation import evaluate
 from condense_compiler.targets.accelerator.integer.forms import Forms
-from condense_compiler.targets.accelerator.integer.functions import TENSOR, apply, evaluate
+from condense_compiler.targets.accelerator.integer.functions import TENSOR, apply
 from condense_compiler.targets.accelerator.integer.joining import JOINING, Joins, Side, joining_of
 from condense_compiler.targets.accelerator.integer.network import (
     Binary,

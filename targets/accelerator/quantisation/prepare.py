@@ -9,7 +9,10 @@ import onnx
 
 from condense_compiler.network import load_network
 from condense_compiler.network.integer_operators import in_standard_operators
-from condense_compiler.targets.accelerator.integer.forms import Forms
+from condense_compiler.targets.accelerator.integer.forms import ON_CODES, Forms
+from condense_compiler.targets.accelerator.quantisation.bias_units import (
+    layers_with_bias_in_other_units,
+)
 from condense_compiler.targets.accelerator.quantisation.fewer_bits import reduce_weights
 from condense_compiler.targets.accelerator.quantisation.forms import forms_of
 from condense_compiler.targets.accelerator.quantisation.rank_sums import keep_rank_sums_exact
@@ -20,6 +23,12 @@ from condense_compiler.targets.accelerator.quantisation.unfolding import is_quan
 UNCALIBRATED = (
     "no calibration samples: ranges come from {count} random ones; give --calibration for "
     "ranges that suit real images"
+)
+
+MISTAKEN_BIAS = (
+    "{count} layers, the first is '{first}', have a bias in the units of another layer; ONNX "
+    "Runtime adds its codes as if the units were the layer's own, and so will the accelerator: "
+    "give each layer its own bias before quantising"
 )
 
 
@@ -56,6 +65,7 @@ def prepare(
         split_up = standard is not source
         given = _as_given(source) if split_up else model
         forms = forms_of(given)
+        _warn_of_biases(given, forms)
         return Prepared(given, unfold(model, forms), forms)
     if calibration is None:
         samples = drawn_samples(network.graph.inputs)
@@ -67,6 +77,16 @@ def prepare(
     reduce_weights(model, weight_bits)
     forms = forms_of(model)
     return Prepared(model, unfold(model, forms), forms)
+
+
+def _warn_of_biases(given: onnx.ModelProto, forms: Forms) -> None:
+    layers = [
+        name
+        for name in layers_with_bias_in_other_units(given)
+        if forms.get(name, ON_CODES).adds_bias_codes
+    ]
+    if layers:
+        warnings.warn(MISTAKEN_BIAS.format(count=len(layers), first=layers[0]), stacklevel=3)
 
 
 def _as_given(source: str | Path | onnx.ModelProto) -> onnx.ModelProto:

@@ -9,20 +9,15 @@ import onnxruntime as ort
 _LOG_ERRORS_ONLY = 3
 
 
-def default_session(
-    model: onnx.ModelProto, *, optimised: bool = True, written_to: Path | None = None
-) -> ort.InferenceSession:
+def default_session(model: onnx.ModelProto, written_to: Path | None = None) -> ort.InferenceSession:
     """Return a session.
 
     Args:
         model: The model.
-        optimised: Whether ONNX Runtime may optimise it, as it does by default.
         written_to: Where to write the model as it was optimised.
     """
     options = ort.SessionOptions()
     options.log_severity_level = _LOG_ERRORS_ONLY
-    if not optimised:
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     if written_to is not None:
         options.optimized_model_filepath = str(written_to)
     return ort.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])

@@ -8,7 +8,6 @@ numbers, whose scale and bias stand behind the layer (`weights.py`).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -202,11 +201,11 @@ def _bias_parts(writer: Writer, node: onnx.NodeProto, weights: Codes) -> list[Ar
     bias = writer.coded.get(node.input[2])
     grid = writer.grids.get(writer.known.get(node.input[0], node.input[0]))
     unit = None if grid is None else np.float32(grid[0]) * weights.scale.reshape(-1)
-    if bias is None:
-        return bias_parts(writer.value(node.input[2]).reshape(-1), unit)
-    if unit is not None and writer.forms.get(node.name, ON_CODES).adds_bias_codes:
-        bias = replace(bias, scale=unit)
-    return bias_parts(bias, unit)
+    given = writer.value(node.input[2]).reshape(-1) if bias is None else bias
+    if unit is None or not writer.forms.get(node.name, ON_CODES).adds_bias_codes:
+        return bias_parts(given, unit)
+    steps = given.steps if isinstance(given, Codes) else np.rint(given / unit)
+    return bias_parts(Codes(steps, unit, 0), unit)
 
 
 def _copy(writer: Writer, node: onnx.NodeProto) -> None:

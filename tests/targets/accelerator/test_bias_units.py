@@ -1,20 +1,21 @@
-"""Models whose biases ONNX Runtime's optimiser takes for others."""
+"""Biases in other units than those of the sums that they are added to."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from kit.layers import Layer, Network, Window
-from kit.numerics import random_feeds, run_onnxruntime
+from kit.numerics import random_feeds
 from kit.quantising import quantised
 from onnx import helper
 
 import condense_compiler as cc
-from condense_compiler.targets.accelerator import running
-from condense_compiler.targets.accelerator.agreement import Agreement
-from condense_compiler.targets.accelerator.bias_units import has_bias_in_other_units
-from condense_compiler.targets.accelerator.lowered import AcceleratorProgram
+from condense_compiler.targets.accelerator.quantisation.bias_units import (
+    layers_with_bias_in_other_units,
+)
 
 
 def model(folder: Path, shared: bool) -> onnx.ModelProto:
@@ -33,19 +34,14 @@ def model(folder: Path, shared: bool) -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_operators_are_judged_one_by_one_where_the_optimiser_may_err(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shared: bool
-) -> None:
-    """Of real networks that share biases, the optimiser's results are far from the model's."""
+def test_shared_biases_are_added_as_onnx_runtime_adds_them(tmp_path: Path, shared: bool) -> None:
     given = model(tmp_path, shared)
-    assert has_bias_in_other_units(given) == shared
-    feeds = random_feeds(given)
-    compilation = cc.compile(given, target="accelerator", verify_outputs=False)
-    [plain], [found] = run_onnxruntime(given, feeds).values(), compilation.run(feeds).values()
-    assert np.abs(found - plain).max() <= 0.02 * np.abs(plain).max()
-    lowered = compilation.lowered
-    assert isinstance(lowered, AcceleratorProgram)
-    assert lowered.verify(feeds).passed
-    far = Agreement(elements=100, differing=50, largest_steps=83)
-    monkeypatch.setattr(running, "compare_outputs", lambda *_: far)
-    assert lowered.verify(feeds).passed == shared
+    assert bool(layers_with_bias_in_other_units(given)) == shared
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*units of another layer")
+        compilation = cc.compile(given, target="accelerator")
+    session = ort.InferenceSession(given.SerializeToString(), providers=["CPUExecutionProvider"])
+    for seed in range(4):
+        feeds = random_feeds(given, seed)
+        [expected], [found] = session.run(None, feeds), compilation.run(feeds).values()
+        assert np.array_equal(found, expected)

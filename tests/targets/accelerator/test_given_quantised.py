@@ -222,25 +222,66 @@ def test_weights_without_sign_keep_their_zero(zero: int) -> None:
     assert np.array_equal(compilation.run(feeds(2))["y"], expected)
 
 
-def test_a_bias_in_other_units_keeps_its_value() -> None:
+def with_constant(model: onnx.ModelProto, name: str, value: np.ndarray) -> onnx.ModelProto:
+    """Give a constant of a model another value."""
+    [tensor] = [t for t in model.graph.initializer if t.name == name]
+    tensor.CopyFrom(numpy_helper.from_array(value, name))
+    return model
+
+
+def test_a_bias_in_other_units_is_added_as_onnx_runtime_adds_it() -> None:
     weights = np.random.default_rng(9).integers(-9, 9, (6, 5, 1, 1)).astype(np.int8)
-    model = quantised_conv(weights, np.full(6, 1000), (0.03, 0.004, 0.2))
-    for tensor in model.graph.initializer:
-        if tensor.name == "b_scale":
-            tensor.CopyFrom(numpy_helper.from_array(np.array(0.00024, np.float32), "b_scale"))
-    compilation = compile_model(model, "accelerator", verify_outputs=False)
+    model = quantised_conv(weights, np.full(6, 1000), (0.03, 0.00004, 0.0002))
+    model = with_constant(model, "b_scale", np.array(1.7e-6, np.float32))
+    with pytest.warns(match="1 layers, the first is 'conv', have a bias in the units of another"):
+        compilation = compile_model(model, "accelerator")
     [operator] = compilation.lowered.network.operators
-    assert operator.bias.tolist() == [2000 << BIAS_FRACTION_BITS] * 6
+    assert operator.bias.tolist() == [1000 << BIAS_FRACTION_BITS] * 6
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    [expected] = session.run(None, feeds(2))
+    assert np.array_equal(compilation.run(feeds(2))["y"], expected)
+
+
+def with_float_bias(model: onnx.ModelProto, bias: np.ndarray) -> onnx.ModelProto:
+    """Give the convolution of a model a bias that is not quantised."""
+    [layer] = [node for node in model.graph.node if node.op_type == "Conv"]
+    layer.input[2] = "bias"
+    model.graph.initializer.append(numpy_helper.from_array(bias.astype(np.float32), "bias"))
+    return model
+
+
+def drawn_conv() -> onnx.ModelProto:
+    """Return a convolution with many filters, and sums of few units for a step."""
+    generator = np.random.default_rng(9)
+    weights = generator.integers(-9, 9, (64, 5, 3, 3)).astype(np.int8)
+    return quantised_conv(weights, generator.integers(-90, 90, 64), (0.03, 0.04, 0.013))
+
+
+def test_a_bias_in_floating_point_is_rounded_as_onnx_runtime_rounds_it() -> None:
+    bias = np.random.default_rng(9).normal(0, 0.1, 64)
+    model = with_float_bias(drawn_conv(), bias)
+    compilation = compile_model(model, "accelerator")
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    [expected] = session.run(None, feeds(2))
+    assert np.array_equal(compilation.run(feeds(2))["y"], expected)
+
+
+def test_a_bias_that_onnx_runtime_adds_in_floating_point_keeps_its_fraction() -> None:
+    """Rounded to whole units of the sums, it moves one code in some dozens."""
+    model = with_constant(drawn_conv(), "b_scale", np.array(0.0033713927, np.float32))
+    compilation = compile_model(model, "accelerator")
+    [operator] = compilation.lowered.network.operators
+    assert np.any(operator.bias % (1 << BIAS_FRACTION_BITS))
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    [expected] = session.run(None, feeds(2))
+    assert np.array_equal(compilation.run(feeds(2))["y"], expected)
 
 
 def test_a_bias_beyond_32_bits_is_refused() -> None:
     weights = np.ones((6, 5, 1, 1), np.int8)
     model = quantised_conv(weights, np.full(6, 2**30), (0.03, 0.004, 0.2))
-    for tensor in model.graph.initializer:
-        if tensor.name == "b_scale":
-            tensor.CopyFrom(numpy_helper.from_array(np.array(1.0, np.float32), "b_scale"))
     with pytest.raises(UnsupportedError, match="a bias of more than 32 bits"):
-        compile_model(model, "accelerator")
+        compile_model(with_float_bias(model, np.full(6, 1e6)), "accelerator")
 
 
 def test_sums_beyond_32_bits_are_refused() -> None:

@@ -1,4 +1,8 @@
-"""Biases in units that ONNX Runtime's optimiser takes for others."""
+"""Biases in other units than those of the sums that they are added to.
+
+Layers that share a bias are quantised so. ONNX Runtime's optimiser adds the codes of such a bias as
+if they were in the units of the sums, so that its results are not those of the model.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,12 +16,9 @@ _WITH_BIAS = ("Conv", "Gemm")
 _RELATIVE_TOLERANCE = 1e-4  # scales are rounded to float32
 
 
-def has_bias_in_other_units(model: onnx.ModelProto) -> bool:
-    """Tell whether a bias is stored in other units than input scale times filter scale.
-
-    The optimiser adds its codes as if it were in those, so that its results are not the model's.
-    Layers that share a bias are quantised so.
-    """
+def layers_with_bias_in_other_units(model: onnx.ModelProto) -> list[str]:
+    """Return the layers whose bias has another scale than input scale times filter scale."""
+    found = []
     stored = {tensor.name: tensor for tensor in model.graph.initializer}
     producers = {name: node for node in model.graph.node for name in node.output}
     for node in model.graph.node:
@@ -29,8 +30,8 @@ def has_bias_in_other_units(model: onnx.ModelProto) -> bool:
             continue
         data, filters, bias = known
         if not np.allclose(bias, data * filters, rtol=_RELATIVE_TOLERANCE, atol=0.0):
-            return True
-    return False
+            found.append(node.name)
+    return found
 
 
 def _scale(

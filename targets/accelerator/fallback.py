@@ -84,9 +84,9 @@ class PartedProgram:
             if isinstance(part, HostPart):
                 part.run(tensors)
             elif on_simulator:
-                tensors |= simulate(part.binary, part.feeds(tensors)).outputs
+                tensors |= _packed(simulate(part.binary, part.feeds(tensors)).outputs)
             else:
-                tensors |= execute(part.network, part.feeds(tensors))
+                tensors |= _packed(execute(part.network, part.feeds(tensors)))
         return {t.name: value_of(t, tensors).reshape(tuple(t.shape)) for t in graph.outputs}
 
     def verify(self, feeds: Mapping[str, Array]) -> Verification:
@@ -95,6 +95,11 @@ class PartedProgram:
         same = all(np.array_equal(found[n], expected[n], equal_nan=True) for n in expected)
         difference = 0.0 if same else np.inf
         return Verification(difference, difference, 0.0, against=EXECUTOR)
+
+
+def _packed(outputs: Mapping[str, Array]) -> dict[str, Array]:
+    """Return arrays without gaps: on others, numpy adds floats up in another order."""
+    return {name: np.array(values, order="C") for name, values in outputs.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ def cut(
         try:
             lowered = _lower(part, outputs, grids, pooling_unit=pooling_unit)
         except NodeError as error:
-            reasons[id(error.node)] = str(error)
+            reasons[id(error.node)] = error.reason
             position = next(i for i, node in enumerate(part) if node is error.node)
             pieces = (part[:position], [error.node], part[position + 1 :])
             waiting[:0] = [piece for piece in pieces if piece]

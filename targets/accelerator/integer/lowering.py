@@ -38,11 +38,19 @@ from condense_compiler.targets.reference.functions import FUNCTIONS
 
 
 class NodeError(UnsupportedError):
-    """A node that the accelerator cannot run."""
+    """A node that the accelerator cannot run.
+
+    Attributes:
+        node: The node.
+        reason: Why it cannot.
+    """
 
     def __init__(self, node: gs.Node, reason: str) -> None:
-        super().__init__(reason)
-        self.node = node
+        self.node, self.reason = node, reason.removeprefix(f"{node.name}: ")
+        super().__init__(
+            f"node '{node.name}' ({node.op}): {self.reason}; --allow-fallback runs it on the "
+            "reference executor"
+        )
 
 
 def lower_part(

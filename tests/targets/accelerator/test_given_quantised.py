@@ -222,6 +222,21 @@ def test_weights_without_sign_keep_their_zero(zero: int) -> None:
     assert np.array_equal(compilation.run(feeds(2))["y"], expected)
 
 
+def test_floats_behind_the_accelerator_add_up_alike(tmp_path: Path) -> None:
+    """On arrays with gaps, numpy adds them up in another order."""
+    w = Writer(13)
+    w.write("ReduceMean", w.conv("x", 5, 40, 3), axes=[2, 3], output="y")
+    path = tmp_path / "quantised.onnx"
+    quantise(w.model((1, 40, 1, 1)), path, (UNSIGNED, SIGNED), "QDQ", per_channel=True)
+    with pytest.raises(UnsupportedError, match=r"node 'node_y' \(ReduceMean\): .*--allow-fallback"):
+        compile_model(path, "accelerator")
+    compilation = compile_model(path, "accelerator", target_options={"allow_fallback": "true"})
+    assert compilation.report.verification.passed
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    [expected] = session.run(["y"], feeds(3))
+    assert np.allclose(compilation.run(feeds(3))["y"], expected, rtol=1e-6, atol=1e-6)
+
+
 def with_constant(model: onnx.ModelProto, name: str, value: np.ndarray) -> onnx.ModelProto:
     """Give a constant of a model another value."""
     [tensor] = [t for t in model.graph.initializer if t.name == name]

@@ -108,7 +108,7 @@ def test_samples_are_checked(tmp_path, arrays, message: str) -> None:
 
 @NO_SAMPLES
 def test_errors_name_operator_and_node() -> None:
-    with pytest.raises(UnsupportedError, match=r"end: the accelerator has no Softmax"):
+    with pytest.raises(UnsupportedError, match=r"node 'end' \(Softmax\): the accelerator has no S"):
         compile_model(SOFTMAX, "accelerator")
 
 

@@ -6,13 +6,25 @@ ContribOperators of ONNX Runtime.
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx
-from onnx import helper
+from onnx import TensorProto, helper, numpy_helper
 
 from condense_compiler.network.reading import read_model
 
 _OF_ONNX_RUNTIME = "com.microsoft"
+_QUANTISERS = ("DequantizeLinear", "QuantizeLinear")
+
+# Types of codes, those of biases among them, and what holds them.
+_ADOPTED: Mapping[int, type[np.integer[Any]] | None] = {
+    TensorProto.INT4: np.int8,
+    TensorProto.INT8: None,
+    TensorProto.INT32: None,
+    TensorProto.UINT4: np.uint8,
+    TensorProto.UINT8: None,
+}
 
 SplitUp = Callable[[onnx.NodeProto], list[onnx.NodeProto]]
 
@@ -122,12 +134,36 @@ def split_up(node: onnx.NodeProto) -> list[onnx.NodeProto]:
 
 
 def use_standard_operators(model: onnx.ModelProto) -> None:
-    """Split up, in place, operators on codes that are ONNX Runtime's own."""
+    """Put standard operators, in place, for operators on codes that are ONNX Runtime's own."""
+    _adopt_quantisers(model.graph)
     if not any(_is_foreign(node) for node in model.graph.node):
         return
     parts = [part for n in model.graph.node for part in (split_up(n) if _is_foreign(n) else [n])]
     del model.graph.node[:]
     model.graph.node.extend(parts)
+
+
+def _adopt_quantisers(graph: onnx.GraphProto) -> None:
+    """Make Quantize- and DequantizeLinear standard ones, where codes have 8 bits or fewer.
+
+    Constants of 4 bits, which these have only in later versions of ONNX, get 8.
+    """
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        if node.domain != _OF_ONNX_RUNTIME or node.op_type not in _QUANTISERS:
+            continue
+        constants = [stored[name] for name in node.input if name in stored]
+        types = {tensor.data_type for tensor in constants} - {TensorProto.FLOAT}
+        narrow = [tensor for tensor in constants if _ADOPTED.get(tensor.data_type) is not None]
+        if types <= _ADOPTED.keys() and not any(tensor.external_data for tensor in narrow):
+            node.domain = ""
+            for tensor in narrow:
+                _widen(tensor)
+
+
+def _widen(tensor: onnx.TensorProto) -> None:
+    values = numpy_helper.to_array(tensor).astype(_ADOPTED[tensor.data_type])
+    tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
 
 
 def _is_foreign(node: onnx.NodeProto) -> bool:

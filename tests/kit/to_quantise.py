@@ -207,6 +207,7 @@ def quantise(
     form: str,
     *,
     per_channel: bool,
+    **options: object,
 ) -> None:
     """Let ONNX Runtime quantise a network.
 
@@ -216,6 +217,7 @@ def quantise(
         types: Of feature maps and of weights.
         form: QDQ or QOperator.
         per_channel: Give each filter a scale.
+        options: More options of its quantiser.
     """
     quantization.quantize_static(
         model,
@@ -225,4 +227,5 @@ def quantise(
         per_channel=per_channel,
         activation_type=types[0],
         weight_type=types[1],
+        **options,
     )

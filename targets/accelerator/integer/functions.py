@@ -108,6 +108,8 @@ def _apply_to_codes(
     grid_after = None
     if factor is not None and factor > 0 and value.grid is not None:
         grid_after = replace(value.grid, scale=value.grid.scale * factor)
+    elif value.grid is not None and value.grid.holds(result):
+        grid_after = value.grid
     return replace(value, values=result, grid=grid_after, rounded=False)
 
 

@@ -48,6 +48,13 @@ class Grid:
         fits = self.lower >= CODE_MIN and self.upper <= CODE_MAX
         return 0 if fits else CODE_MIN - self.lower
 
+    def holds(self, values: Array) -> bool:
+        """Tell whether values in float32 are all whole numbers of these steps."""
+        scale = np.float32(self.scale)
+        steps = np.rint(values / scale)
+        is_whole = bool(np.all(steps * scale == values))
+        return is_whole and self.lower <= steps.min() and steps.max() <= self.upper
+
 
 @dataclass(frozen=True, slots=True)
 class Raw:

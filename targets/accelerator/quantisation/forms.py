@@ -30,11 +30,16 @@ def forms_of(quantised: onnx.ModelProto) -> Forms:
     return {name: form for name, form in found.items() if form is not None}
 
 
+def _has_rounded_bias(node: onnx.NodeProto) -> bool:
+    """Tell whether the optimiser quantised a bias that was not, for a layer on values."""
+    return len(node.input) > 2 and node.input[2] == f"{node.name}_bias_dq"
+
+
 def _form(node: onnx.NodeProto, types: Mapping[str, int]) -> Form | None:
     if node.op_type in _ON_VALUES:
         by_columns = node.op_type == "AveragePool" and node.domain != _BLOCKED
         return Form(on_values=True, order="columns" if by_columns else "rows")
-    if node.op_type in _LAYERS_ON_CODES:
+    if node.op_type in _LAYERS_ON_CODES or _has_rounded_bias(node):
         return Form(adds_bias_codes=True)
     zero = _ZERO_OF_RESULT.get(node.op_type)
     if zero is None or types.get(node.input[zero]) != onnx.TensorProto.INT8:

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -220,6 +221,81 @@ def test_weights_without_sign_keep_their_zero(zero: int) -> None:
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     [expected] = session.run(None, feeds(2))
     assert np.array_equal(compilation.run(feeds(2))["y"], expected)
+
+
+@pytest.mark.parametrize("activations", [UNSIGNED, SIGNED])
+@pytest.mark.parametrize("network", [residual, channel_gate, functions_of_channels])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"extra_options": {"ActivationSymmetric": True}},
+        {"extra_options": {"AddQDQPairToWeight": True}},
+        {"extra_options": {"DedicatedQDQPair": True}},
+        {"extra_options": {"ForceQuantizeNoInputCheck": True}},
+        {"extra_options": {"QDQKeepRemovableActivations": True}},
+        {"extra_options": {"QuantizeBias": False}},
+        {"extra_options": {"UseQDQContribOps": True}},
+        {"extra_options": {"WeightSymmetric": False}},
+        {"calibrate_method": quantization.CalibrationMethod.Entropy},
+        {"reduce_range": True},
+    ],
+    ids=str,
+)
+def test_whatever_the_quantiser_is_told(
+    tmp_path: Path, options: Mapping[str, Any], network, activations
+) -> None:
+    path, model = tmp_path / "quantised.onnx", network()
+    quantise(model, path, (activations, SIGNED), "QDQ", per_channel=False, **options)
+    compilation = compile_model(path, "accelerator")
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for seed in range(10, 13):
+        given = feeds(seed)
+        [expected] = session.run(["y"], given)
+        assert np.array_equal(compilation.run(given)["y"], expected)
+
+
+def test_weights_of_4_bits(tmp_path: Path) -> None:
+    path = tmp_path / "quantised.onnx"
+    quantise(plain(), path, (UNSIGNED, quantization.QuantType.QInt4), "QDQ", per_channel=False)
+    compilation = compile_model(path, "accelerator")
+    convolutions = [o for o in compilation.lowered.network.operators if hasattr(o, "weight_bits")]
+    assert {operator.weight_bits for operator in convolutions} == {4}
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    [expected] = session.run(["y"], feeds(3))
+    assert np.array_equal(compilation.run(feeds(3))["y"], expected)
+
+
+def test_codes_that_are_clipped_between_quantising_and_dequantising() -> None:
+    """Tools for fewer bits than 8 write a Clip of codes there."""
+    generator = np.random.default_rng(9)
+    weights = generator.integers(-7, 8, (6, 5, 3, 3)).astype(np.int8)
+    model = quantised_conv(weights, generator.integers(-90, 90, 6), (0.03, 0.04, 0.05))
+    limits = [
+        numpy_helper.from_array(np.array(v, np.uint8), n) for n, v in (("l", 120), ("h", 135))
+    ]
+    model.graph.initializer.extend(limits)
+    nodes = list(model.graph.node)
+    clip = helper.make_node("Clip", ["yq", "l", "h"], ["yc"], "clip")
+    nodes[-1].input[0] = "yc"
+    del model.graph.node[:]
+    model.graph.node.extend([*nodes[:-1], clip, nodes[-1]])
+    compilation = compile_model(model, "accelerator")
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    [expected] = session.run(None, feeds(2))
+    assert np.unique(expected).size == 16
+    assert np.array_equal(compilation.run(feeds(2))["y"], expected)
+
+
+def test_other_operators_on_codes_are_refused() -> None:
+    weights = np.ones((6, 5, 1, 1), np.int8)
+    model = quantised_conv(weights, np.arange(6), (0.03, 0.04, 0.05))
+    nodes = list(model.graph.node)
+    nodes[-1].input[0] = "larger"
+    larger = helper.make_node("Max", ["yq", "y_zero"], ["larger"], "max")
+    del model.graph.node[:]
+    model.graph.node.extend([*nodes[:-1], larger, nodes[-1]])
+    with pytest.raises(UnsupportedError, match=r"max: Max of codes \(yq\)"):
+        compile_model(model, "accelerator")
 
 
 def test_floats_behind_the_accelerator_add_up_alike(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ class LoadedProgram:
         """
         quantised, nodes = read_quantised(self.folder), ordered_nodes(self.program)
         fused = lower_network(self.program.network.graph, nodes, self.forms)
-        return verify_codes(self.run(feeds), fused, quantised, feeds)
+        return verify_codes(self.run(feeds), fused, quantised, self.forms, feeds)
 
 
 def load_program(

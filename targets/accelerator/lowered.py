@@ -65,7 +65,7 @@ class AcceleratorProgram:
 
     def verify(self, feeds: Mapping[str, npt.NDArray[Any]]) -> Verification:
         """Compare the simulator with the executor, and the executor with ONNX Runtime."""
-        return verify_codes(self.run(feeds), self.fused, self.quantised, feeds)
+        return verify_codes(self.run(feeds), self.fused, self.quantised, self.forms, feeds)
 
     def save(self, folder: Path) -> None:
         """Write the binary, and the quantised model that it stands for."""

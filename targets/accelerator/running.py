@@ -16,6 +16,7 @@ from condense_compiler.targets.accelerator.agreement import (
     operators_in_floating_point,
 )
 from condense_compiler.targets.accelerator.integer.executor import execute
+from condense_compiler.targets.accelerator.integer.forms import Forms
 from condense_compiler.targets.accelerator.integer.network import IntegerNetwork
 from condense_compiler.targets.accelerator.isa.binary import Binary
 from condense_compiler.targets.accelerator.simulator.simulate import Run, simulate
@@ -43,6 +44,7 @@ def verify_codes(
     found: Mapping[str, npt.NDArray[Any]],
     fused: IntegerNetwork,
     quantised: onnx.ModelProto | None,
+    forms: Forms,
     feeds: Feeds,
 ) -> Verification:
     """Compare the simulator with the executor, and the executor with ONNX Runtime.
@@ -56,6 +58,7 @@ def verify_codes(
         found: Graph outputs of the simulator.
         fused: The network in integers.
         quantised: The quantised model, if there is one.
+        forms: How ONNX Runtime computes its operators.
         feeds: Graph inputs.
     """
     expected = execute(fused, feeds)
@@ -68,7 +71,7 @@ def verify_codes(
         return ends
     if not operators_in_floating_point(quantised):
         return ends
-    agreement = compare_operators(fused, quantised, feeds)
+    agreement = compare_operators(fused, quantised, forms, feeds)
     operators = _judged(agreement, TOLERATED_STEPS_BEHIND_TABLES)
     return operators if operators.passed else ends
 

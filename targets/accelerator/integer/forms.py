@@ -1,7 +1,7 @@
 """How ONNX Runtime computes an operator between feature maps that are quantised."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 from condense_compiler.errors import InputError
 
@@ -33,9 +33,9 @@ Forms = Mapping[str, Form]  # by name of the node; all others are computed on co
 
 
 def to_facts(forms: Forms) -> dict[str, object]:
-    """Return forms as they stand in a report: those of operators between maps, unless usual."""
-    usual = (ON_CODES, replace(ON_CODES, adds_bias_codes=True))
-    return {name: asdict(form) for name, form in forms.items() if form not in usual}
+    """Return forms as they stand in a report: what is not usual of each."""
+    usual = asdict(ON_CODES).items()
+    return {name: dict(asdict(form).items() - usual) for name, form in forms.items()}
 
 
 def from_facts(facts: object) -> Forms:

@@ -24,10 +24,26 @@ def forms_of(quantised: onnx.ModelProto) -> Forms:
     """Return how ONNX Runtime, with its default options, computes the operators of a model."""
     graph = optimised_graph(quantised)
     types = {tensor.name: tensor.data_type for tensor in graph.initializer}
-    found = {
-        _RENAMED.sub("", node.name or node.output[0]): _form(node, types) for node in graph.node
-    }
+    makers = {name: _name(node) for node in quantised.graph.node for name in node.output}
+    found = {_given_name(node, makers): _form(node, types) for node in graph.node}
     return {name: form for name, form in found.items() if form is not None}
+
+
+def _name(node: onnx.NodeProto) -> str:
+    return node.name or node.output[0]
+
+
+def _given_name(node: onnx.NodeProto, makers: Mapping[str, str]) -> str:
+    """Return the name that a node of the optimised graph has in the model as given.
+
+    Args:
+        node: The node.
+        makers: Names of the nodes of the model as given, by what they write.
+    """
+    if node.domain == _BLOCKED:  # named after what it writes
+        output = node.name.removesuffix("_nchwc")
+        return makers.get(output, output)
+    return _RENAMED.sub("", _name(node))
 
 
 def _has_rounded_bias(node: onnx.NodeProto) -> bool:

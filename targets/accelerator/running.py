@@ -27,7 +27,6 @@ Feeds = Mapping[str, npt.NDArray[Any]]
 EXECUTOR = "the integer executor"
 TOLERATED_SHARE = 1e-3  # of codes that may differ from ONNX Runtime's
 TOLERATED_STEPS = 1
-TOLERATED_STEPS_BEHIND_TABLES = 2  # a table may make two steps of one
 
 
 def run_binary(program: ScheduledProgram, binary: Binary, feeds: Feeds) -> Run:
@@ -66,17 +65,17 @@ def verify_codes(
         return Verification(np.inf, np.inf, 0.0, of_codes=True, against=EXECUTOR)
     if quantised is None:
         return Verification(0.0, 0.0, 0.0, of_codes=True, against=EXECUTOR)
-    ends = _judged(compare_outputs(fused, quantised, feeds), TOLERATED_STEPS)
+    ends = _judged(compare_outputs(fused, quantised, feeds))
     if ends.passed:
         return ends
     if not operators_in_floating_point(quantised):
         return ends
     agreement = compare_operators(fused, quantised, forms, feeds)
-    operators = _judged(agreement, TOLERATED_STEPS_BEHIND_TABLES)
+    operators = _judged(agreement)
     return operators if operators.passed else ends
 
 
-def _judged(agreement: Agreement, tolerated_steps: int) -> Verification:
-    share = agreement.differing_share if agreement.largest_steps <= tolerated_steps else np.inf
+def _judged(agreement: Agreement) -> Verification:
+    share = agreement.differing_share if agreement.largest_steps <= TOLERATED_STEPS else np.inf
     steps = float(agreement.largest_steps)
     return Verification(steps, share, TOLERATED_SHARE, of_codes=True)

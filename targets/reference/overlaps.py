@@ -7,6 +7,7 @@ from typing import Protocol
 import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import ContractError
+from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.operators.aliasing import Alias, aliases_of, overwritable_inputs
 from condense_compiler.program import Step
 
@@ -125,7 +126,8 @@ def _moves(
         source, target = node.inputs[alias.input], node.outputs[alias.output]
         result = _whole(target, places)
         if source.name not in places:
-            yield None, result
+            size = min(tensor_bytes(source), result.size_bytes)
+            yield None, _Piece(target.name, result.offset - alias.shift, size)
             continue
         data = _whole(source, places)
         if data.size_bytes <= result.size_bytes:

@@ -198,6 +198,29 @@ def test_parts_at_the_wrong_place_are_refused(floats):
             concatenation(offsets, feeds, "a", "b")
 
 
+@pytest.mark.parametrize("constant_first", [False, True])
+def test_a_constant_is_copied_beside_a_part_that_stays(floats, constant_first):
+    """A class token in front of patches is such a constant."""
+    x, y = (gs.Variable(name, np.float32, list(SHAPE)) for name in ("x", "y"))
+    y.shape = [1, 8, 6, 6]
+    constant, part = (
+        gs.Constant("token", floats(*SHAPE)),
+        gs.Variable("t0", np.float32, list(SHAPE)),
+    )
+    parts = [constant, part] if constant_first else [part, constant]
+    nodes = [
+        gs.Node("Neg", "n0", {}, [x], [part]),
+        gs.Node("Concat", "n1", {"axis": 1}, parts, [y]),
+    ]
+    imports = [helper.make_opsetid("", 18)]
+    graph = gs.Graph(nodes, [x], [y], opset=18, import_domains=imports)
+    feeds = {"x": floats(*SHAPE)}
+    values = [constant.values, -feeds["x"]]
+    joined = np.concatenate(values if constant_first else values[::-1], axis=1)
+    offsets = {"x": 2 * MAP_BYTES, "t0": MAP_BYTES * constant_first, "y": 0}
+    np.testing.assert_array_equal(run(graph, offsets, feeds), joined)
+
+
 def test_a_map_written_over_before_it_is_read_shows(feeds):
     graph = chain(("Neg", {}), ("Exp", {}), ("Relu", {}))
     add = gs.Node("Add", "n3", {}, [graph.nodes[0].outputs[0], graph.outputs[0]])

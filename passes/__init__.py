@@ -12,6 +12,7 @@ from condense_compiler.passes.fold_batch_norm import FoldBatchNorm
 from condense_compiler.passes.fold_channel_shuffle import FoldChannelShuffle
 from condense_compiler.passes.fold_constants import FoldConstants
 from condense_compiler.passes.fold_linear_pooling import FoldLinearPooling
+from condense_compiler.passes.fold_pads import FoldPads
 from condense_compiler.passes.postpone_activations import PostponeActivations
 from condense_compiler.plugins import installed_names, load_installed, unknown_name
 from condense_compiler.rewriting.contract import Pass
@@ -22,6 +23,7 @@ ENTRY_POINTS = "condense_compiler.passes"
 DEFAULT_PASSES: tuple[Pass, ...] = (
     CleanUp(),
     FoldConstants(),
+    FoldPads(),
     FoldBatchNorm(),
     CrossChannelPooling(),
     PostponeActivations(),

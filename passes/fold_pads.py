@@ -1,0 +1,165 @@
+"""Folds padding into the windows of the operators behind it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from condense_compiler.network import Network
+from condense_compiler.network.editing import bypass, is_output, sole_reader
+from condense_compiler.operators.attributes import (
+    constant_input,
+    convolution_window,
+    int_list,
+    pooling_window,
+)
+from condense_compiler.operators.fused import Window
+from condense_compiler.rewriting.contract import PassOutcome, Rewrite
+
+# Zero is zero in front of these and behind them.
+_KEEPING_ZERO = ("DequantizeLinear", "QuantizeLinear")
+# What these compute is never negative.
+_NOT_NEGATIVE = ("Relu", "Sigmoid", "HardSigmoid", "Softplus", "Abs", "Exp")
+
+
+@dataclass(frozen=True, slots=True)
+class _Padding:
+    """What a Pad puts around its input.
+
+    Attributes:
+        pixels: Size of the input along each spatial axis.
+        pads: At the start of each spatial axis, then at the end of each.
+        value: What is put there.
+        not_negative: The input has no negative values.
+    """
+
+    pixels: tuple[int, ...]
+    pads: tuple[int, ...]
+    value: float
+    not_negative: bool
+
+
+@dataclass(frozen=True)
+class FoldPads:
+    """Let windows reach over the edge of a feature map, instead of storing it padded.
+
+    Convolutions pad with zeros, as do averages that count their padding; in maxima, padding counts
+    for nothing, as zeros do among values that are not negative.
+    """
+
+    name: ClassVar[str] = "fold_pads"
+
+    def apply(self, network: Network) -> PassOutcome:
+        """Fold every Pad of which all readers can take over the padding."""
+        rewrites: list[Rewrite] = []
+        for node in list(network.graph.nodes):
+            padding = _padding_of(node) if node.op == "Pad" and not node.domain else None
+            if padding is None or is_output(network.graph, node.outputs[0]):
+                continue
+            behind = [_behind(network.graph, node.outputs[0], r) for r in node.outputs[0].outputs]
+            windows = [_padded(reader, maps[-1], padding) for reader, maps in behind]
+            if not windows or any(window is None for window in windows):
+                continue
+            for (reader, maps), window in zip(behind, windows, strict=True):
+                _set_window(reader, window)
+                for tensor in maps[1:]:
+                    tensor.shape = node.inputs[0].shape
+            readers = ", ".join(sorted({reader.op for reader, _ in behind}))
+            rewrites.append(Rewrite(node.name, f"Pad → {readers}"))
+            bypass(network.graph, node, node.inputs[0])
+        return PassOutcome(tuple(rewrites))
+
+
+def _padding_of(node: gs.Node) -> _Padding | None:
+    """Return the padding of a Pad; None unless it pads spatial axes alone, by a constant."""
+    mode = node.attrs.get("mode", "constant")
+    rank = len(node.inputs[0].shape)
+    pads, axes = int_list(node, "pads", 1), int_list(node, "axes", 3)
+    has_value = len(node.inputs) > 2 and not node.inputs[2].is_empty()
+    value = constant_input(node, 2) if has_value else node.attrs.get("value", 0.0)
+    if mode not in ("constant", b"constant") or pads is None or value is None or rank < 3:
+        return None
+    named = [axis % rank for axis in (axes if axes is not None else range(rank))]
+    if len(pads) != 2 * len(named) or min(pads) < 0:
+        return None
+    starts, ends = ([0] * rank for _ in range(2))
+    for index, axis in enumerate(named):
+        starts[axis], ends[axis] = pads[index], pads[len(named) + index]
+    if any((*starts[:2], *ends[:2])):
+        return None
+    makers = node.inputs[0].inputs
+    not_negative = bool(makers) and makers[0].op in _NOT_NEGATIVE
+    number = float(np.asarray(value).reshape(()))
+    pixels = tuple(node.inputs[0].shape[2:])
+    return _Padding(pixels, (*starts[2:], *ends[2:]), number, not_negative)
+
+
+def _behind(graph: gs.Graph, padded: gs.Tensor, reader: gs.Node) -> tuple[gs.Node, list[gs.Tensor]]:
+    """Return what reads a padded map, behind its quantisation, and the padded maps up to there."""
+    maps = [padded]
+    while reader.op in _KEEPING_ZERO and reader.inputs[0] is maps[-1]:
+        following = sole_reader(graph, reader.outputs[0])
+        if following is None:
+            break
+        maps.append(reader.outputs[0])
+        reader = following
+    return reader, maps
+
+
+def _padded(reader: gs.Node, data: gs.Tensor, padding: _Padding) -> Window | None:
+    """Return the window of an operator on `data` with more padding; None if it cannot have that."""
+    rule = _TAKES.get(reader.op) if not reader.domain else None
+    is_data = [tensor is data for tensor in reader.inputs]
+    if rule is None or not is_data[0] or any(is_data[1:]) or not rule(reader, padding):
+        return None
+    window = convolution_window(reader) if reader.op == "Conv" else pooling_window(reader)
+    if reader.attrs.get("auto_pad", "NOTSET") not in ("NOTSET", b"NOTSET", "VALID", b"VALID"):
+        return None  # how much these pad depends on the size of their input
+    pads = tuple(one + other for one, other in zip(window.pads, padding.pads, strict=True))
+    larger = Window(window.kernel_shape, window.strides, pads, window.dilations)
+    rounds_up = window.ceil_mode and larger.output_shape(padding.pixels) != window.output_shape(
+        tuple(data.shape[2:])
+    )
+    return larger if _reaches_inside(window, pads) and not rounds_up else None
+
+
+def _reaches_inside(window: Window, pads: Sequence[int]) -> bool:
+    """Tell whether every window holds a pixel of the map: pooling asks for that."""
+    reach = [
+        dilation * (size - 1) + 1
+        for size, dilation in zip(window.kernel_shape, window.dilations, strict=True)
+    ]
+    return all(pad < size for pad, size in zip(pads, (*reach, *reach), strict=True))
+
+
+def _takes_zeros(reader: gs.Node, padding: _Padding) -> bool:
+    return padding.value == 0 and len(reader.outputs) == 1
+
+
+def _averages(reader: gs.Node, padding: _Padding) -> bool:
+    counts = bool(reader.attrs.get("count_include_pad", 0))
+    unpadded = not any(pooling_window(reader).pads)
+    return padding.value == 0 and (counts or unpadded)
+
+
+def _takes_no_part(reader: gs.Node, padding: _Padding) -> bool:
+    is_least = padding.value <= float(np.finfo(np.float32).min)
+    return len(reader.outputs) == 1 and (is_least or (padding.value == 0 and padding.not_negative))
+
+
+_TAKES: Mapping[str, Callable[[gs.Node, _Padding], bool]] = {
+    "AveragePool": _averages,
+    "Conv": _takes_zeros,
+    "MaxPool": _takes_no_part,
+}
+
+
+def _set_window(reader: gs.Node, window: Window | None) -> None:
+    assert window is not None
+    for name in ("auto_pad", "ceil_mode"):
+        reader.attrs.pop(name, None)
+    reader.attrs["pads"] = list(window.pads)
+    if reader.op == "AveragePool":
+        reader.attrs["count_include_pad"] = 1

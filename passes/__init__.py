@@ -8,12 +8,14 @@ from typing import cast
 
 from condense_compiler.passes.clean_up import CleanUp
 from condense_compiler.passes.cross_channel_pooling import CrossChannelPooling
+from condense_compiler.passes.drop_signs import DropSigns
 from condense_compiler.passes.fold_batch_norm import FoldBatchNorm
 from condense_compiler.passes.fold_channel_shuffle import FoldChannelShuffle
 from condense_compiler.passes.fold_constants import FoldConstants
 from condense_compiler.passes.fold_linear_pooling import FoldLinearPooling
 from condense_compiler.passes.fold_pads import FoldPads
 from condense_compiler.passes.postpone_activations import PostponeActivations
+from condense_compiler.passes.stay_in_codes import StayInCodes
 from condense_compiler.plugins import installed_names, load_installed, unknown_name
 from condense_compiler.rewriting.contract import Pass
 
@@ -23,12 +25,14 @@ ENTRY_POINTS = "condense_compiler.passes"
 DEFAULT_PASSES: tuple[Pass, ...] = (
     CleanUp(),
     FoldConstants(),
+    DropSigns(),
     FoldPads(),
     FoldBatchNorm(),
     CrossChannelPooling(),
     PostponeActivations(),
     FoldChannelShuffle(),
     FoldLinearPooling(),
+    StayInCodes(),
 )
 
 _BY_NAME = {step.name: step for step in DEFAULT_PASSES}

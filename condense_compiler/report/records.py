@@ -13,6 +13,7 @@ from condense_compiler.network.tensors import element_type, tensor_bytes, type_n
 from condense_compiler.operators.elementwise import UNARY
 from condense_compiler.operators.facts import facts_of
 from condense_compiler.operators.fused import DOMAIN
+from condense_compiler.operators.on_codes import is_on_codes
 
 
 class Kind(StrEnum):
@@ -105,6 +106,8 @@ def record_tensor(tensor: gs.Tensor) -> TensorRecord:
 
 def kind_of(node: gs.Node) -> Kind:
     """Return what a node's results are drawn as."""
+    if is_on_codes(node):
+        return _KIND_OF.get(node.attrs["op"], Kind.OTHER)
     if node.domain == DOMAIN:
         return Kind.FUSED
     return _KIND_OF.get(node.op, Kind.OTHER)

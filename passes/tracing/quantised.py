@@ -84,7 +84,7 @@ def quantised_layer(region: Region, opset: int) -> QuantisedLayer:
     reduction = region.view.reduction
     _require(opset >= FIRST_OPSET, f"opset {opset}: codes are pooled from opset {FIRST_OPSET} on")
     _require(reduction in ("max", "min"), f"codes are pooled by max or min, not by {reduction}")
-    convolutions = tuple(_convolution(node) for node in region.convolutions.values())
+    convolutions = tuple(convolution_of_codes(node) for node in region.convolutions.values())
     first = convolutions[0]
     same = all(part.input == first.input and part.data is first.data for part in convolutions)
     _require(same, "the convolutions read different codes")
@@ -132,14 +132,19 @@ def _table(expression: Expression, kind: Quantisation, opset: int) -> Array:
     return values.astype(kind.dtype)
 
 
-def _convolution(node: gs.Node) -> Convolution:
+def convolution_of_codes(node: gs.Node) -> Convolution:
+    """Return a Conv or QLinearConv as a convolution of codes.
+
+    Raises:
+        NotFusableError: It is none.
+    """
     parts = _integer_parts(node) if node.op == "QLinearConv" else _dequantised_parts(node)
     _require(parts.input is not None, "the maps that are read have no single scale in 8 bits")
     assert parts.input is not None
-    codes = np.asarray(parts.filters.values)
+    codes = _values(parts.filters)
     _require(codes.dtype in CODE_TYPES, f"the filters are codes of {codes.dtype}")
-    zero = np.zeros(1, codes.dtype) if parts.zero is None else np.asarray(parts.zero.values)
-    scales = np.broadcast_to(np.asarray(parts.scale.values, np.float32).reshape(-1), len(codes))
+    zero = np.zeros(1, codes.dtype) if parts.zero is None else _values(parts.zero)
+    scales = np.broadcast_to(np.asarray(_values(parts.scale), np.float32).reshape(-1), len(codes))
     zeros = np.broadcast_to(zero.reshape(-1), len(codes))
     bias = _bias(parts.bias, np.float32(parts.input.scale) * scales)
     return Convolution(parts.data, parts.input, codes, scales, zeros, bias)
@@ -168,7 +173,7 @@ def _dequantised_parts(node: gs.Node) -> _Parts:
         raise NotFusableError("only some of the filters are codes")
     if data is None:
         raise NotFusableError("the filters are codes, the maps that they are applied to are not")
-    scale = np.asarray(filters.inputs[1].values)
+    scale = _values(filters.inputs[1])
     for_each_filter = scale.ndim == 1 and filters.attrs.get("axis", 1) == 0
     _require(scale.size == 1 or for_each_filter, "the scales differ within a filter")
     return _Parts(
@@ -179,6 +184,12 @@ def _dequantised_parts(node: gs.Node) -> _Parts:
         _optional(filters, 2),
         _optional(node, 2),
     )
+
+
+def _values(tensor: gs.Tensor) -> Array:
+    """Return the value of a constant."""
+    _require(isinstance(tensor, gs.Constant), f"the network computes {tensor.name}")
+    return np.asarray(tensor.values)
 
 
 def _optional(node: gs.Node, index: int) -> gs.Tensor | None:
@@ -192,12 +203,12 @@ def _bias(tensor: gs.Tensor | None, units: Array) -> Array | None:
         return None
     node = _dequantisation(tensor)
     if node is None:
-        values = np.asarray(tensor.values)
+        values = _values(tensor)
         return values if values.dtype == np.int32 else np.rint(values / units).astype(np.int32)
-    stored, scale = np.asarray(node.inputs[0].values), np.asarray(node.inputs[1].values)
+    stored, scale = _values(node.inputs[0]), _values(node.inputs[1])
     if stored.dtype == np.int32 and np.allclose(scale.reshape(-1), units, rtol=1e-6):
         return stored
-    zero = np.asarray(node.inputs[2].values) if _optional(node, 2) is not None else 0
+    zero = _values(node.inputs[2]) if _optional(node, 2) is not None else 0
     steps = stored.astype(np.float64) - zero
     converted: Array = np.rint(steps * scale.reshape(-1) / units).astype(np.int32)
     return converted

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from kit.codes_writer import CodesWriter
 from kit.layers import Layer, Network
 from kit.numerics import random_feeds, run_onnxruntime
 from kit.quantising import FORMATS, quantised, run_optimised
 from kit.rewriting import rewrite
 from kit.spellings import ALL_SPELLINGS
-from onnx import NodeProto, TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType
 
 import condense_compiler as cc
@@ -61,35 +61,8 @@ class Spelling:
     scales_of_channels: bool = False
 
 
-class _Writer:
-    def __init__(self) -> None:
-        self.nodes: list[NodeProto] = []
-        self.stored: list[TensorProto] = []
-        self.random = np.random.default_rng(0)
-
-    def constant(self, values: np.ndarray) -> str:
-        name = f"c{len(self.stored)}"
-        self.stored.append(numpy_helper.from_array(np.asarray(values), name))
-        return name
-
-    def apply(self, op: str, *inputs: str, outputs: int = 1, **attributes: object) -> list[str]:
-        names = [f"t{len(self.nodes)}_{i}" for i in range(outputs)]
-        node = helper.make_node(op, inputs, names, name=f"n{len(self.nodes)}", **attributes)
-        self.nodes.append(node)
-        return names
-
-    def parameters(
-        self, scale: float, zero: int, dtype: type[np.generic] = np.uint8
-    ) -> tuple[str, str]:
-        return self.constant(np.float32(scale)), self.constant(np.array(zero, dtype))
-
-    def requantize(self, tensor: str, parameters: tuple[str, str]) -> str:
-        [quantized] = self.apply("QuantizeLinear", tensor, *parameters)
-        return self.apply("DequantizeLinear", quantized, *parameters)[0]
-
-
 def model(spelling: Spelling) -> onnx.ModelProto:
-    write = _Writer()
+    write = CodesWriter()
     wide = OUTPUTS * spelling.window
     scale, filter_scale = 0.05, 0.01
     data = "x"
@@ -127,17 +100,12 @@ def model(spelling: Spelling) -> onnx.ModelProto:
         [tensor] = write.apply(spelling.behind, tensor)
     y = write.requantize(tensor, last) if spelling.requantised else tensor
     outputs = [y, *extra]
-    graph = helper.make_graph(
-        write.nodes,
-        "quantized",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, CHANNELS, SIDE, SIDE))],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
-        write.stored,
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    return write.model(outputs, (1, CHANNELS, SIDE, SIDE), opset=21)
 
 
-def _maximum(write: _Writer, tensor: str, spelling: Spelling, parameters: tuple[str, str]) -> str:
+def _maximum(
+    write: CodesWriter, tensor: str, spelling: Spelling, parameters: tuple[str, str]
+) -> str:
     if spelling.split:
         sizes = write.constant(np.full(spelling.window, OUTPUTS))
         parts = write.apply("Split", tensor, sizes, outputs=spelling.window, axis=1)
@@ -276,7 +244,7 @@ def test_bias_in_units_of_another_layer_is_converted() -> None:
 
 def shuffled() -> onnx.ModelProto:
     """Return a model whose convolution of codes has its channels shuffled."""
-    write, wide = _Writer(), 6
+    write, wide = CodesWriter(), 6
     data = write.requantize("x", write.parameters(0.05, 120))
     values = write.random.integers(-100, 100, (wide, CHANNELS, 3, 3)).astype(np.int8)
     unit = write.constant(np.float32(0.01)), write.constant(np.int8(0))
@@ -289,15 +257,7 @@ def shuffled() -> onnx.ModelProto:
     [tensor] = write.apply("Transpose", tensor, perm=[0, 2, 1, 3, 4])
     [tensor] = write.apply("Reshape", tensor, write.constant(np.array([1, wide, SIDE, SIDE])))
     y = write.requantize(tensor, parameters)
-    shape = (1, CHANNELS, SIDE, SIDE)
-    graph = helper.make_graph(
-        write.nodes,
-        "shuffled",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(y, TensorProto.FLOAT, None)],
-        write.stored,
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    return write.model([y], (1, CHANNELS, SIDE, SIDE), opset=21)
 
 
 def test_shuffle_of_codes_is_folded_into_the_filters() -> None:

@@ -1,0 +1,203 @@
+"""Lets operators between two quantisations read and write codes, so that no values are stored."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from condense_compiler.network import Network
+from condense_compiler.network.editing import remove_nodes, sole_reader
+from condense_compiler.operators.attributes import constant_input
+from condense_compiler.operators.fused import DOMAIN
+from condense_compiler.operators.on_codes import ELEMENT_WISE, ON_CODES_OP
+from condense_compiler.passes.tracing.codes import Quantisation
+from condense_compiler.passes.tracing.quantisation_rules import quantisation
+from condense_compiler.passes.tracing.quantised import (
+    FIRST_OPSET,
+    Convolution,
+    NotFusableError,
+    convolution_of_codes,
+)
+from condense_compiler.passes.tracing.quantised_building import remove_unread_dequantisations
+from condense_compiler.rewriting.contract import PassOutcome, Rewrite
+
+# Operators whose results are some of what they read, whatever that means.
+_MOVING = (
+    *("Flatten", "MaxPool", "Reshape", "Slice", "Squeeze"),
+    *("Transpose", "Unsqueeze"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """How the result of an operator is quantised.
+
+    Attributes:
+        grid: Scale and zero.
+        codes: The codes.
+        nodes: What makes codes of the result.
+    """
+
+    grid: Quantisation
+    codes: gs.Tensor
+    nodes: tuple[gs.Node, ...]
+
+
+@dataclass(frozen=True)
+class StayInCodes:
+    """Make QLinearConv of convolutions between codes, and move codes instead of their values.
+
+    An activation between the convolution and its quantisation goes where the codes cannot mean
+    anything that it would change.
+    """
+
+    name: ClassVar[str] = "stay_in_codes"
+
+    def apply(self, network: Network) -> PassOutcome:
+        """Rewrite every operator whose operands are codes and whose result becomes codes."""
+        graph, rewrites = network.graph, list[Rewrite]()
+        if network.opset < FIRST_OPSET:
+            return PassOutcome()
+        for node in list(graph.nodes):
+            rule = _RULES.get(node.op) if not node.domain else None
+            result = _quantised(graph, node) if rule is not None else None
+            if rule is None or result is None or not rule(node, result):
+                continue
+            remove_nodes(graph, result.nodes)
+            node.outputs = [result.codes]
+            names = " → ".join(each.op for each in result.nodes)
+            rewrites.append(Rewrite(node.name, f"{node.op} → {names}"))
+        remove_unread_dequantisations(graph)
+        return PassOutcome(tuple(rewrites))
+
+
+def _quantised(graph: gs.Graph, node: gs.Node) -> _Result | None:
+    """Return how the result of a node is quantised, behind activations that change no code."""
+    reader = sole_reader(graph, node.outputs[0]) if len(node.outputs) == 1 else None
+    activation = reader if reader is not None and reader.op in ("Clip", "Relu") else None
+    if activation is not None and activation.inputs[0] is node.outputs[0]:
+        reader = sole_reader(graph, activation.outputs[0])
+    if reader is None or reader.op != "QuantizeLinear" or reader.domain:
+        return None
+    grid = quantisation(reader, 1)
+    if grid is None or (activation is not None and not _changes_nothing(activation, grid)):
+        return None
+    nodes = (reader,) if activation is None else (activation, reader)
+    return _Result(grid, reader.outputs[0], nodes)
+
+
+def _changes_nothing(activation: gs.Node, grid: Quantisation) -> bool:
+    """Tell whether an activation leaves all values of codes as they are, but for rounding."""
+    limits = np.iinfo(grid.dtype)
+    if activation.op == "Relu":
+        return bool(grid.zero == limits.min)
+    bounds = [_bound(activation, index) for index in (1, 2)]
+    lower, upper = (None if b is None else round(b / grid.scale) + grid.zero for b in bounds)
+    return (lower is None or lower <= limits.min) and (upper is None or upper >= limits.max)
+
+
+def _bound(clip: gs.Node, index: int) -> float | None:
+    """Return a limit of a Clip; none is infinite, one that is computed may be anything."""
+    if index >= len(clip.inputs) or clip.inputs[index].is_empty():
+        return None
+    value = constant_input(clip, index)
+    return float(value.reshape(())) if value is not None and np.isfinite(value).all() else 0.0
+
+
+def _convolve(node: gs.Node, result: _Result) -> bool:
+    """Make QLinearConv of a convolution."""
+    try:
+        layer = convolution_of_codes(node)
+    except NotFusableError:
+        return False
+    if not _is_known_to_runtimes(layer, result.grid):
+        return False
+    node.op = "QLinearConv"
+    constants = {
+        "x_scale": np.float32(layer.input.scale),
+        "x_zero": layer.input.dtype.type(layer.input.zero),
+        "filters": layer.filters,
+        "filter_scales": layer.scales,
+        "filter_zero": layer.zeros[0],
+        "y_scale": np.float32(result.grid.scale),
+        "y_zero": result.grid.dtype.type(result.grid.zero),
+    }
+    if layer.bias is not None:
+        constants["bias"] = layer.bias
+    named = [gs.Constant(f"{node.name}/{name}", np.asarray(v)) for name, v in constants.items()]
+    node.inputs = [layer.data, *named]
+    return True
+
+
+def _is_known_to_runtimes(layer: Convolution, result: Quantisation) -> bool:
+    """Tell whether ONNX Runtime has a QLinearConv of these types."""
+    without_sign = layer.input.dtype == np.uint8
+    types_fit = without_sign or layer.filters.dtype == np.int8
+    return layer.input.dtype == result.dtype and types_fit and len(set(layer.zeros.tolist())) == 1
+
+
+def _move(node: gs.Node, result: _Result) -> bool:
+    """Move codes, if all that is read are codes of the result's scale and zero."""
+    if len(result.nodes) > 1:
+        return False  # behind an activation
+    count = len(node.inputs) if node.op == "Concat" else 1
+    codes = [_codes_of(tensor, result.grid) for tensor in node.inputs[:count]]
+    if any(tensor is None for tensor in codes):
+        return False
+    node.inputs = [*codes, *node.inputs[count:]]
+    return True
+
+
+def _codes_of(tensor: gs.Tensor, grid: Quantisation) -> gs.Tensor | None:
+    """Return the codes whose values a tensor holds, if they mean what `grid` says."""
+    source = tensor.inputs[0] if tensor.inputs else None
+    if source is None or source.op != "DequantizeLinear" or source.domain:
+        return None
+    return source.inputs[0] if quantisation(source, 1) == grid else None
+
+
+def _stand_for(node: gs.Node, result: _Result) -> bool:
+    """Make one operator of a node and the quantisation around it."""
+    operands: list[gs.Tensor] = []
+    for tensor in node.inputs:
+        source = tensor.inputs[0] if tensor.inputs else None
+        if source is None or source.op != "DequantizeLinear" or source.domain:
+            return False
+        grid = quantisation(source, 1)
+        if grid is None or isinstance(source.inputs[0], gs.Constant):
+            return False
+        operands += [source.inputs[0], *_constants(f"{node.name}/{len(operands)}", grid)]
+    node.inputs = [*operands, *_constants(f"{node.name}/result", result.grid)]
+    node.attrs["op"] = node.op
+    node.op, node.domain = ON_CODES_OP, DOMAIN
+    return True
+
+
+def _requantise(node: gs.Node, result: _Result) -> bool:
+    """Make one operator of the way from codes to other codes."""
+    grid = quantisation(node, 1)
+    if grid is None or len(result.nodes) > 1 or isinstance(node.inputs[0], gs.Constant):
+        return False
+    operand = [node.inputs[0], *_constants(f"{node.name}/0", grid)]
+    node.inputs = [*operand, *_constants(f"{node.name}/result", result.grid)]
+    node.op, node.domain, node.attrs = ON_CODES_OP, DOMAIN, {"op": "Identity"}
+    return True
+
+
+def _constants(name: str, grid: Quantisation) -> list[gs.Constant]:
+    """Return scale and zero point."""
+    return [
+        gs.Constant(f"{name}/scale", np.array(grid.scale, np.float32)),
+        gs.Constant(f"{name}/zero", np.array(grid.zero, grid.dtype)),
+    ]
+
+
+_RULES: Mapping[str, Callable[[gs.Node, _Result], bool]] = {
+    **dict.fromkeys(_MOVING, _move),
+    **dict.fromkeys((*ELEMENT_WISE, "GlobalAveragePool"), _stand_for),
+    "Concat": lambda node, result: _move(node, result) or _stand_for(node, result),
+    "Conv": _convolve,
+    "DequantizeLinear": _requantise,
+}

@@ -1,0 +1,73 @@
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+import pytest
+from kit.codes_writer import CodesWriter
+from kit.numerics import random_feeds, run_onnxruntime
+from kit.rewriting import Rewritten, rewrite
+
+from condense_compiler.passes import find_pass
+
+SHAPE = (1, 4, 6, 5)
+
+
+def dropped(write: Callable[[CodesWriter], list[str]]) -> Rewritten:
+    """Run the pass; values must be the very same."""
+    writer = CodesWriter()
+    model = writer.model(write(writer), SHAPE)
+    result = rewrite(model, [find_pass("drop_signs")])
+    feeds = {"x": 4 * random_feeds(model)["x"]}  # some beyond the codes
+    expected = run_onnxruntime(model, feeds)
+    for name, values in result.outputs(feeds).items():
+        np.testing.assert_array_equal(values, expected[name])
+    return result
+
+
+def types(result: Rewritten) -> set[np.dtype]:
+    return {
+        np.dtype(tensor.dtype)
+        for node in result.network.graph.nodes
+        for tensor in node.outputs
+        if node.op == "QuantizeLinear"
+    }
+
+
+@pytest.mark.parametrize("zero", [-128, -7, 0, 127])
+def test_codes_lose_their_sign(zero: int) -> None:
+    result = dropped(lambda w: [w.requantize("x", w.parameters(0.05, zero, np.int8))])
+    assert types(result) == {np.dtype(np.uint8)}
+
+
+def test_all_readers_follow() -> None:
+    def write(w: CodesWriter) -> list[str]:
+        [codes] = w.apply("QuantizeLinear", "x", *w.parameters(0.05, 3, np.int8))
+        readers = [w.parameters(0.05, 3, np.int8), w.parameters(0.02, -9, np.int8)]
+        return [w.apply("DequantizeLinear", codes, *grid)[0] for grid in readers]
+
+    assert types(dropped(write)) == {np.dtype(np.uint8)}
+
+
+def without_sign(w: CodesWriter) -> list[str]:
+    return [w.requantize("x", w.parameters(0.05, 3))]
+
+
+def read_as_codes(w: CodesWriter) -> list[str]:
+    grid = w.parameters(0.05, 3, np.int8)
+    [codes] = w.apply("QuantizeLinear", "x", *grid)
+    [pooled] = w.apply("MaxPool", codes, kernel_shape=[2, 2])
+    return [w.apply("DequantizeLinear", tensor, *grid)[0] for tensor in (codes, pooled)]
+
+
+@pytest.mark.parametrize("write", [without_sign, read_as_codes])
+def test_what_others_read_keeps_its_sign(write: Callable[[CodesWriter], list[str]]) -> None:
+    assert not dropped(write).outcomes["drop_signs"].rewrites
+
+
+def test_outputs_keep_their_type() -> None:
+    writer = CodesWriter()
+    [codes] = writer.apply("QuantizeLinear", "x", *writer.parameters(0.05, 3, np.int8))
+    model = writer.model([codes], SHAPE)
+    model.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.INT8
+    result = rewrite(model, [find_pass("drop_signs")])
+    assert not result.outcomes["drop_signs"].rewrites

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import onnx_graphsurgeon as gs
 
 from condense_compiler.network import Network
+from condense_compiler.network.editing import replace_reads
 from condense_compiler.network.silence import quiet_libraries
 from condense_compiler.rewriting.contract import PassOutcome, Rewrite
 
@@ -14,8 +16,8 @@ from condense_compiler.rewriting.contract import PassOutcome, Rewrite
 class FoldConstants:
     """Replace every operator whose inputs are all constant by its result.
 
-    graphsurgeon finds the operators, ONNX Runtime computes them. Quantisation is left in place:
-    folding it would undo it.
+    graphsurgeon finds the operators, ONNX Runtime computes them. Of quantisation, codes are
+    computed, but their values are not: folding those would undo it.
     """
 
     name: ClassVar[str] = "fold_constants"
@@ -23,15 +25,41 @@ class FoldConstants:
     def apply(self, network: Network) -> PassOutcome:
         """Fold, and remove what is then not used any more."""
         graph = network.graph
+        rewrites = [_quantise(node) for node in graph.nodes if _makes_codes(node)]
+        graph.cleanup()
         before = [(node, node.op) for node in graph.nodes]
         if not any(_is_foldable(node) for node in graph.nodes):
-            return PassOutcome()
+            return PassOutcome(tuple(rewrites))
         with quiet_libraries(onnxruntime=True):
             graph.fold_constants(fold_shapes=False, error_ok=False)
         graph.cleanup()
         left = {id(node) for node in graph.nodes}
         folded = [(node, op) for node, op in before if id(node) not in left]
-        return PassOutcome(tuple(Rewrite(node.name, op) for node, op in folded))
+        rewrites += [Rewrite(node.name, op) for node, op in folded]
+        return PassOutcome(tuple(rewrites))
+
+
+def _makes_codes(node: gs.Node) -> bool:
+    """Tell whether a node quantises a constant, with one scale or one for each channel."""
+    if node.op != "QuantizeLinear" or node.domain or not _is_foldable(node):
+        return False
+    plain = not node.attrs.get("block_size", 0) and node.inputs[1].values.ndim <= 1
+    return plain and np.dtype(node.outputs[0].dtype) in (np.int8, np.uint8)
+
+
+def _quantise(node: gs.Node) -> Rewrite:
+    """Put the codes in place of what computes them."""
+    values, scale, *zeros = (np.asarray(tensor.values) for tensor in node.inputs)
+    codes = node.outputs[0]
+    limits = np.iinfo(codes.dtype)
+    shape = [1] * values.ndim
+    if scale.size > 1:
+        shape[node.attrs.get("axis", 1)] = scale.size
+    zero = zeros[0].astype(np.float32).reshape(shape) if zeros else np.float32(0)
+    steps = np.rint(values / scale.reshape(shape)) + zero
+    stored = np.clip(steps, limits.min, limits.max).astype(codes.dtype)
+    replace_reads(codes, gs.Constant(f"{codes.name}/folded", stored.reshape(values.shape)))
+    return Rewrite(node.name, node.op)
 
 
 def _is_foldable(node: gs.Node) -> bool:

@@ -11,7 +11,13 @@ from condense_compiler.network import Network
 from condense_compiler.network.editing import remove_nodes, sole_reader
 from condense_compiler.operators.attributes import constant_input
 from condense_compiler.operators.fused import DOMAIN
-from condense_compiler.operators.on_codes import ELEMENT_WISE, ON_CODES_OP
+from condense_compiler.operators.on_codes import (
+    COMMUTATIVE,
+    ELEMENT_WISE,
+    INPUTS_OF_OPERAND,
+    ON_CODES_OP,
+    POOLING,
+)
 from condense_compiler.passes.tracing.codes import Quantisation
 from condense_compiler.passes.tracing.quantisation_rules import quantisation
 from condense_compiler.passes.tracing.quantised import (
@@ -152,27 +158,68 @@ def _move(node: gs.Node, result: _Result) -> bool:
 
 def _codes_of(tensor: gs.Tensor, grid: Quantisation) -> gs.Tensor | None:
     """Return the codes whose values a tensor holds, if they mean what `grid` says."""
-    source = tensor.inputs[0] if tensor.inputs else None
-    if source is None or source.op != "DequantizeLinear" or source.domain:
-        return None
-    return source.inputs[0] if quantisation(source, 1) == grid else None
+    source = _dequantisation(tensor)
+    same = source is not None and quantisation(source, 1) == grid
+    return source.inputs[0] if source is not None and same else None
 
 
 def _stand_for(node: gs.Node, result: _Result) -> bool:
     """Make one operator of a node and the quantisation around it."""
     operands: list[gs.Tensor] = []
+    plain: list[gs.Tensor] = []
     for tensor in node.inputs:
-        source = tensor.inputs[0] if tensor.inputs else None
-        if source is None or source.op != "DequantizeLinear" or source.domain:
+        constant = _constant(tensor, f"{node.name}/constant{len(plain)}")
+        if constant is not None:
+            plain.append(constant)
+            continue
+        operand = _operand(tensor, f"{node.name}/{len(operands)}")
+        if operand is None or (plain and node.op not in COMMUTATIVE):
             return False
-        grid = quantisation(source, 1)
-        if grid is None or isinstance(source.inputs[0], gs.Constant):
-            return False
-        operands += [source.inputs[0], *_constants(f"{node.name}/{len(operands)}", grid)]
-    node.inputs = [*operands, *_constants(f"{node.name}/result", result.grid)]
-    node.attrs["op"] = node.op
+        operands += operand
+    if not operands or not _fits(node.op, len(operands) // INPUTS_OF_OPERAND, len(plain)):
+        return False
+    node.inputs = [*operands, *plain, *_constants(f"{node.name}/result", result.grid)]
+    node.attrs |= {"op": node.op, "operands": len(operands) // INPUTS_OF_OPERAND}
     node.op, node.domain = ON_CODES_OP, DOMAIN
     return True
+
+
+def _fits(op: str, operands: int, constants: int) -> bool:
+    """Tell whether an operator reads so many maps, and so many constants behind them."""
+    if op == "BatchNormalization":
+        return (operands, constants) == (1, 4)
+    return not constants or op != "Concat"
+
+
+def _constant(tensor: gs.Tensor, name: str) -> gs.Constant | None:
+    """Return a constant in float32 that a tensor holds, quantised or not."""
+    if isinstance(tensor, gs.Constant):
+        return tensor if tensor.dtype == np.float32 else None
+    source = _dequantisation(tensor)
+    if source is None or not isinstance(source.inputs[0], gs.Constant):
+        return None
+    scale, zero = constant_input(source, 1), constant_input(source, 2)
+    if scale is None or scale.size > 1 or (zero is None and len(source.inputs) > 2):
+        return None
+    steps = np.asarray(source.inputs[0].values).astype(np.float32)
+    values = (steps - np.float32(0 if zero is None else zero.reshape(()))) * scale.reshape(())
+    return gs.Constant(name, values.astype(np.float32))
+
+
+def _operand(tensor: gs.Tensor, name: str) -> list[gs.Tensor] | None:
+    """Return the codes whose values a tensor holds, and what they mean."""
+    source = _dequantisation(tensor)
+    grid = quantisation(source, 1) if source is not None else None
+    if source is None or grid is None:
+        return None
+    return [source.inputs[0], *_constants(name, grid)]
+
+
+def _dequantisation(tensor: gs.Tensor) -> gs.Node | None:
+    """Return the DequantizeLinear that computes a tensor."""
+    source = tensor.inputs[0] if tensor.inputs else None
+    is_one = source is not None and source.op == "DequantizeLinear" and not source.domain
+    return source if is_one else None
 
 
 def _requantise(node: gs.Node, result: _Result) -> bool:
@@ -182,7 +229,7 @@ def _requantise(node: gs.Node, result: _Result) -> bool:
         return False
     operand = [node.inputs[0], *_constants(f"{node.name}/0", grid)]
     node.inputs = [*operand, *_constants(f"{node.name}/result", result.grid)]
-    node.op, node.domain, node.attrs = ON_CODES_OP, DOMAIN, {"op": "Identity"}
+    node.op, node.domain, node.attrs = ON_CODES_OP, DOMAIN, {"op": "Identity", "operands": 1}
     return True
 
 
@@ -196,7 +243,7 @@ def _constants(name: str, grid: Quantisation) -> list[gs.Constant]:
 
 _RULES: Mapping[str, Callable[[gs.Node, _Result], bool]] = {
     **dict.fromkeys(_MOVING, _move),
-    **dict.fromkeys((*ELEMENT_WISE, "GlobalAveragePool"), _stand_for),
+    **dict.fromkeys((*ELEMENT_WISE, *POOLING), _stand_for),
     "Concat": lambda node, result: _move(node, result) or _stand_for(node, result),
     "Conv": _convolve,
     "DequantizeLinear": _requantise,

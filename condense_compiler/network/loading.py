@@ -28,6 +28,7 @@ from condense_compiler.network.integer_operators import use_standard_operators
 from condense_compiler.network.network import Network
 from condense_compiler.network.ordering import sort_nodes
 from condense_compiler.network.reading import first_line, read_model
+from condense_compiler.network.rounded_windows import leave_out_empty_windows
 from condense_compiler.network.shapes import all_static, annotate, infer_shapes
 from condense_compiler.network.silence import quiet_libraries
 from condense_compiler.network.weights import set_weights_aside
@@ -142,9 +143,10 @@ def _infer_and_fold(
     while True:
         failure = _infer(graph, model)
         folded = fold(graph, integers_only=integers_only)
-        inlined = inline_conditionals(graph)
-        done = failure is None and not inlined and _is_done(graph)
-        if done or not (folded or inlined):
+        inlined, recounted = inline_conditionals(graph), leave_out_empty_windows(graph)
+        changed = inlined or recounted
+        done = failure is None and not changed and _is_done(graph)
+        if done or not (folded or changed):
             return failure
 
 

@@ -1,7 +1,8 @@
-"""The operator `condense::OnCodes`: an ONNX operator whose operands and result are 8-bit codes.
+"""The operator `condense::OnCodes`: an ONNX operator whose feature maps are 8-bit codes.
 
-Inputs: codes, scale and zero point of each operand, then scale and zero point of the result.
-Attributes: `op`, the operator; all others are its own. Output: of the type of the last zero point.
+Inputs: codes, scale and zero point of each of `operands` feature maps; constants that the operator
+reads behind them, as they are; scale and zero point of the result. Attributes: `op`, the operator;
+`operands`; all others are its own. Output: of the type of the last zero point.
 
 It stands for DequantizeLinear of each operand, the operator, and QuantizeLinear; none of the values
 are stored.
@@ -18,14 +19,17 @@ from condense_compiler.operators.fused import DOMAIN
 ON_CODES_OP = "OnCodes"
 INPUTS_OF_OPERAND = 3  # codes, scale, zero point
 _INPUTS_OF_RESULT = 2
+_OWN_ATTRIBUTES = ("op", "operands")
 
-# Element-wise operators that it may stand for, by their number of operands.
-BINARY = ("Add", "Max", "Min", "Mul", "Sub")
+# Element-wise operators that it may stand for.
+COMMUTATIVE = ("Add", "Max", "Min", "Mul")
+BINARY = (*COMMUTATIVE, "PRelu", "Sub")
 UNARY = (
     *("Abs", "Elu", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Neg", "Relu"),
     *("Selu", "Sigmoid", "Softplus", "Softsign", "Tanh"),
 )
-ELEMENT_WISE = frozenset((*BINARY, *UNARY))
+ELEMENT_WISE = frozenset((*BINARY, *UNARY, "BatchNormalization"))
+POOLING = ("AveragePool", "GlobalAveragePool")
 
 
 def is_on_codes(node: gs.Node) -> bool:
@@ -33,33 +37,36 @@ def is_on_codes(node: gs.Node) -> bool:
     return bool(node.domain == DOMAIN and node.op == ON_CODES_OP)
 
 
-def operand_count(node: gs.Node) -> int:
-    """Return the number of operands."""
-    return (len(node.inputs) - _INPUTS_OF_RESULT) // INPUTS_OF_OPERAND
+def plain_inputs(node: gs.Node) -> range:
+    """Return the indices of the constants behind the operands."""
+    operands = int(node.attrs["operands"])
+    return range(INPUTS_OF_OPERAND * operands, len(node.inputs) - _INPUTS_OF_RESULT)
 
 
 def own_attributes(node: gs.Node) -> dict[str, Any]:
     """Return the attributes of the operator that it stands for."""
-    return {name: value for name, value in node.attrs.items() if name != "op"}
+    return {name: value for name, value in node.attrs.items() if name not in _OWN_ATTRIBUTES}
 
 
 def on_codes_function(node: gs.Node, opset: int) -> FunctionProto:
     """Return the plain ONNX subgraph that a node stands for, as a model-local function."""
-    operands = range(operand_count(node))
-    names, nodes = [], []
-    for index in operands:
+    names, values, nodes = [], [], []
+    for index in range(node.attrs["operands"]):
         parts = [f"{part}{index}" for part in ("codes", "scale", "zero")]
         names += parts
-        nodes.append(helper.make_node("DequantizeLinear", parts, [f"values{index}"]))
-    values = [f"values{index}" for index in operands]
-    nodes.append(helper.make_node(node.attrs["op"], values, ["result"], **own_attributes(node)))
-    nodes.append(helper.make_node("QuantizeLinear", ["result", "scale", "zero"], ["y"]))
+        values.append(f"values{index}")
+        nodes.append(helper.make_node("DequantizeLinear", parts, [values[-1]]))
+    constants = [f"constant{index}" for index in plain_inputs(node)]
+    inner = helper.make_node(
+        node.attrs["op"], [*values, *constants], ["result"], **own_attributes(node)
+    )
+    quantise = helper.make_node("QuantizeLinear", ["result", "scale", "zero"], ["y"])
     function = helper.make_function(
         DOMAIN,
         ON_CODES_OP,
-        [*names, "scale", "zero"],
+        [*names, *constants, "scale", "zero"],
         ["y"],
-        nodes,
+        [*nodes, inner, quantise],
         [helper.make_opsetid("", opset)],
         attributes=sorted(node.attrs),
     )

@@ -1,50 +1,94 @@
-"""Prepare condense::OnCodes: values exist for one block at a time."""
+"""Prepare condense::OnCodes: values exist for one block, or for one plane, at a time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, product
 from math import prod
 
 import numpy as np
+import onnx_graphsurgeon as gs
 
 from condense_compiler.operators.on_codes import (
     INPUTS_OF_OPERAND,
-    operand_count,
     own_attributes,
+    plain_inputs,
 )
 from condense_compiler.targets.reference.blocks import BLOCK_ELEMENTS, block_elements, blocks
 from condense_compiler.targets.reference.functions import FUNCTIONS, Function, temporaries
-from condense_compiler.targets.reference.kernel import Array, Kernel, NodeContext, Shape
+from condense_compiler.targets.reference.kernel import (
+    Array,
+    Builder,
+    Kernel,
+    NodeContext,
+    Shape,
+)
+from condense_compiler.targets.reference.pooling import average_pool, global_average_pool
 
 _PIXEL_AXES = 2  # the first of them
 
 
-def on_codes(context: NodeContext) -> Kernel:
+def on_codes(context: NodeContext) -> Kernel | None:
     """Prepare an operator on codes."""
-    return _RULES.get(context.attribute("op"), _elementwise)(context)
+    op = context.attribute("op")
+    if op in _POOLING:
+        return _by_planes(context, _POOLING[op])
+    return _RULES.get(op, _elementwise)(context)
 
 
 def _elementwise(context: NodeContext) -> Kernel:
-    op, shape = context.attribute("op"), context.output_shape()
+    op = context.attribute("op")
     function: Function = FUNCTIONS.get(op, np.copyto)  # Identity copies
-    attributes, count = own_attributes(context.node), operand_count(context.node)
+    attributes, plain = own_attributes(context.node), plain_inputs(context.node)
+    return _in_blocks(
+        context,
+        lambda out, *values: function(out, *values, **attributes),
+        lambda inputs: [inputs[index] for index in plain],
+        temporaries(op),
+    )
+
+
+def _batch_norm(context: NodeContext) -> Kernel | None:
+    constants = [context.constant(index) for index in plain_inputs(context.node)]
+    known = [value.astype(np.float64) for value in constants if value is not None]
+    if len(known) < len(constants):
+        return None
+    scale, bias, mean, variance = known
+    factor = scale / np.sqrt(variance + context.attribute("epsilon", 1e-5))
+    shape = (-1, *(1,) * (len(context.shape()) - _PIXEL_AXES))
+    terms = [term.astype(np.float32).reshape(shape) for term in (factor, bias - mean * factor)]
+
+    def normalise(out: Array, x: Array, factors: Array, shifts: Array) -> None:
+        np.multiply(x, factors, out=out)
+        np.add(out, shifts, out=out)
+
+    return _in_blocks(context, normalise, lambda _inputs: terms, 0)
+
+
+def _in_blocks(
+    context: NodeContext,
+    function: Callable[..., object],
+    constants: Callable[[Sequence[Array]], list[Array]],
+    held: int,
+) -> Kernel:
+    """Prepare a function of operands and constants, all of which broadcast to the result."""
+    count, shape = context.attribute("operands"), context.output_shape()
 
     def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
         output = np.atleast_1d(outputs[0])
         operands = [_operand(inputs, index).spread(output.shape) for index in range(count)]
+        plain = [np.broadcast_to(value, output.shape) for value in constants(inputs)]
         for block in blocks(output.shape):
             values = [operand.values(block) for operand in operands]
             result = np.empty(values[0].shape, np.float32)
-            function(result, *values, **attributes)
+            function(result, *values, *(value[block] for value in plain))
             _store(output[block], result, inputs)
 
-    held = temporaries(op) + count + 2
-    return Kernel(compute, temporary_bytes=block_elements(shape) * held * 4)
+    return Kernel(compute, temporary_bytes=block_elements(shape) * (held + count + 2) * 4)
 
 
 def _concatenate(context: NodeContext) -> Kernel:
-    axis = context.attribute("axis") % len(context.output_shape())
-    count = operand_count(context.node)
+    axis, count = context.attribute("axis"), context.attribute("operands")
+    axis %= len(context.output_shape())
     sizes = [context.shape(INPUTS_OF_OPERAND * index)[axis] for index in range(count)]
     starts = [0, *accumulate(sizes)]
 
@@ -60,23 +104,38 @@ def _concatenate(context: NodeContext) -> Kernel:
     return Kernel(compute, temporary_bytes=BLOCK_ELEMENTS * 3 * 4)
 
 
-def _global_average(context: NodeContext) -> Kernel:
-    pixels = context.shape()[_PIXEL_AXES:]
-    axes = tuple(range(_PIXEL_AXES, len(context.shape())))
+def _by_planes(context: NodeContext, builder: Builder) -> Kernel | None:
+    """Prepare a pooling of pixels: plane by plane, by the operator on values."""
+    pixels, results = (shape[_PIXEL_AXES:] for shape in (context.shape(), context.output_shape()))
+    values, pooled = (
+        gs.Variable(name, np.float32, (1, 1, *size))
+        for name, size in (("values", pixels), ("pooled", results))
+    )
+    attributes = own_attributes(context.node)
+    node = gs.Node(context.attribute("op"), context.node.name, attributes, [values], [pooled])
+    plane = builder(NodeContext(node, context.opset))
+    if plane is None:
+        return None
 
-    def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
+    def compute(inputs: Sequence[Array], outputs: Sequence[Array], scratch: Array) -> None:
         operand = _operand(inputs, 0)
+        result = np.empty((1, 1, *results), np.float32)
         for item, channel in product(*map(range, operand.codes.shape[:_PIXEL_AXES])):
-            plane = (slice(item, item + 1), slice(channel, channel + 1))
-            mean = operand.values(plane).mean(axis=axes, keepdims=True, dtype=np.float32)
-            _store(outputs[0][plane], mean, inputs)
+            part = (slice(item, item + 1), slice(channel, channel + 1))
+            plane.compute([operand.values(part)], [result], scratch)
+            _store(outputs[0][part], result, inputs)
 
-    return Kernel(compute, temporary_bytes=prod(pixels) * 3 * 4)
+    held = (prod(pixels) + prod(results)) * 4
+    return Kernel(compute, plane.buffer_bytes, plane.temporary_bytes + held, plane.bounded)
 
 
-_RULES: dict[str, Callable[[NodeContext], Kernel]] = {
+_RULES: Mapping[str, Builder] = {
+    "BatchNormalization": _batch_norm,
     "Concat": _concatenate,
-    "GlobalAveragePool": _global_average,
+}
+_POOLING: Mapping[str, Builder] = {
+    "AveragePool": average_pool,
+    "GlobalAveragePool": global_average_pool,
 }
 
 

@@ -1,6 +1,8 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
+from kit.codes_writer import CodesWriter
 from kit.rewriting import rewrite
 from kit.topology_writer import CHANNELS, WIDE, TopologyWriter, build
 
@@ -30,6 +32,26 @@ def test_computed_filters_are_constant_for_the_passes_behind() -> None:
     result = rewrite(build(write))
     assert result.fused == 1
     result.check_outputs()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8])
+@pytest.mark.parametrize("axis", [None, 0, -1])
+def test_codes_of_constants_are_computed_and_their_values_are_not(
+    dtype: type[np.generic], axis: int | None
+) -> None:
+    w = CodesWriter()
+    values = w.random.normal(0, 3, (6, 4, 3, 3)).astype(np.float32)
+    count = () if axis is None else values.shape[axis]
+    grid = [
+        w.constant(w.random.uniform(0.01, 0.05, count).astype(np.float32)),
+        w.constant(w.random.integers(0, 99, count).astype(dtype)),
+    ]
+    along = {} if axis is None else {"axis": axis}
+    [codes] = w.apply("QuantizeLinear", w.constant(values), *grid, **along)
+    [filters] = w.apply("DequantizeLinear", codes, *grid, **along)
+    result = rewrite(w.model(w.apply("Conv", "x", filters), (1, 4, 9, 8)), PASSES)
+    assert result.operators == ["DequantizeLinear", "Conv"]
+    result.check_outputs(tolerance=0.0)
 
 
 def test_nothing_to_fold_is_no_rewrite() -> None:

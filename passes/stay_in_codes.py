@@ -203,7 +203,7 @@ def _constant(tensor: gs.Tensor, name: str) -> gs.Constant | None:
         return None
     steps = np.asarray(source.inputs[0].values).astype(np.float32)
     values = (steps - np.float32(0 if zero is None else zero.reshape(()))) * scale.reshape(())
-    return gs.Constant(name, values.astype(np.float32))
+    return gs.Constant(name, np.asarray(values, np.float32))
 
 
 def _operand(tensor: gs.Tensor, name: str) -> list[gs.Tensor] | None:

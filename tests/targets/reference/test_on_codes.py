@@ -29,6 +29,14 @@ def grids(dtype: type[np.generic]) -> st.SearchStrategy[tuple[float, int]]:
     return st.tuples(st.floats(2.0**-8, 0.125, width=32), st.integers(limits.min, limits.max))
 
 
+def stored_constant(w: CodesWriter, values: np.ndarray, *, coded: bool) -> str:
+    """Store a constant, as it is or quantised."""
+    if not coded:
+        return w.constant(np.asarray(values, np.float32))
+    codes = w.constant(np.asarray(np.rint(np.divide(values, 0.01)) + 3, np.uint8))
+    return w.apply("DequantizeLinear", codes, *w.parameters(0.01, 3))[0]
+
+
 def on_codes(
     draw: st.DrawFn,
     op: str,
@@ -44,7 +52,7 @@ def on_codes(
         [part] = w.apply("Slice", "x", w.constant(np.array([0])), w.constant(np.prod([shape], 1)))
         [value] = w.apply("Reshape", part, sizes)
         operands.append(w.requantize(value, w.parameters(*draw(grids(dtype)), dtype)))
-    stored = [w.constant(np.asarray(values, np.float32)) for values in constants]
+    stored = [stored_constant(w, values, coded=draw(st.booleans())) for values in constants]
     [result] = w.apply(op, *operands, *stored, **attributes)
     y = w.requantize(result, w.parameters(*draw(grids(dtype)), dtype))
     return w.model([y], (max(int(np.prod(shape)) for shape in shapes),), opset=18)
@@ -91,7 +99,7 @@ def test_constants_for_each_channel(op: str, data: st.DataObject) -> None:
     shape = data.draw(MAPS)
     generator = np.random.default_rng(data.draw(st.integers(0, 99)))
     is_norm = op == "BatchNormalization"
-    size = shape[1:2] if is_norm else (shape[1], 1, 1)
+    size = shape[1:2] if is_norm else data.draw(st.sampled_from([(), (shape[1], 1, 1)]))
     constants = [generator.uniform(0.3, 1.5, size) for _ in range(4 if is_norm else 1)]
     check(on_codes(data.draw, op, [shape], constants), tolerated_steps=int(is_norm))
 

@@ -118,7 +118,7 @@ def _operator(node: gs.Node) -> OperatorRecord:
     constants = [t for t in named.values() if isinstance(t, gs.Constant) and _is_parameter(t)]
     return OperatorRecord(
         name=node.name,
-        op=node.op,
+        op=f"{node.attrs['op']} on codes" if is_on_codes(node) else node.op,
         kind=kind_of(node),
         reads=tuple(name for name, tensor in named.items() if isinstance(tensor, gs.Variable)),
         writes=tuple(tensor.name for tensor in node.outputs if not tensor.is_empty()),

@@ -182,3 +182,10 @@ def test_compiled_models_are_read_back(tmp_path) -> None:
     feeds = random_feeds(model)
     [found], [expected] = cc.compile(path).run(feeds).values(), compilation.run(feeds).values()
     np.testing.assert_array_equal(found, expected)
+
+
+def test_pictures_name_what_is_computed() -> None:
+    writer = CodesWriter()
+    picture = cc.compile(writer.model([residual_sum(writer)], (1, 3, 5, 4))).picture
+    named = {feature_map.op for feature_map in picture.after.maps}
+    assert {"Sigmoid on codes", "Mul on codes"} <= named

@@ -1,7 +1,7 @@
 """Folds padding into the windows of the operators behind it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -18,8 +18,8 @@ from condense_compiler.operators.attributes import (
 from condense_compiler.operators.fused import Window
 from condense_compiler.rewriting.contract import PassOutcome, Rewrite
 
-# Zero is zero in front of these and behind them.
-_KEEPING_ZERO = ("DequantizeLinear", "QuantizeLinear")
+# Zero in front of these is the code of zero behind them, or the other way round.
+_QUANTISING = ("DequantizeLinear", "QuantizeLinear")
 # What these compute is never negative.
 _NOT_NEGATIVE = ("Relu", "Sigmoid", "HardSigmoid", "Softplus", "Abs", "Exp")
 
@@ -58,15 +58,16 @@ class FoldPads:
             padding = _padding_of(node) if node.op == "Pad" and not node.domain else None
             if padding is None or is_output(network.graph, node.outputs[0]):
                 continue
-            behind = [_behind(network.graph, node.outputs[0], r) for r in node.outputs[0].outputs]
-            windows = [_padded(reader, maps[-1], padding) for reader, maps in behind]
+            padded = node.outputs[0]
+            behind = [_behind(network.graph, padded, r, padding) for r in padded.outputs]
+            windows = [_padded(each.reader, each.maps[-1], each.padding) for each in behind]
             if not windows or any(window is None for window in windows):
                 continue
-            for (reader, maps), window in zip(behind, windows, strict=True):
-                _set_window(reader, window)
-                for tensor in maps[1:]:
+            for each, window in zip(behind, windows, strict=True):
+                _set_window(each.reader, window)
+                for tensor in each.maps[1:]:
                     tensor.shape = node.inputs[0].shape
-            readers = ", ".join(sorted({reader.op for reader, _ in behind}))
+            readers = ", ".join(sorted({each.reader.op for each in behind}))
             rewrites.append(Rewrite(node.name, f"Pad → {readers}"))
             bypass(network.graph, node, node.inputs[0])
         return PassOutcome(tuple(rewrites))
@@ -96,16 +97,33 @@ def _padding_of(node: gs.Node) -> _Padding | None:
     return _Padding(pixels, (*starts[2:], *ends[2:]), number, not_negative)
 
 
-def _behind(graph: gs.Graph, padded: gs.Tensor, reader: gs.Node) -> tuple[gs.Node, list[gs.Tensor]]:
-    """Return what reads a padded map, behind its quantisation, and the padded maps up to there."""
+@dataclass(frozen=True, slots=True)
+class _Behind:
+    """What reads a padded map, behind its quantisation.
+
+    Attributes:
+        reader: The operator.
+        maps: The padded maps up to there.
+        padding: What they are padded with there.
+    """
+
+    reader: gs.Node
+    maps: tuple[gs.Tensor, ...]
+    padding: _Padding
+
+
+def _behind(graph: gs.Graph, padded: gs.Tensor, reader: gs.Node, padding: _Padding) -> _Behind:
     maps = [padded]
-    while reader.op in _KEEPING_ZERO and reader.inputs[0] is maps[-1]:
+    while reader.op in _QUANTISING and reader.inputs[0] is maps[-1]:
         following = sole_reader(graph, reader.outputs[0])
-        if following is None:
+        zero = constant_input(reader, 2)
+        code = 0.0 if zero is None else float(zero.flat[0])
+        expected, value = (code, 0.0) if reader.op == "DequantizeLinear" else (0.0, code)
+        if following is None or padding.value != expected or (zero is not None and zero.size > 1):
             break
         maps.append(reader.outputs[0])
-        reader = following
-    return reader, maps
+        reader, padding = following, replace(padding, value=value)
+    return _Behind(reader, tuple(maps), padding)
 
 
 def _padded(reader: gs.Node, data: gs.Tensor, padding: _Padding) -> Window | None:

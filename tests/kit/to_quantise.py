@@ -152,6 +152,16 @@ def functions_of_channels() -> onnx.ModelProto:
     return w.model((1, 3, 5, 4))
 
 
+def padded() -> onnx.ModelProto:
+    """Padding as an operator of its own, as exporters of other frameworks write it."""
+    w = Writer(14)
+    first = w.write("Pad", "x", w.integers(0, 0, 1, 1, 0, 0, 0, 1))
+    conv = w.write("Relu", w.write("Conv", first, w.constant(8, 5, 3, 3), w.constant(8)))
+    second = w.write("Pad", conv, w.integers(0, 0, 0, 1, 0, 0, 1, 0))
+    w.write("Conv", second, w.constant(6, 8, 3, 3), w.constant(6), output="y", strides=[2, 2])
+    return w.model((1, 6, 6, 5))
+
+
 def pooled_functions_of_channels() -> onnx.ModelProto:
     """Activations with constants for each channel in front of a pooling of channels."""
     w = Writer(11)

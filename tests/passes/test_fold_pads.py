@@ -2,6 +2,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from kit.codes_writer import CodesWriter
 from kit.layers import Layer, Window
 from kit.rewriting import Rewritten, rewrite
 from kit.topology_writer import CHANNELS, TopologyWriter, Write, build
@@ -9,11 +10,12 @@ from kit.topology_writer import CHANNELS, TopologyWriter, Write, build
 import condense_compiler as cc
 from condense_compiler.passes import find_pass
 
+PASSES = [find_pass("fold_pads")]
 SPATIAL_PADS = [0, 0, 1, 2, 0, 0, 2, 1]
 
 
 def folded(write: Write, optimised: bool = True) -> Rewritten:
-    result = rewrite(build(write), [find_pass("fold_pads")])
+    result = rewrite(build(write), PASSES)
     assert bool(result.outcomes["fold_pads"].rewrites) == optimised
     assert ("Pad" in result.operators) != optimised
     result.check_outputs(tolerance=1e-6)
@@ -127,6 +129,20 @@ def test_quantisation_between_keeps_zeros() -> None:
         return [convolution(graph, graph.write("DequantizeLinear", codes, *grid))]
 
     assert folded(write).operators == ["QuantizeLinear", "DequantizeLinear", "Conv"]
+
+
+@pytest.mark.parametrize(("code", "folds"), [(113, True), (0, False)])
+def test_codes_are_padded_with_that_of_zero(code: int, folds: bool) -> None:
+    w = CodesWriter()
+    grid = w.parameters(0.03, 113)
+    [codes] = w.apply("QuantizeLinear", "x", *grid)
+    pads, value = w.constant(np.array(SPATIAL_PADS)), w.constant(np.array(code, np.uint8))
+    [wider] = w.apply("Pad", codes, pads, value)
+    [values] = w.apply("DequantizeLinear", wider, *grid)
+    filters = w.constant(w.random.normal(0, 1, (5, 4, 3, 4)).astype(np.float32))
+    result = rewrite(w.model(w.apply("Conv", values, filters), (1, 4, 9, 8)), PASSES)
+    assert ("Pad" not in result.operators) == folds
+    result.check_outputs(tolerance=1e-6)
 
 
 def test_the_padded_map_is_not_stored() -> None:

@@ -9,6 +9,8 @@ import onnx
 
 from condense_compiler.network import load_network
 from condense_compiler.network.integer_operators import in_standard_operators
+from condense_compiler.passes import find_pass
+from condense_compiler.rewriting.runner import run_passes
 from condense_compiler.targets.accelerator.integer.forms import ON_CODES, Forms
 from condense_compiler.targets.accelerator.quantisation.bias_units import (
     layers_with_bias_in_other_units,
@@ -60,6 +62,7 @@ def prepare(
     """
     standard = in_standard_operators(source)
     network = load_network(standard, dims)
+    run_passes(network, [find_pass("fold_pads")])  # a window may reach over the edge; no Pad can
     model = network.to_model()
     if is_quantised(model):
         split_up = standard is not source

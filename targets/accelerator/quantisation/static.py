@@ -22,7 +22,7 @@ from condense_compiler.targets.accelerator.quantisation.substitution import (
 _MOST_COLUMNS = 1 << 14
 
 # Rewrites that must come before quantisation, because they change weights.
-_BEFORE = ("clean_up", "fold_constants", "fold_pads", "fold_batch_norm")
+_BEFORE = ("clean_up", "fold_constants", "fold_batch_norm")
 
 
 def quantise(network: Network, samples: Sequence[Sample]) -> onnx.ModelProto:

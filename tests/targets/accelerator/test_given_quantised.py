@@ -17,6 +17,7 @@ from kit.to_quantise import (
     feeds,
     functions_of_channels,
     over_one_axis,
+    padded,
     plain,
     pooled_functions_of_channels,
     pooled_parts,
@@ -47,7 +48,10 @@ TYPES = [
     (UNSIGNED, UNSIGNED, False),
 ]
 
-NETWORKS = (residual, plain, over_one_axis, channel_gate, stored_groups, functions_of_channels)
+NETWORKS = (
+    *(residual, plain, over_one_axis, channel_gate, stored_groups),
+    *(functions_of_channels, padded),
+)
 
 
 @pytest.mark.parametrize("form", ["QDQ", "QOperator"])
@@ -120,7 +124,7 @@ def test_parts_of_concatenations_are_pooled_without_a_unit(network, compiled, fe
 
 @pytest.mark.parametrize("machine", ["default", "small"])
 @pytest.mark.parametrize("feature_maps", ["auto", "dram"])
-@pytest.mark.parametrize("network", [functions_of_channels, pooled_functions_of_channels])
+@pytest.mark.parametrize("network", [functions_of_channels, pooled_functions_of_channels, padded])
 def test_functions_of_channels_on_every_machine(
     network, feature_maps, machine, compiled, feeds_of
 ) -> None:

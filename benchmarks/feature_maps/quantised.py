@@ -1,9 +1,10 @@
 """What the feature maps of networks in 8 bits need, and how long these take in ONNX Runtime.
 
-    python benchmarks/feature_maps/quantised.py [--signed] [NAME...]
+    python benchmarks/feature_maps/quantised.py [--signed] [--qlinear] [NAME...]
 
-Networks as ONNX Runtime's own tool quantises them (QDQ, random calibration): codes without sign,
-or with one, which is what it does unless told otherwise. Columns: `before`, the network as given,
+Networks as ONNX Runtime's own tool quantises them (random calibration): codes without sign, or with
+one, which is what it does unless told otherwise; with QuantizeLinear and DequantizeLinear, or as
+QLinear operators, which it manages for some networks only. Columns: `before`, the network as given,
 every map stored, planned by our planner; `after`, the compiled network; `bound`, what no plan of
 any order can go below; `stock` and `condensed`, medians of one run on one thread, in turns, in ms.
 """
@@ -35,10 +36,16 @@ NAMES = (
 RUNS = 30
 
 
-def row(name: str, kind: QuantType) -> list[str]:
+QLINEAR_NAMES = (
+    *("condensation_net", "lightcnn_mfm"),
+    *("resnet18", "shufflenet_v2_x0_5", "squeezenet1_1"),
+)
+
+
+def row(name: str, kind: QuantType, form: str) -> list[str]:
     """Return the figures of one network, in the order of the columns."""
     with tempfile.TemporaryDirectory() as folder:
-        model = quantised(hydrated(name), Path(folder), maps=kind)
+        model = quantised(hydrated(name), Path(folder), form, maps=kind)
         compilation = cc.compile(model, target="onnxruntime", verify_outputs=False)
         compilation.save(Path(folder) / "out")
         stock, condensed = _times(model, Path(folder) / "out")
@@ -74,14 +81,15 @@ def _times(model: onnx.ModelProto, folder: Path) -> tuple[float, float]:
 
 def main(arguments: list[str]) -> None:
     """Print the table."""
-    names = [argument for argument in arguments if argument != "--signed"]
+    names = [argument for argument in arguments if not argument.startswith("--")]
     kind = QuantType.QInt8 if "--signed" in arguments else QuantType.QUInt8
+    form = "qlinear" if "--qlinear" in arguments else "qdq"
     columns = ("before", "after", "bound", "share", "stock", "condensed", "ratio")
     table = Table("network", *columns)
     for column in table.columns[1:]:
         column.justify = "right"
-    for name in names or NAMES:
-        table.add_row(name, *row(name, kind))
+    for name in names or (QLINEAR_NAMES if form == "qlinear" else NAMES):
+        table.add_row(name, *row(name, kind, form))
     Console(width=140).print(table)
 
 

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import onnx
@@ -48,18 +49,46 @@ def test_all_readers_follow() -> None:
     assert types(dropped(write)) == {np.dtype(np.uint8)}
 
 
+def convolved(w: CodesWriter, filters: type[np.generic] = np.int8) -> list[str]:
+    """Append QLinearConv, a pooling of codes, and another QLinearConv."""
+    grids = [w.parameters(0.05, zero, np.int8) for zero in (3, -9, 20)]
+    [codes] = w.apply("QuantizeLinear", "x", *grids[0])
+    for source, to in pairwise(grids):
+        values = w.constant(w.random.integers(0, 90, (4, 4, 2, 2)).astype(filters))
+        weights = (values, *w.parameters(0.01, 40, filters))
+        [codes] = w.apply("QLinearConv", codes, *source, *weights, *to)
+        [codes] = w.apply("MaxPool", codes, kernel_shape=[2, 1])
+    return [w.apply("DequantizeLinear", codes, *grids[2])[0]]
+
+
+def test_integer_convolutions_follow() -> None:
+    result = dropped(convolved)
+    made = {t.dtype for node in result.network.graph.nodes[:-1] for t in node.outputs}
+    assert made == {np.dtype(np.uint8)}
+
+
+def mixed(w: CodesWriter) -> list[str]:
+    """An integer convolution whose result others read as codes: its input keeps its sign, too."""
+    grid = w.parameters(0.05, 3, np.int8)
+    [codes] = w.apply("QuantizeLinear", "x", *grid)
+    values = w.constant(w.random.integers(0, 90, (4, 4, 2, 2)).astype(np.int8))
+    [made] = w.apply("QLinearConv", codes, *grid, values, *w.parameters(0.01, 4, np.int8), *grid)
+    [cast] = w.apply("Cast", made, to=onnx.TensorProto.FLOAT)
+    return [w.apply("DequantizeLinear", made, *grid)[0], cast]
+
+
 def without_sign(w: CodesWriter) -> list[str]:
     return [w.requantize("x", w.parameters(0.05, 3))]
 
 
-def read_as_codes(w: CodesWriter) -> list[str]:
+def read_as_numbers(w: CodesWriter) -> list[str]:
     grid = w.parameters(0.05, 3, np.int8)
     [codes] = w.apply("QuantizeLinear", "x", *grid)
-    [pooled] = w.apply("MaxPool", codes, kernel_shape=[2, 2])
-    return [w.apply("DequantizeLinear", tensor, *grid)[0] for tensor in (codes, pooled)]
+    [cast] = w.apply("Cast", codes, to=onnx.TensorProto.FLOAT)
+    return [w.apply("DequantizeLinear", codes, *grid)[0], cast]
 
 
-@pytest.mark.parametrize("write", [without_sign, read_as_codes])
+@pytest.mark.parametrize("write", [without_sign, read_as_numbers, mixed])
 def test_what_others_read_keeps_its_sign(write: Callable[[CodesWriter], list[str]]) -> None:
     assert not dropped(write).outcomes["drop_signs"].rewrites
 

@@ -21,6 +21,10 @@ from condense_compiler.targets.accelerator.quantisation.substitution import (
 
 _MOST_COLUMNS = 1 << 14
 
+# What its shorter messages mean.
+_NOT_FINITE = "with these samples, some feature maps hold values that are not finite"
+_MEANINGS = {"All-NaN axis encountered": _NOT_FINITE, "scale issue": _NOT_FINITE}
+
 # Rewrites that must come before quantisation, because they change weights.
 _BEFORE = ("clean_up", "fold_constants", "fold_batch_norm")
 
@@ -69,6 +73,7 @@ def quantise(network: Network, samples: Sequence[Sample]) -> onnx.ModelProto:
             )
         except Exception as error:  # noqa: BLE001 - its exceptions share no other base
             reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            reason = _MEANINGS.get(reason, reason)
             message = f"{network.name}: ONNX Runtime cannot quantise it: {reason}"
             raise InputError(message) from None
         return onnx.load(path)

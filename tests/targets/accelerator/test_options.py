@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from kit.to_quantise import Writer
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from condense_compiler import cli
 from condense_compiler.driver import compile_model
@@ -104,6 +104,16 @@ def test_samples_are_checked(tmp_path, arrays, message: str) -> None:
     np.savez(path, **arrays)
     with pytest.raises(InputError, match=message):
         compile_model(RELU, "accelerator", target_options={"calibration": str(path)})
+
+
+@NO_SAMPLES
+def test_values_that_are_not_finite_are_named() -> None:
+    nodes = [helper.make_node("Sub", ["x", "x"], ["z"]), helper.make_node("Div", ["z", "z"], ["y"])]
+    x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, (1, 3, 6, 6)) for n in "xy")
+    graph = helper.make_graph(nodes, "ratios", [x], [y])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    with pytest.raises(InputError, match=r"ratios: .* values that are not finite"):
+        compile_model(model, "accelerator")
 
 
 @NO_SAMPLES

@@ -28,9 +28,9 @@ UNCALIBRATED = (
 )
 
 MISTAKEN_BIAS = (
-    "{count} layers, the first is '{first}', have a bias in the units of another layer; ONNX "
-    "Runtime adds its codes as if the units were the layer's own, and so will the accelerator: "
-    "give each layer its own bias before quantising"
+    "'{first}'{others} has a bias in the units of another layer; ONNX Runtime adds its codes as if "
+    "the units were the layer's own, and so will the accelerator: give each layer its own bias "
+    "before quantising"
 )
 
 
@@ -89,7 +89,8 @@ def _warn_of_biases(given: onnx.ModelProto, forms: Forms) -> None:
         if forms.get(name, ON_CODES).adds_bias_codes
     ]
     if layers:
-        warnings.warn(MISTAKEN_BIAS.format(count=len(layers), first=layers[0]), stacklevel=3)
+        others = f", as {len(layers) - 1} more," if len(layers) > 1 else ""
+        warnings.warn(MISTAKEN_BIAS.format(first=layers[0], others=others), stacklevel=3)
 
 
 def _as_given(source: str | Path | onnx.ModelProto) -> onnx.ModelProto:

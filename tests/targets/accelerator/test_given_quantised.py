@@ -328,7 +328,7 @@ def test_a_bias_in_other_units_is_added_as_onnx_runtime_adds_it() -> None:
     weights = np.random.default_rng(9).integers(-9, 9, (6, 5, 1, 1)).astype(np.int8)
     model = quantised_conv(weights, np.full(6, 1000), (0.03, 0.00004, 0.0002))
     model = with_constant(model, "b_scale", np.array(1.7e-6, np.float32))
-    with pytest.warns(match="1 layers, the first is 'conv', have a bias in the units of another"):
+    with pytest.warns(match="'conv' has a bias in the units of another layer"):
         compilation = compile_model(model, "accelerator")
     [operator] = compilation.lowered.network.operators
     assert operator.bias.tolist() == [1000 << BIAS_FRACTION_BITS] * 6

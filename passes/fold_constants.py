@@ -9,6 +9,7 @@ import onnx_graphsurgeon as gs
 from condense_compiler.network import Network
 from condense_compiler.network.editing import replace_reads
 from condense_compiler.network.silence import quiet_libraries
+from condense_compiler.operators.quantising import DEFAULT_AXIS, codes_of
 from condense_compiler.rewriting.contract import PassOutcome, Rewrite
 
 
@@ -51,14 +52,9 @@ def _quantise(node: gs.Node) -> Rewrite:
     """Put the codes in place of what computes them."""
     values, scale, *zeros = (np.asarray(tensor.values) for tensor in node.inputs)
     codes = node.outputs[0]
-    limits = np.iinfo(codes.dtype)
-    shape = [1] * values.ndim
-    if scale.size > 1:
-        shape[node.attrs.get("axis", 1)] = scale.size
-    zero = zeros[0].astype(np.float32).reshape(shape) if zeros else np.float32(0)
-    steps = np.rint(values / scale.reshape(shape)) + zero
-    stored = np.clip(steps, limits.min, limits.max).astype(codes.dtype)
-    replace_reads(codes, gs.Constant(f"{codes.name}/folded", stored.reshape(values.shape)))
+    zero = zeros[0] if zeros else np.zeros((), codes.dtype)
+    stored = codes_of(values, scale, zero, node.attrs.get("axis", DEFAULT_AXIS))
+    replace_reads(codes, gs.Constant(f"{codes.name}/folded", stored))
     return Rewrite(node.name, node.op)
 
 

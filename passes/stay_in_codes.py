@@ -19,7 +19,7 @@ from condense_compiler.operators.on_codes import (
     POOLING,
 )
 from condense_compiler.passes.tracing.codes import Quantisation
-from condense_compiler.passes.tracing.quantisation_rules import quantisation
+from condense_compiler.passes.tracing.quantisation_rules import dequantisation, quantisation
 from condense_compiler.passes.tracing.quantised import (
     FIRST_OPSET,
     Convolution,
@@ -158,7 +158,7 @@ def _move(node: gs.Node, result: _Result) -> bool:
 
 def _codes_of(tensor: gs.Tensor, grid: Quantisation) -> gs.Tensor | None:
     """Return the codes whose values a tensor holds, if they mean what `grid` says."""
-    source = _dequantisation(tensor)
+    source = dequantisation(tensor)
     same = source is not None and quantisation(source, 1) == grid
     return source.inputs[0] if source is not None and same else None
 
@@ -195,7 +195,7 @@ def _constant(tensor: gs.Tensor, name: str) -> gs.Constant | None:
     """Return a constant in float32 that a tensor holds, quantised or not."""
     if isinstance(tensor, gs.Constant):
         return tensor if tensor.dtype == np.float32 else None
-    source = _dequantisation(tensor)
+    source = dequantisation(tensor)
     if source is None or not isinstance(source.inputs[0], gs.Constant):
         return None
     scale, zero = constant_input(source, 1), constant_input(source, 2)
@@ -208,18 +208,11 @@ def _constant(tensor: gs.Tensor, name: str) -> gs.Constant | None:
 
 def _operand(tensor: gs.Tensor, name: str) -> list[gs.Tensor] | None:
     """Return the codes whose values a tensor holds, and what they mean."""
-    source = _dequantisation(tensor)
+    source = dequantisation(tensor)
     grid = quantisation(source, 1) if source is not None else None
     if source is None or grid is None:
         return None
     return [source.inputs[0], *_constants(name, grid)]
-
-
-def _dequantisation(tensor: gs.Tensor) -> gs.Node | None:
-    """Return the DequantizeLinear that computes a tensor."""
-    source = tensor.inputs[0] if tensor.inputs else None
-    is_one = source is not None and source.op == "DequantizeLinear" and not source.domain
-    return source if is_one else None
 
 
 def _requantise(node: gs.Node, result: _Result) -> bool:

@@ -28,6 +28,12 @@ def quantisation(node: gs.Node, first: int) -> Quantisation | None:
     return Quantisation(float(scale.reshape(())), int(zero.reshape(())), zero.dtype)
 
 
+def dequantisation(tensor: gs.Tensor) -> gs.Node | None:
+    """Return the DequantizeLinear that computes a tensor; None if something else does."""
+    makers = (node for node in tensor.inputs if node.op == "DequantizeLinear" and not node.domain)
+    return next(makers, None)
+
+
 def _quantise(context: Context) -> Sequence[View | None]:
     view, codes = context.view(), quantisation(context.node, 1)
     if view is None or codes is None:

@@ -15,7 +15,7 @@ from condense_compiler.passes.tracing.codes import (
     last_dequantisation,
 )
 from condense_compiler.passes.tracing.expressions import IDENTITY, Expression, compose, lower
-from condense_compiler.passes.tracing.quantisation_rules import quantisation
+from condense_compiler.passes.tracing.quantisation_rules import dequantisation, quantisation
 from condense_compiler.passes.tracing.regions import Region
 from condense_compiler.passes.tracing.views import View
 
@@ -168,7 +168,7 @@ def _integer_parts(node: gs.Node) -> _Parts:
 
 
 def _dequantised_parts(node: gs.Node) -> _Parts:
-    data, filters = (_dequantisation(tensor) for tensor in node.inputs[:2])
+    data, filters = (dequantisation(tensor) for tensor in node.inputs[:2])
     if filters is None:
         raise NotFusableError("only some of the filters are codes")
     if data is None:
@@ -201,7 +201,7 @@ def _bias(tensor: gs.Tensor | None, units: Array) -> Array | None:
     """Return the bias as whole numbers of units."""
     if tensor is None:
         return None
-    node = _dequantisation(tensor)
+    node = dequantisation(tensor)
     if node is None:
         values = _values(tensor)
         return values if values.dtype == np.int32 else np.rint(values / units).astype(np.int32)
@@ -212,8 +212,3 @@ def _bias(tensor: gs.Tensor | None, units: Array) -> Array | None:
     steps = stored.astype(np.float64) - zero
     converted: Array = np.rint(steps * scale.reshape(-1) / units).astype(np.int32)
     return converted
-
-
-def _dequantisation(tensor: gs.Tensor) -> gs.Node | None:
-    """Return the DequantizeLinear that computes a tensor."""
-    return next((node for node in tensor.inputs if node.op == "DequantizeLinear"), None)

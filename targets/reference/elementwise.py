@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -66,23 +67,36 @@ def batch_normalization(context: NodeContext) -> Kernel | None:
     training = context.attribute("training_mode", 0) or len(context.node.outputs) > 1
     if len(known) < 4 or training or not is_float(context.dtype()):
         return None
-    scale, bias, mean, variance = (value.astype(np.float64) for value in known)
-    factor = scale / np.sqrt(variance + context.attribute("epsilon", 1e-5))
-    shape = (-1, *(1,) * (len(context.shape()) - 2))
-    dtype = compute_dtype(context.dtype())
-    factors = factor.astype(dtype).reshape(shape)
-    shifts = (bias - mean * factor).astype(dtype).reshape(shape)
-
-    def normalize(out: Array, x: Array, factors: Array, shifts: Array) -> None:
-        np.multiply(x, factors, out=out)
-        np.add(out, shifts, out=out)
-
+    factors, shifts = normalisation(context, known, compute_dtype(context.dtype()))
     block = _in_blocks(context, normalize, {})
 
     def compute(inputs: Sequence[Array], outputs: Sequence[Array], scratch: Array) -> None:
         block.compute([inputs[0], factors, shifts], outputs, scratch)
 
     return Kernel(compute, temporary_bytes=block.temporary_bytes)
+
+
+def normalisation(
+    context: NodeContext, constants: Sequence[Array], dtype: np.dtype[Any]
+) -> tuple[Array, Array]:
+    """Return factors and shifts of a batch normalisation, (channels, 1, ...).
+
+    Args:
+        context: Its node; the first input is the map.
+        constants: Scale, bias, mean and variance, (channels).
+        dtype: Of the result.
+    """
+    scale, bias, mean, variance = (value.astype(np.float64) for value in constants)
+    factor = scale / np.sqrt(variance + context.attribute("epsilon", 1e-5))
+    shape = (-1, *(1,) * (len(context.shape()) - 2))
+    shift = bias - mean * factor
+    return factor.astype(dtype).reshape(shape), shift.astype(dtype).reshape(shape)
+
+
+def normalize(out: Array, x: Array, factors: Array, shifts: Array) -> None:
+    """Scale and shift the channels of a map."""
+    np.multiply(x, factors, out=out)
+    np.add(out, shifts, out=out)
 
 
 def _in_blocks(

@@ -14,6 +14,7 @@ from condense_compiler.operators.on_codes import (
     plain_inputs,
 )
 from condense_compiler.targets.reference.blocks import BLOCK_ELEMENTS, block_elements, blocks
+from condense_compiler.targets.reference.elementwise import normalisation, normalize
 from condense_compiler.targets.reference.functions import FUNCTIONS, Function, temporaries
 from condense_compiler.targets.reference.kernel import (
     Array,
@@ -49,19 +50,11 @@ def _elementwise(context: NodeContext) -> Kernel:
 
 def _batch_norm(context: NodeContext) -> Kernel | None:
     constants = [context.constant(index) for index in plain_inputs(context.node)]
-    known = [value.astype(np.float64) for value in constants if value is not None]
+    known = [value for value in constants if value is not None]
     if len(known) < len(constants):
         return None
-    scale, bias, mean, variance = known
-    factor = scale / np.sqrt(variance + context.attribute("epsilon", 1e-5))
-    shape = (-1, *(1,) * (len(context.shape()) - _PIXEL_AXES))
-    terms = [term.astype(np.float32).reshape(shape) for term in (factor, bias - mean * factor)]
-
-    def normalise(out: Array, x: Array, factors: Array, shifts: Array) -> None:
-        np.multiply(x, factors, out=out)
-        np.add(out, shifts, out=out)
-
-    return _in_blocks(context, normalise, lambda _inputs: terms, 0)
+    terms = [*normalisation(context, known, np.dtype(np.float32))]
+    return _in_blocks(context, normalize, lambda _inputs: terms, 0)
 
 
 def _in_blocks(

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import onnx_graphsurgeon as gs
 
 from condense_compiler.network import Network
 from condense_compiler.network.editing import is_output
 from condense_compiler.operators.attributes import constant_input
+from condense_compiler.operators.moving import Moving, moving
 from condense_compiler.rewriting.contract import PassOutcome, Rewrite
 
 _SHIFT = 128
@@ -17,11 +19,6 @@ _SHIFT = 128
 # Inputs at which the code of zero stands: of the codes that an operator writes, or reads first.
 _ZERO_WRITTEN = {"QLinearConv": 7, "QuantizeLinear": 2}
 _ZERO_READ = {"DequantizeLinear": 2, "QLinearConv": 2}
-# Operators to which codes mean nothing but their order.
-_MOVING = (
-    *("Concat", "Flatten", "Identity", "MaxPool", "Reshape", "Slice", "Squeeze"),
-    *("Split", "Transpose", "Unsqueeze"),
-)
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,10 @@ class DropSigns:
         ]
         for node in nodes:
             for index in _zeros(node, maps):
-                _raise_zero(node, index)
+                _raise_constant(node, index)
+            facts = moving(node)
+            if facts is not None and facts.fill is not None:
+                _raise_fill(node, facts.fill)
         for tensor in maps.values():
             tensor.dtype = np.dtype(np.uint8)
         makers = (tensor.inputs[0] for tensor in maps.values())
@@ -75,9 +75,9 @@ def _can_follow(node: gs.Node, maps: dict[int, gs.Tensor]) -> bool:
         return False
     reads = [index for index, tensor in enumerate(node.inputs) if id(tensor) in maps]
     writes = all(id(tensor) in maps for tensor in node.outputs)
-    if node.op in _MOVING:
-        data = range(len(node.inputs)) if node.op == "Concat" else range(1)
-        return writes and reads == list(data)
+    facts = moving(node)
+    if facts is not None:
+        return writes and reads == list(facts.data(node)) and _has_known_fill(node, facts)
     if node.op == "QLinearConv" and not (writes and reads == [0]):
         return False
     if node.op == "DequantizeLinear" and reads != [0]:
@@ -98,8 +98,32 @@ def _is_signed(zero: object) -> bool:
     return isinstance(zero, np.ndarray) and zero.dtype == np.int8
 
 
-def _raise_zero(node: gs.Node, index: int) -> None:
-    zero = constant_input(node, index)
-    assert zero is not None  # such nodes do not follow
-    higher = np.asarray(zero.astype(np.int16) + _SHIFT, np.uint8)
-    node.inputs[index] = gs.Constant(f"{DropSigns.name}/{node.name}/{index}", higher)
+def _has_known_fill(node: gs.Node, facts: Moving) -> bool:
+    return facts.fill is None or not _is_given(node, facts.fill) or _is_constant(node, facts.fill)
+
+
+def _is_given(node: gs.Node, index: int) -> bool:
+    return index < len(node.inputs) and not node.inputs[index].is_empty()
+
+
+def _is_constant(node: gs.Node, index: int) -> bool:
+    return constant_input(node, index) is not None
+
+
+def _raise_constant(node: gs.Node, index: int) -> None:
+    constant = constant_input(node, index)
+    assert constant is not None  # such nodes do not follow
+    node.inputs[index] = _raised(constant, f"{DropSigns.name}/{node.name}/{index}")
+
+
+def _raise_fill(node: gs.Node, index: int) -> None:
+    """Raise the code that is put where there is none: 0 unless the node says otherwise."""
+    if _is_given(node, index):
+        _raise_constant(node, index)
+        return
+    node.inputs += [gs.Variable.empty() for _ in range(index + 1 - len(node.inputs))]
+    node.inputs[index] = _raised(np.zeros((), np.int8), f"{DropSigns.name}/{node.name}/{index}")
+
+
+def _raised(codes: npt.NDArray[Any], name: str) -> gs.Constant:
+    return gs.Constant(name, np.asarray(codes.astype(np.int16) + _SHIFT, np.uint8))

@@ -18,6 +18,7 @@ from condense_compiler.operators.on_codes import (
     ON_CODES_OP,
     POOLING,
 )
+from condense_compiler.operators.quantising import constant_values
 from condense_compiler.passes.tracing.codes import Quantisation
 from condense_compiler.passes.tracing.quantisation_rules import dequantisation, quantisation
 from condense_compiler.passes.tracing.quantised import (
@@ -28,12 +29,6 @@ from condense_compiler.passes.tracing.quantised import (
 )
 from condense_compiler.passes.tracing.quantised_building import remove_unread_dequantisations
 from condense_compiler.rewriting.contract import PassOutcome, Rewrite
-
-# Operators whose results are some of what they read, whatever that means.
-_MOVING = (
-    *("Flatten", "MaxPool", "Reshape", "Slice", "Squeeze"),
-    *("Transpose", "Unsqueeze"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +48,7 @@ class _Result:
 
 @dataclass(frozen=True)
 class StayInCodes:
-    """Make QLinearConv of convolutions between codes, and move codes instead of their values.
+    """Make QLinearConv of convolutions between codes, and OnCodes of other operators.
 
     An activation between the convolution and its quantisation goes where the codes cannot mean
     anything that it would change.
@@ -144,25 +139,6 @@ def _is_known_to_runtimes(layer: Convolution, result: Quantisation) -> bool:
     return layer.input.dtype == result.dtype and types_fit and len(set(layer.zeros.tolist())) == 1
 
 
-def _move(node: gs.Node, result: _Result) -> bool:
-    """Move codes, if all that is read are codes of the result's scale and zero."""
-    if len(result.nodes) > 1:
-        return False  # behind an activation
-    count = len(node.inputs) if node.op == "Concat" else 1
-    codes = [_codes_of(tensor, result.grid) for tensor in node.inputs[:count]]
-    if any(tensor is None for tensor in codes):
-        return False
-    node.inputs = [*codes, *node.inputs[count:]]
-    return True
-
-
-def _codes_of(tensor: gs.Tensor, grid: Quantisation) -> gs.Tensor | None:
-    """Return the codes whose values a tensor holds, if they mean what `grid` says."""
-    source = dequantisation(tensor)
-    same = source is not None and quantisation(source, 1) == grid
-    return source.inputs[0] if source is not None and same else None
-
-
 def _stand_for(node: gs.Node, result: _Result) -> bool:
     """Make one operator of a node and the quantisation around it."""
     operands: list[gs.Tensor] = []
@@ -193,17 +169,10 @@ def _fits(op: str, operands: int, constants: int) -> bool:
 
 def _constant(tensor: gs.Tensor, name: str) -> gs.Constant | None:
     """Return a constant in float32 that a tensor holds, quantised or not."""
-    if isinstance(tensor, gs.Constant):
-        return tensor if tensor.dtype == np.float32 else None
-    source = dequantisation(tensor)
-    if source is None or not isinstance(source.inputs[0], gs.Constant):
+    values = constant_values(tensor)
+    if values is None or values.dtype != np.float32:
         return None
-    scale, zero = constant_input(source, 1), constant_input(source, 2)
-    if scale is None or scale.size > 1 or (zero is None and len(source.inputs) > 2):
-        return None
-    steps = np.asarray(source.inputs[0].values).astype(np.float32)
-    values = (steps - np.float32(0 if zero is None else zero.reshape(()))) * scale.reshape(())
-    return gs.Constant(name, np.asarray(values, np.float32))
+    return tensor if isinstance(tensor, gs.Constant) else gs.Constant(name, values)
 
 
 def _operand(tensor: gs.Tensor, name: str) -> list[gs.Tensor] | None:
@@ -235,9 +204,7 @@ def _constants(name: str, grid: Quantisation) -> list[gs.Constant]:
 
 
 _RULES: Mapping[str, Callable[[gs.Node, _Result], bool]] = {
-    **dict.fromkeys(_MOVING, _move),
-    **dict.fromkeys((*ELEMENT_WISE, *POOLING), _stand_for),
-    "Concat": lambda node, result: _move(node, result) or _stand_for(node, result),
+    **dict.fromkeys((*ELEMENT_WISE, *POOLING, "Concat"), _stand_for),
     "Conv": _convolve,
     "DequantizeLinear": _requantise,
 }

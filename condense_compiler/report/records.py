@@ -13,6 +13,7 @@ from condense_compiler.network.tensors import element_type, tensor_bytes, type_n
 from condense_compiler.operators.elementwise import UNARY
 from condense_compiler.operators.facts import facts_of
 from condense_compiler.operators.fused import DOMAIN
+from condense_compiler.operators.moving import MOVING_OPERATORS
 from condense_compiler.operators.on_codes import is_on_codes
 
 
@@ -43,13 +44,11 @@ _KINDS: Mapping[Kind, Iterable[str]] = {
         *("Add", "BatchNormalization", "Clip", "Div", "Max", "Mean", "Min", "Mul", "Pow", "PRelu"),
         *("Sub", "Sum", "Where", "DequantizeLinear", "QuantizeLinear"),
     ),
-    Kind.MOVED: (
-        *("Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "Identity", "Pad", "Reshape"),
-        *("Resize", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"),
-        *("Cast", "Dropout", "Upsample"),
-    ),
+    Kind.MOVED: ("Cast", "Dropout", "Upsample"),
 }
-_KIND_OF = {op: kind for kind, operators in _KINDS.items() for op in operators}
+_KIND_OF = dict.fromkeys(MOVING_OPERATORS, Kind.MOVED) | {
+    op: kind for kind, operators in _KINDS.items() for op in operators
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,8 +65,9 @@ BEFORE_QUANTISED = """
 Layers whose maps are 8-bit codes are fused alike, to `condense::QLinearConvPool`, be they written
 with QuantizeLinear and DequantizeLinear (QDQ) or with QLinear operators: maximum and minimum of
 codes are the codes of maximum and minimum. Other reductions of codes are not fused here; the
-[accelerator](accelerator.md) has units for them. The spellings above, quantised to QDQ by ONNX
-Runtime's own tool:
+[accelerator](accelerator.md) has units for them. If only the filters are codes, any reduction is
+fused to `condense::ConvPool`, with the values of the filters. The spellings above, quantised to QDQ
+by ONNX Runtime's own tool:
 
 | becomes, or why not | spellings |
 |---|---|

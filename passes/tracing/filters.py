@@ -9,6 +9,7 @@ import numpy.typing as npt
 import onnx_graphsurgeon as gs
 
 from condense_compiler.operators.attributes import FILTERS_INPUT
+from condense_compiler.operators.quantising import constant_values
 from condense_compiler.passes.tracing.expressions import (
     ChannelKey,
     Expression,
@@ -86,7 +87,7 @@ def _convolution_group(region: Region, key: ChannelKey) -> int:
 def _all_filters(region: Region, keys: Sequence[ChannelKey]) -> tuple[Array, Array]:
     """Return weights and bias of all convolutions, rows in the order of the keys."""
     nodes = region.convolutions.values()
-    weights = [np.asarray(node.inputs[1].values) for node in nodes]
+    weights = [_constant(node.inputs[1]) for node in nodes]
     return stacked(region, keys, weights), stacked(region, keys, [_bias(node) for node in nodes])
 
 
@@ -111,7 +112,14 @@ def stacked(
 def _bias(node: gs.Node) -> Array:
     if len(node.inputs) < 3 or node.inputs[2].is_empty():
         return np.zeros(node.inputs[1].shape[0])
-    return np.asarray(node.inputs[2].values, dtype=np.float64)
+    return _constant(node.inputs[2]).astype(np.float64)
+
+
+def _constant(tensor: gs.Tensor) -> Array:
+    """Return filters or a bias, dequantised where they are stored as codes."""
+    values = constant_values(tensor)
+    assert values is not None  # regions whose weights are computed are not offered
+    return values
 
 
 def _row_values(known: Expression, keys: Sequence[ChannelKey]) -> npt.NDArray[np.float64]:

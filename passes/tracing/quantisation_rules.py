@@ -19,8 +19,9 @@ def quantisation(node: gs.Node, first: int) -> Quantisation | None:
     """
     scale = constant_input(node, first)
     zero = constant_input(node, first + 1)
-    if zero is None and first + 1 >= len(node.inputs):
-        zero = np.zeros((), np.uint8)
+    if first + 1 >= len(node.inputs) or node.inputs[first + 1].is_empty():
+        codes = node.inputs[0] if node.op == "DequantizeLinear" else node.outputs[0]
+        zero = np.zeros((), codes.dtype)
     if scale is None or zero is None or scale.size != 1 or zero.size != 1:
         return None
     if zero.dtype not in CODE_TYPES or scale.dtype != np.float32:

@@ -64,9 +64,13 @@ class QuantisedLayer:
 
 
 def is_quantised(region: Region) -> bool:
-    """Tell whether the filters of a region are codes."""
+    """Tell whether a region convolves codes; if only its filters are codes, it does not."""
     return any(
-        node.op == "QLinearConv" or not isinstance(node.inputs[1], gs.Constant)
+        node.op == "QLinearConv"
+        or (
+            not isinstance(node.inputs[1], gs.Constant)
+            and dequantisation(node.inputs[0]) is not None
+        )
         for node in region.convolutions.values()
     )
 

@@ -100,3 +100,27 @@ def test_outputs_keep_their_type() -> None:
     model.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.INT8
     result = rewrite(model, [find_pass("drop_signs")])
     assert not result.outcomes["drop_signs"].rewrites
+
+
+@pytest.mark.parametrize("fill", [None, -9, 127])
+def test_padding_follows(fill: int | None) -> None:
+    def write(w: CodesWriter) -> list[str]:
+        grid = w.parameters(0.05, 3, np.int8)
+        [codes] = w.apply("QuantizeLinear", "x", *grid)
+        pads = w.constant(np.array([0, 0, 1, 2, 0, 0, 0, 1]))
+        value = [] if fill is None else [w.constant(np.array(fill, np.int8))]
+        [padded] = w.apply("Pad", codes, pads, *value)
+        return [w.apply("DequantizeLinear", padded, *grid)[0]]
+
+    assert types(dropped(write)) == {np.dtype(np.uint8)}
+
+
+def test_places_of_maxima_hold_maps_with_a_sign_back() -> None:
+    def write(w: CodesWriter) -> list[str]:
+        grid = w.parameters(0.05, 3, np.int8)
+        [codes] = w.apply("QuantizeLinear", "x", *grid)
+        pooled, places = w.apply("MaxPool", codes, outputs=2, kernel_shape=[2, 2])
+        [cast] = w.apply("Cast", places, to=onnx.TensorProto.FLOAT)
+        return [w.apply("DequantizeLinear", pooled, *grid)[0], cast]
+
+    assert not dropped(write).outcomes["drop_signs"].rewrites

@@ -16,6 +16,7 @@ from kit.spellings import ALL_SPELLINGS
 from onnxruntime.quantization import QuantType
 
 import condense_compiler as cc
+from condense_compiler.operators.fused import OP
 from condense_compiler.operators.quantized import QUANTIZED_OP
 from condense_compiler.targets.onnxruntime import onnxruntime_session
 
@@ -151,12 +152,63 @@ def test_layers_are_fused_and_compute_the_same(spelling: Spelling) -> None:
     assert np.mean(fused != expected) < 0.01
 
 
+FLOAT_SPELLINGS = [
+    Spelling(quantised_data=False),
+    Spelling(quantised_data=False, quantised_maps=False, activation="", requantised=False),
+    Spelling(quantised_data=False, quantised_maps=False, between=False, split=True, window=3),
+]
+
+
+@pytest.mark.parametrize("spelling", FLOAT_SPELLINGS, ids=str)
+def test_filters_alone_in_codes_are_fused_in_floating_point(spelling: Spelling) -> None:
+    given = model(spelling)
+    result = rewrite(given)
+    assert OP in result.operators
+    assert "Conv" not in result.operators
+    x = np.random.default_rng(1).standard_normal((1, CHANNELS, SIDE, SIDE), np.float32) * 3
+    [expected] = run_onnxruntime(given, {"x": x}).values()
+    [plain] = run_onnxruntime(result.model, {"x": x}).values()
+    [fused] = onnxruntime_session(result.model).run(None, {"x": x})
+    step = 0.06  # a sum between two codes may be rounded to either
+    is_rounded = spelling.quantised_maps or spelling.requantised
+    tolerance = step * 1.01 if is_rounded else 1e-6 * np.abs(expected).max()
+    assert np.abs(fused - expected).max() <= tolerance
+    assert np.abs(plain - expected).max() <= tolerance
+    assert np.mean(np.abs(fused - expected) > 1e-5) < 0.01
+
+
+FILTER_SCALES = {
+    "one": {},
+    "one for each filter": {"axis": 0},
+    "one for each block": {"axis": 1, "block_size": 2},
+}
+
+
+@pytest.mark.parametrize("reduction", ["ReduceMax", "ReduceMean", "ReduceL2"])
+@pytest.mark.parametrize("scales", FILTER_SCALES)
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8])
+def test_how_filters_alone_are_stored(reduction: str, scales: str, dtype: type[np.generic]) -> None:
+    w = CodesWriter()
+    attributes = FILTER_SCALES[scales]
+    shape = {"one": (), "one for each filter": (12,), "one for each block": (12, 3, 3, 3)}[scales]
+    codes = w.constant(w.random.integers(0, 100, (12, CHANNELS, 3, 3)).astype(dtype))
+    scale = w.constant(w.random.uniform(0.01, 0.02, shape).astype(np.float32))
+    zero = w.constant(w.random.integers(40, 60, shape).astype(dtype))
+    [filters] = w.apply("DequantizeLinear", codes, scale, zero, **attributes)
+    [wide] = w.apply("Conv", "x", filters, pads=[1] * 4)
+    [groups] = w.apply("Reshape", wide, w.constant(np.array([2, 6, 2, SIDE, SIDE])))
+    [pooled] = w.apply(reduction, groups, w.constant(np.array([2])), keepdims=0)
+    result = rewrite(w.model([pooled], (2, CHANNELS, SIDE, SIDE), opset=21))
+    assert "Conv" not in result.operators or reduction == "ReduceMean"  # a mean goes into filters
+    assert "DequantizeLinear" not in result.operators
+    result.check_outputs(tolerance=1e-6)
+
+
 OTHERS = {
     "a larger code may become a smaller one": Spelling(slope=-0.5),
     "are an output of the network": Spelling(read_twice=True),
     "not quantised right behind": Spelling(quantised_maps=False),
     "have no single scale in 8 bits": Spelling(data_type=np.uint16),
-    "the maps that they are applied to are not": Spelling(quantised_data=False),
     "the scales differ within a filter": Spelling(scales_of_channels=True),
 }
 

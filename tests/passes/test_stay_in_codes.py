@@ -12,7 +12,6 @@ from kit.to_quantise import Writer, plain, residual
 from onnxruntime.quantization import QuantType
 
 import condense_compiler as cc
-from condense_compiler.operators.on_codes import ON_CODES_OP
 from condense_compiler.passes import find_pass
 
 SHAPE = (1, 4, 9, 8)
@@ -103,30 +102,6 @@ def test_activations(activation: tuple[str, ...], zero: int, goes: bool) -> None
 
 def grid(scale: float, zero: int) -> Callable[[CodesWriter], Grid]:
     return lambda w: w.parameters(scale, zero)
-
-
-MOVES: dict[str, Callable[[CodesWriter, str], str]] = {
-    "pooled": lambda w, t: w.apply("MaxPool", t, kernel_shape=[2, 2])[0],
-    "reshaped": lambda w, t: w.apply("Reshape", t, w.constant(np.array([1, 8, 36])))[0],
-    "transposed": lambda w, t: w.apply("Transpose", t, perm=[0, 2, 3, 1])[0],
-    "joined": lambda w, t: w.apply("Concat", t, t, axis=1)[0],
-}
-
-
-@pytest.mark.parametrize("move", MOVES.values(), ids=MOVES)
-@pytest.mark.parametrize("same", [True, False])
-def test_codes_are_moved_instead_of_values(
-    move: Callable[[CodesWriter, str], str], same: bool
-) -> None:
-    def write(w: CodesWriter) -> str:
-        first = input_grid(w)
-        second = first if same else w.parameters(0.07, 90)
-        return w.requantize(move(w, w.requantize("x", first)), second)
-
-    operators = written(write).operators
-    stays = same or ON_CODES_OP in operators  # a concatenation may change what codes mean
-    assert operators.count("QuantizeLinear") == 2 - stays
-    assert operators.count("DequantizeLinear") == 2 - stays
 
 
 def read_twice(w: CodesWriter) -> str:

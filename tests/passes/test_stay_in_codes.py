@@ -158,3 +158,19 @@ def test_no_values_are_stored(tmp_path: Path) -> None:
     pixels = 13 * 11
     assert maps["before"]["arena_bytes"] > 4 * 40 * pixels
     assert maps["after"]["arena_bytes"] == 2 * 40 * pixels
+
+
+@pytest.mark.parametrize("op", ["Sub", "PRelu", "Mul", "Add", "Max"])
+@pytest.mark.parametrize("constant_first", [True, False])
+def test_constants_keep_their_side(op: str, constant_first: bool) -> None:
+    """`c - x` must not become `x - c`."""
+
+    def write(w: CodesWriter) -> str:
+        values = w.requantize("x", input_grid(w))
+        constant = w.constant(w.random.uniform(0.2, 3, (1, 4, 1, 1)).astype(np.float32))
+        operands = (constant, values) if constant_first else (values, constant)
+        if op == "PRelu" and constant_first:
+            operands = (values, constant)  # a slope cannot be the wider one
+        return w.requantize(w.apply(op, *operands)[0], w.parameters(0.03, 100))
+
+    written(write)

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from kit.codes_writer import CodesWriter
 from kit.to_quantise import (
     FLOAT,
     SHAPE,
@@ -299,6 +300,22 @@ def test_other_operators_on_codes_are_refused() -> None:
     del model.graph.node[:]
     model.graph.node.extend([*nodes[:-1], larger, nodes[-1]])
     with pytest.raises(UnsupportedError, match=r"max: Max of codes \(yq\)"):
+        compile_model(model, "accelerator")
+
+
+def test_limits_that_would_differ_between_channels_are_refused() -> None:
+    """Sums that are clipped and then scaled for each channel have no common limits."""
+    w = CodesWriter()
+    values = w.requantize("x", w.parameters(0.05, 100))
+    codes = w.constant(w.random.integers(-90, 90, (6, 5, 1, 1)).astype(np.int8))
+    [filters] = w.apply("DequantizeLinear", codes, *w.parameters(0.02, 0, np.int8))
+    [wide] = w.apply("Conv", values, filters)
+    limits = (w.constant(np.float32(limit)) for limit in (-1, 6))
+    [clipped] = w.apply("Clip", wide, *limits)
+    factors = w.constant(w.random.uniform(0.5, 2, (1, 6, 1, 1)).astype(np.float32))
+    [scaled] = w.apply("Mul", clipped, factors)
+    model = w.model([w.requantize(scaled, w.parameters(0.05, 20))], (1, 5, 7, 7))
+    with pytest.raises(UnsupportedError, match="Mul"):
         compile_model(model, "accelerator")
 
 

@@ -74,7 +74,13 @@ class AcceleratorTarget:
             InputError: Model or samples cannot be used.
         """
         calibration = Path(self.calibration) if self.calibration else None
-        prepared = prepare(source, dims, calibration, self.weight_bits)
+        prepared = prepare(
+            source,
+            dims,
+            calibration,
+            self.weight_bits,
+            all_accelerated=not self.allow_fallback,
+        )
         ready = replace(self, quantised=prepared.quantised, forms=prepared.forms)
         return load_network(prepared.unfolded), ready
 

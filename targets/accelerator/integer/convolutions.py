@@ -192,17 +192,24 @@ def _is_reciprocal(factor: Any) -> bool:
     return isinstance(factor, float) and float(np.float32(factor)) != factor
 
 
+def check_weights(node: gs.Node) -> None:
+    """Refuse a layer whose weights or bias the network computes.
+
+    Raises:
+        UnsupportedError: They are no constants.
+    """
+    if not all(tensor.is_empty() or isinstance(tensor, gs.Constant) for tensor in node.inputs[1:3]):
+        raise UnsupportedError(f"{node.name}: {node.op} with weights that the network computes")
+
+
 def _constants(node: gs.Node) -> tuple[Array, Array | None]:
     """Return weights and bias of a node.
 
     Raises:
         UnsupportedError: They are computed by the network.
     """
-    values = []
-    for tensor in node.inputs[1:3]:
-        if not tensor.is_empty() and not isinstance(tensor, gs.Constant):
-            raise UnsupportedError(f"{node.name}: {node.op} with weights that the network computes")
-        values.append(None if tensor.is_empty() else np.asarray(tensor.values))
+    check_weights(node)
+    values = [None if t.is_empty() else np.asarray(t.values) for t in node.inputs[1:3]]
     weights, bias = (*values, None)[:2]
     assert weights is not None
     return weights, bias

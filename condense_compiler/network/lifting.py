@@ -7,8 +7,10 @@ old versions leave the rounding open, what ONNX Runtime computes.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnx_graphsurgeon as gs
 
@@ -32,7 +34,7 @@ def lift(network: Network) -> bool:
     graph = network.graph
     if network.opset >= LIFTED_OPSET:
         return False
-    lifting = _Lifting(network.opset, {name for name in graph.tensors()})
+    lifting = _Lifting(network.opset, set(graph.tensors()))
     graph.nodes[:] = [new for node in graph.nodes for new in lifting.lifted(node)]
     others = [entry for entry in graph.import_domains if entry.domain not in DEFAULT_DOMAINS]
     graph.import_domains = [onnx.helper.make_opsetid("", LIFTED_OPSET), *others]
@@ -73,7 +75,7 @@ class _Lifting:
 
     def constant(self, node: gs.Node, name: str, values: object, dtype: type = np.int64) -> None:
         """Give a node one more input: a constant."""
-        array = np.asarray(values, dtype)
+        array: npt.NDArray[Any] = np.asarray(values, dtype)
         node.inputs.append(gs.Constant(self.name(f"{node.name}/{name}"), array))
 
     def attribute_to_input(self, node: gs.Node, name: str) -> None:

@@ -161,7 +161,7 @@ def lower_mixed(
     """Lower what the accelerator can run, part by part."""
     parts: list[AcceleratedPart | HostPart] = []
     memories: list[MemoryPlan] = []
-    for part in cut(program.network, nodes, pooling_unit=machine.pooling_unit):
+    for part in cut(program.network, nodes, machine=machine):
         if isinstance(part, HostPart):
             parts.append(part)
             continue

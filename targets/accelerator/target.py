@@ -20,6 +20,7 @@ from condense_compiler.targets.accelerator.fallback import (
 )
 from condense_compiler.targets.accelerator.integer.forms import Forms
 from condense_compiler.targets.accelerator.integer.lowering import lower_network
+from condense_compiler.targets.accelerator.integer.refusals import blaming_one_of
 from condense_compiler.targets.accelerator.integer.separating import separate_pooling
 from condense_compiler.targets.accelerator.loaded import LoadedProgram, load_program
 from condense_compiler.targets.accelerator.lowered import AcceleratorProgram
@@ -92,15 +93,16 @@ class AcceleratorTarget:
         """
         machine = read_machine(self.machine)
         ordered, all_in_dram = ordered_nodes(program), self.feature_maps == "dram"
+        limit = program.memory_limit_bytes
         try:
             fused = lower_network(program.network.graph, ordered, self.forms)
-            network = fused if machine.pooling_unit else separate_pooling(fused)
+            with blaming_one_of(ordered):
+                network = fused if machine.pooling_unit else separate_pooling(fused)
+                memory = place(network, machine, memory_limit_bytes=limit, all_in_dram=all_in_dram)
         except UnsupportedError:
             if not self.allow_fallback:
                 raise
             return lower_mixed(program, ordered, machine, self.quantised, all_in_dram=all_in_dram)
-        limit = program.memory_limit_bytes
-        memory = place(network, machine, memory_limit_bytes=limit, all_in_dram=all_in_dram)
         code = generate(network, memory, machine)
         quantised, forms = self.quantised, self.forms
         return AcceleratorProgram(program, network, fused, memory, code, quantised, forms)

@@ -5,7 +5,8 @@ import onnx_graphsurgeon as gs
 from condense_compiler.passes.tracing.trace import RULES as TRACED
 from condense_compiler.targets.accelerator.integer.collector import pixels_of
 from condense_compiler.targets.accelerator.integer.convolutions import check_weights
-from condense_compiler.targets.accelerator.integer.lowering import RULES, NodeError, blaming
+from condense_compiler.targets.accelerator.integer.lowering import RULES
+from condense_compiler.targets.accelerator.integer.refusals import NodeError, blaming
 
 _LAYERS = frozenset(("Conv", "Gemm", "MatMul"))
 

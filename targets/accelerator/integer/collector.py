@@ -44,6 +44,7 @@ class Collector:
         values: Value of each tensor.
         inputs: Shapes of the graph inputs.
         ports: Graph inputs whose codes are known.
+        converted: Graph inputs, by the name that they have in another type.
     """
 
     outputs: set[str]
@@ -53,6 +54,7 @@ class Collector:
     values: dict[str, Value] = field(default_factory=dict)
     inputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
     ports: dict[str, Port] = field(default_factory=dict)
+    converted: dict[str, gs.Tensor] = field(default_factory=dict)
 
     def add(self, node: gs.Node) -> None:
         """Lower one node.
@@ -107,7 +109,14 @@ class Collector:
 
     def is_unquantised_input(self, tensor: gs.Tensor) -> bool:
         """Tell whether a tensor is a graph input of which no codes are known yet."""
-        return tensor.name in self.inputs and tensor.name not in self.values
+        return self._source(tensor).name in self.inputs and tensor.name not in self.values
+
+    def _source(self, tensor: gs.Tensor) -> gs.Tensor:
+        return self.converted.get(tensor.name, tensor)
+
+    def convert_input(self, node: gs.Node) -> None:
+        """Follow a graph input that is converted to float32 before it is quantised."""
+        self.converted[node.outputs[0].name] = self._source(node.inputs[0])
 
     def value(self, tensor: gs.Tensor) -> Value:
         """Return the value of a tensor.
@@ -147,7 +156,7 @@ class Collector:
 
     def quantise_input(self, node: gs.Node) -> Value:
         """Return the codes of a graph input, whose quantisation starts with this Div."""
-        tensor = node.inputs[0]
+        tensor = self._source(node.inputs[0])
         chain = _quantising_chain(node)
         if chain is None:
             raise UnsupportedError(f"{tensor.name}: this input of the network is not quantised")
@@ -231,6 +240,8 @@ def pixels_of(shape: tuple[int, ...], name: str) -> Shape:
     Raises:
         UnsupportedError: It is a batch, or has other axes.
     """
+    if not shape:  # one value
+        return 1, 1, 1
     if shape[0] != 1 or not 2 <= len(shape) <= 4:
         raise UnsupportedError(
             f"{name}: shape {list(shape)}; the accelerator takes one image: [1, channels, height, "

@@ -1,7 +1,6 @@
 """From a network whose quantisation is written as arithmetic to an integer network."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -20,27 +19,12 @@ from condense_compiler.targets.accelerator.integer.network import (
     Port,
 )
 from condense_compiler.targets.accelerator.integer.pools import POOLING_RULES
+from condense_compiler.targets.accelerator.integer.refusals import blaming
 from condense_compiler.targets.accelerator.integer.values import (
     Value,
 )
 from condense_compiler.targets.accelerator.integer.views import VIEW_RULES
 from condense_compiler.targets.reference.functions import FUNCTIONS
-
-
-class NodeError(UnsupportedError):
-    """A node that the accelerator cannot run.
-
-    Attributes:
-        node: The node.
-        reason: Why it cannot.
-    """
-
-    def __init__(self, node: gs.Node, reason: str) -> None:
-        self.node, self.reason = node, reason.removeprefix(f"{node.name}: ")
-        super().__init__(
-            f"node '{node.name}' ({node.op}): {self.reason}; --allow-fallback runs it on the "
-            "reference executor"
-        )
 
 
 def lower_part(
@@ -85,19 +69,6 @@ def lower_part(
     return IntegerNetwork(tuple(collector.builder.operators), read, ports)
 
 
-@contextmanager
-def blaming(node: gs.Node) -> Iterator[None]:
-    """Let what is refused inside name a node, and the way out.
-
-    Raises:
-        NodeError: Something is refused.
-    """
-    try:
-        yield
-    except UnsupportedError as error:
-        raise NodeError(node, str(error)) from None
-
-
 def lower_network(
     graph: gs.Graph, nodes: Iterable[gs.Node], forms: Forms | None = None
 ) -> IntegerNetwork:
@@ -128,6 +99,18 @@ def _batch_norm(collector: Collector, node: gs.Node) -> list[Value]:
     return [value]
 
 
+def _cast(collector: Collector, node: gs.Node) -> list[Value]:
+    """Keep values: those of a graph input become codes, those of a graph output come from them."""
+    if np.dtype(node.outputs[0].dtype).kind == "f" and not collector.is_unquantised_input(
+        node.inputs[0]
+    ):
+        return [collector.value(node.inputs[0])]
+    if node.outputs[0].dtype != np.float32:
+        raise UnsupportedError(f"{node.name}: a Cast to other than float32")
+    collector.convert_input(node)
+    return []
+
+
 def _convolution(collector: Collector, node: gs.Node) -> list[Value]:
     return [convolutions.conv(collector.map(node.inputs[0]), node)]
 
@@ -141,6 +124,7 @@ RULES: Mapping[str, Rule] = {
     **POOLING_RULES,
     **VIEW_RULES,
     "BatchNormalization": _batch_norm,
+    "Cast": _cast,
     "Conv": _convolution,
     "Gemm": _dense,
     "MatMul": _dense,

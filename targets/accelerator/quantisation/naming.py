@@ -88,8 +88,10 @@ def _rename(graph: onnx.GraphProto, tensor: Rename, node_name: Rename) -> None:
         for names in (node.input, node.output):
             names[:] = [tensor(name) if name else "" for name in names]
         node.name = node_name(node.name) if node.name else ""
-    for entry in (*graph.initializer, *graph.input, *graph.output, *graph.value_info):
-        entry.name = tensor(entry.name)
+    for stored in graph.initializer:
+        stored.name = tensor(stored.name)
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        value.name = tensor(value.name)
     for sparse in graph.sparse_initializer:
         sparse.values.name = tensor(sparse.values.name)
     for annotation in graph.quantization_annotation:

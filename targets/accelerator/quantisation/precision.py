@@ -55,7 +55,8 @@ def give_ends_types(model: onnx.ModelProto, types: Types) -> None:
     """Convert at the ends of a model, in place, from and to the types that it had there."""
     graph = model.graph
     renamed: dict[str, str] = {}
-    before, behind = [], []
+    before: list[onnx.NodeProto] = []
+    behind: list[onnx.NodeProto] = []
     taken = {name for node in graph.node for name in (*node.input, *node.output)}
     for value, nodes in [(v, before) for v in graph.input] + [(v, behind) for v in graph.output]:
         if value.name not in types:

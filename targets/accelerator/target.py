@@ -47,6 +47,7 @@ class AcceleratorTarget:
     """
 
     name: ClassVar[str] = "accelerator"
+    places_itself: ClassVar[bool] = True
     machine: str = "default"
     calibration: str = ""
     weight_bits: int = 8

@@ -29,7 +29,7 @@ from condense_compiler.targets.accelerator.quantisation.samples import (
     drawn_samples,
     read_samples,
 )
-from condense_compiler.targets.accelerator.quantisation.static import quantise
+from condense_compiler.targets.accelerator.quantisation.static import quantise, simplify
 from condense_compiler.targets.accelerator.quantisation.unfolding import is_quantised, unfold
 
 Model = str | Path | onnx.ModelProto
@@ -91,6 +91,7 @@ def prepare(
         forms = forms_of(given)
         _warn_of_biases(given, forms)
         return Prepared(given, unfold(model, forms), forms)
+    simplify(network)
     if all_accelerated:
         check_operators(network.graph)  # before what takes most of the time
     model = quantise(network, _samples(network, calibration))

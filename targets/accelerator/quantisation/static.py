@@ -28,6 +28,13 @@ _MEANINGS = {"All-NaN axis encountered": _NOT_FINITE, "scale issue": _NOT_FINITE
 _BEFORE = ("clean_up", "fold_constants", "fold_batch_norm")
 
 
+def simplify(network: Network) -> None:
+    """Rewrite a network in floating point, in place, for what has an integer form."""
+    run_passes(network, [find_pass(name) for name in _BEFORE])
+    for substitute in SUBSTITUTIONS:
+        substitute(network)
+
+
 def quantise(network: Network, samples: Sequence[Sample]) -> onnx.ModelProto:
     """Return the model with QuantizeLinear and DequantizeLinear around every operator.
 
@@ -51,9 +58,6 @@ def quantise(network: Network, samples: Sequence[Sample]) -> onnx.ModelProto:
         def get_next(self) -> Sample | None:
             return next(self._left, None)
 
-    run_passes(network, [find_pass(name) for name in _BEFORE])
-    for substitute in SUBSTITUTIONS:
-        substitute(network)
     given = network.to_model()
     model, original = with_plain_names(given)
     excluded = {node.name for node in network.graph.nodes if _stays_in_floats(node)}

@@ -11,6 +11,7 @@ from condense_compiler.memory.placement import place
 from condense_compiler.memory.planner import plan
 from condense_compiler.memory.scheduling import schedule
 from condense_compiler.memory.sharing import resolve_sharing
+from condense_compiler.memory.storages import QUICK, THOROUGH
 from condense_compiler.network import load_network
 from condense_compiler.passes import DEFAULT_PASSES, find_pass
 from condense_compiler.planned import Planned
@@ -19,7 +20,14 @@ from condense_compiler.report.measure import measure_given
 from condense_compiler.report.stages import Stages, StageWatcher
 from condense_compiler.rewriting.contract import Pass
 from condense_compiler.rewriting.runner import run_passes
-from condense_compiler.targets import Measuring, Preparing, Target, Verifying, find_target
+from condense_compiler.targets import (
+    Measuring,
+    Placing,
+    Preparing,
+    Target,
+    Verifying,
+    find_target,
+)
 from condense_compiler.verification import random_feeds, verify
 
 Model = str | Path | onnx.ModelProto
@@ -126,7 +134,8 @@ def _plan(
         scheduled = schedule(sharing, seconds=order_seconds)
     with stages("plan"):
         before = plan(given.buffers)
-        placement = place(sharing, scheduled.steps, plan_seconds)
+        efforts = (QUICK,) if isinstance(backend, Placing) else (QUICK, THOROUGH)
+        placement = place(sharing, scheduled.steps, plan_seconds, efforts=efforts)
     return Planned(network, backend, given, applied, sharing, scheduled, before, placement)
 
 

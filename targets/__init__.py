@@ -83,6 +83,13 @@ class Preparing(Protocol):
 
 
 @runtime_checkable
+class Placing(Protocol):
+    """A target that places what it stores on its own; of the plan, it only takes the order."""
+
+    places_itself: ClassVar[bool]
+
+
+@runtime_checkable
 class Loading(Protocol):
     """A target that runs what it saved; others lower the program again."""
 

@@ -1,7 +1,7 @@
 """From an order to a place for every feature map."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from condense_compiler.memory.buffers import Plan
@@ -45,17 +45,29 @@ class Placement:
     overwritten: Mapping[str, str]
 
 
-def place(sharing: Sharing, steps: Steps, seconds: float | None = None) -> Placement:
+def place(
+    sharing: Sharing,
+    steps: Steps,
+    seconds: float | None = None,
+    *,
+    efforts: Sequence[int] = (QUICK, THOROUGH),
+) -> Placement:
     """Place the feature maps of an ordered network in the smallest arena that can be found.
 
     The order is kept, but for pairs that turn out not to be able to accumulate: they run apart.
+
+    Args:
+        sharing: The network, and what of it shares memory.
+        steps: The order.
+        seconds: Search no longer than this, if anything.
+        efforts: Plans to try for each storage, one number after the other while that may help.
     """
     options = find_options(sharing)
     steps, tied = _lay_out_with_pairs(sharing, options, steps)
     bound = largest_load(tied.storages)
     layouts = {0.0: tied}
     best: Placement | None = None
-    for tries, share in itertools.product((QUICK, THOROUGH), _SHARES):
+    for tries, share in itertools.product(efforts, _SHARES):
         if share not in layouts:
             layouts[share] = lay_out(sharing, options, steps, int(bound * share))
         layout = layouts[share]

@@ -30,9 +30,9 @@ from condense_compiler.targets.accelerator.integer.network import IntegerNetwork
 from condense_compiler.targets.accelerator.isa.binary import Binary, to_bytes
 from condense_compiler.targets.accelerator.machine import Machine
 from condense_compiler.targets.accelerator.node_order import ordered_nodes
-from condense_compiler.targets.accelerator.parts import HostPart, cut, value_of
+from condense_compiler.targets.accelerator.parts import HostPart, cut
 from condense_compiler.targets.accelerator.picture import draw
-from condense_compiler.targets.accelerator.running import EXECUTOR
+from condense_compiler.targets.accelerator.running import EXECUTOR, output_of
 from condense_compiler.targets.accelerator.simulator.simulate import simulate
 from condense_compiler.targets.feeds import check_feeds
 
@@ -87,7 +87,7 @@ class PartedProgram:
                 tensors |= _packed(simulate(part.binary, part.feeds(tensors)).outputs)
             else:
                 tensors |= _packed(execute(part.network, part.feeds(tensors)))
-        return {t.name: value_of(t, tensors).reshape(tuple(t.shape)) for t in graph.outputs}
+        return {tensor.name: output_of(tensor, tensors) for tensor in graph.outputs}
 
     def verify(self, feeds: Mapping[str, Array]) -> Verification:
         """Compare the simulator with the integer executor, bit by bit."""
@@ -161,7 +161,7 @@ def lower_mixed(
     """Lower what the accelerator can run, part by part."""
     parts: list[AcceleratedPart | HostPart] = []
     memories: list[MemoryPlan] = []
-    for part in cut(program.network, nodes, pooling_unit=machine.pooling_unit):
+    for part in cut(program.network, nodes, machine=machine):
         if isinstance(part, HostPart):
             parts.append(part)
             continue

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
+import onnx_graphsurgeon as gs
 from google.protobuf.message import DecodeError
 
 from condense_compiler.errors import InputError
@@ -53,6 +54,13 @@ def save_quantised(folder: Path, model: onnx.ModelProto | None) -> None:
     """Write the quantised model that the binaries stand for, if there is one."""
     if model is not None:
         onnx.save(model, folder / QUANTISED_FILE)
+
+
+def shapes_at_ends(graph: gs.Graph) -> tuple[Shapes, Shapes]:
+    """Return the shapes of the inputs that are read and of the outputs that are computed."""
+    read = {tensor.name: tuple(tensor.shape) for tensor in graph.inputs if tensor.outputs}
+    computed = {tensor.name: tuple(tensor.shape) for tensor in graph.outputs if tensor.inputs}
+    return read, computed
 
 
 def check_ports(path: Path, binary: Binary, inputs: Shapes, outputs: Shapes) -> None:

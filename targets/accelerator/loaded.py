@@ -14,6 +14,7 @@ from condense_compiler.targets.accelerator.folder import (
     check_ports,
     read_binary,
     read_quantised,
+    shapes_at_ends,
 )
 from condense_compiler.targets.accelerator.integer.forms import Forms, from_facts
 from condense_compiler.targets.accelerator.integer.lowering import lower_network
@@ -68,9 +69,5 @@ def load_program(
     """
     path = folder / BINARY_FILE
     binary, graph = read_binary(path), program.network.graph
-    inputs, outputs = (
-        {tensor.name: tuple(tensor.shape) for tensor in tensors}
-        for tensors in (graph.inputs, graph.outputs)
-    )
-    check_ports(path, binary, inputs, outputs)
+    check_ports(path, binary, *shapes_at_ends(graph))
     return LoadedProgram(program, binary, folder, from_facts(facts.get("forms")))

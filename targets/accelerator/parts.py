@@ -11,10 +11,13 @@ import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.network import Network
+from condense_compiler.targets.accelerator.codegen.placement import check_operators_fit
 from condense_compiler.targets.accelerator.integer.collector import pixels_of
-from condense_compiler.targets.accelerator.integer.lowering import NodeError, lower_part
+from condense_compiler.targets.accelerator.integer.lowering import lower_part
 from condense_compiler.targets.accelerator.integer.network import IntegerNetwork, Map, Port
+from condense_compiler.targets.accelerator.integer.refusals import NodeError, blaming_one_of
 from condense_compiler.targets.accelerator.integer.separating import separate_pooling
+from condense_compiler.targets.accelerator.machine import Machine
 from condense_compiler.targets.element_types import numpy_dtype
 from condense_compiler.targets.reference.kernel import ABSENT, NodeContext, constant_value
 from condense_compiler.targets.reference.operators import kernel_for
@@ -68,7 +71,7 @@ def cut(
     network: Network,
     nodes: Sequence[gs.Node],
     *,
-    pooling_unit: bool = True,
+    machine: Machine | None = None,
     known: Mapping[str, str] | None = None,
 ) -> Iterator[IntegerNetwork | HostPart]:
     """Yield the parts of a network in the order in which they run.
@@ -76,7 +79,7 @@ def cut(
     Args:
         network: The network.
         nodes: Its nodes, in their order.
-        pooling_unit: Whether the machine can pool channels of sums.
+        machine: What the parts must fit, unless it is known which do.
         known: Nodes of which it is known that the accelerator does not run them: the reason by
             name.
     """
@@ -94,7 +97,7 @@ def cut(
             grids |= _moved(part[0], grids)
             continue
         try:
-            lowered = _lower(part, outputs, grids, pooling_unit=pooling_unit)
+            lowered = _lower(part, outputs, grids, machine)
         except NodeError as error:
             reasons[id(error.node)] = error.reason
             position = next(i for i, node in enumerate(part) if node is error.node)
@@ -109,8 +112,7 @@ def _lower(
     part: Sequence[gs.Node],
     outputs: set[str],
     grids: Mapping[str, Scale],
-    *,
-    pooling_unit: bool,
+    machine: Machine | None,
 ) -> IntegerNetwork:
     inside = {id(node) for node in part}
     made = {tensor.name: tensor for node in part for tensor in node.outputs}
@@ -128,18 +130,12 @@ def _lower(
     inputs = [tensor for name, tensor in read.items() if name not in made]
     known = {t.name: _port(t, *grids[t.name]) for t in inputs if t.name in grids}
     network = lower_part(part, inputs, needed, {n: p for n, p in known.items() if p is not None})
-    return network if pooling_unit else _separated(network, part)
-
-
-def _separated(network: IntegerNetwork, part: Sequence[gs.Node]) -> IntegerNetwork:
-    """Return a network for a machine without a pooling unit; blame the node that needs one."""
-    for operator in network.operators:
-        try:
-            separate_pooling(IntegerNetwork((operator,), {}, {}))
-        except UnsupportedError as error:
-            node = next(node for node in part if node.name == operator.name)
-            raise NodeError(node, str(error)) from None
-    return separate_pooling(network)
+    if machine is None:
+        return network
+    with blaming_one_of(part):
+        fitting = network if machine.pooling_unit else separate_pooling(network)
+        check_operators_fit(fitting, machine)
+    return fitting
 
 
 def _moved(node: gs.Node, grids: Mapping[str, Scale]) -> dict[str, Scale]:

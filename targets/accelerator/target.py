@@ -20,6 +20,7 @@ from condense_compiler.targets.accelerator.fallback import (
 )
 from condense_compiler.targets.accelerator.integer.forms import Forms
 from condense_compiler.targets.accelerator.integer.lowering import lower_network
+from condense_compiler.targets.accelerator.integer.refusals import blaming_one_of
 from condense_compiler.targets.accelerator.integer.separating import separate_pooling
 from condense_compiler.targets.accelerator.loaded import LoadedProgram, load_program
 from condense_compiler.targets.accelerator.lowered import AcceleratorProgram
@@ -46,6 +47,7 @@ class AcceleratorTarget:
     """
 
     name: ClassVar[str] = "accelerator"
+    places_itself: ClassVar[bool] = True
     machine: str = "default"
     calibration: str = ""
     weight_bits: int = 8
@@ -74,7 +76,13 @@ class AcceleratorTarget:
             InputError: Model or samples cannot be used.
         """
         calibration = Path(self.calibration) if self.calibration else None
-        prepared = prepare(source, dims, calibration, self.weight_bits)
+        prepared = prepare(
+            source,
+            dims,
+            calibration,
+            self.weight_bits,
+            all_accelerated=not self.allow_fallback,
+        )
         ready = replace(self, quantised=prepared.quantised, forms=prepared.forms)
         return load_network(prepared.unfolded), ready
 
@@ -86,15 +94,16 @@ class AcceleratorTarget:
         """
         machine = read_machine(self.machine)
         ordered, all_in_dram = ordered_nodes(program), self.feature_maps == "dram"
+        limit = program.memory_limit_bytes
         try:
             fused = lower_network(program.network.graph, ordered, self.forms)
-            network = fused if machine.pooling_unit else separate_pooling(fused)
+            with blaming_one_of(ordered):
+                network = fused if machine.pooling_unit else separate_pooling(fused)
+                memory = place(network, machine, memory_limit_bytes=limit, all_in_dram=all_in_dram)
         except UnsupportedError:
             if not self.allow_fallback:
                 raise
             return lower_mixed(program, ordered, machine, self.quantised, all_in_dram=all_in_dram)
-        limit = program.memory_limit_bytes
-        memory = place(network, machine, memory_limit_bytes=limit, all_in_dram=all_in_dram)
         code = generate(network, memory, machine)
         quantised, forms = self.quantised, self.forms
         return AcceleratorProgram(program, network, fused, memory, code, quantised, forms)

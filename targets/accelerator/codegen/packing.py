@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from condense_compiler.errors import UnsupportedError
 from condense_compiler.targets.accelerator.integer.arithmetic import Array
 from condense_compiler.targets.accelerator.integer.network import (
     BIAS_FRACTION_BITS,
@@ -14,6 +13,7 @@ from condense_compiler.targets.accelerator.integer.network import (
     Operator,
     Table,
 )
+from condense_compiler.targets.accelerator.integer.refusals import OperatorError
 from condense_compiler.targets.accelerator.isa.registers import (
     FACTOR_BYTES,
     NO_TABLE,
@@ -67,7 +67,7 @@ def blocks_of(operator: Operator, slot_bytes: int, rows: int) -> list[Block]:
         rows: Channels that the machine computes at once; blocks are multiples where they can be.
 
     Raises:
-        UnsupportedError: Not even the smallest block fits.
+        OperatorError: Not even the smallest block fits.
     """
     channels, outputs = operator.inputs[0].shape[0], operator.output.shape[0]
     if not isinstance(operator, Convolution):
@@ -76,8 +76,8 @@ def blocks_of(operator: Operator, slot_bytes: int, rows: int) -> list[Block]:
         return list(_table_blocks(channels, slot_bytes, rows))
     blocks = list(_convolution_blocks(operator, slot_bytes, rows))
     if not blocks:
-        raise UnsupportedError(
-            f"{operator.name}: one group of its filters takes more than the weight buffer"
+        raise OperatorError(
+            operator.name, "one group of its filters takes more than the weight buffer"
         )
     return blocks
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from condense_compiler.errors import UnsupportedError
 from condense_compiler.memory.buffers import Buffer, Plan
 from condense_compiler.memory.planner import plan
 from condense_compiler.targets.accelerator.codegen.chip import (
@@ -29,7 +28,13 @@ from condense_compiler.targets.accelerator.codegen.tiling import (
     tilings,
     work_of,
 )
-from condense_compiler.targets.accelerator.integer.network import IntegerNetwork, Map, Port
+from condense_compiler.targets.accelerator.integer.network import (
+    IntegerNetwork,
+    Map,
+    Operator,
+    Port,
+)
+from condense_compiler.targets.accelerator.integer.refusals import OperatorError
 from condense_compiler.targets.accelerator.machine import Machine
 
 _TRAFFIC_UNIT = 1 << 48  # of costs: cycles decide only between choices of equal traffic
@@ -108,9 +113,30 @@ def place(
         all_in_dram: Keep no map on the chip.
 
     Raises:
-        UnsupportedError: An operator does not fit even with all its maps in DRAM.
+        OperatorError: An operator does not fit even with all its maps in DRAM.
     """
     return _Placer(network, machine, memory_limit_bytes).place(all_in_dram=all_in_dram)
+
+
+def check_operators_fit(network: IntegerNetwork, machine: Machine) -> None:
+    """Refuse a network with an operator that does not fit, even with all its maps in DRAM.
+
+    Raises:
+        OperatorError: One does not.
+    """
+    for operator in network.operators:
+        away = Away(tuple(True for _ in operator.inputs), True)
+        smallest = tilings(work_of(operator, machine), away, machine)[-1]
+        _check_fits(operator, smallest.staging_bytes, machine)
+
+
+def _check_fits(operator: Operator, staging_bytes: int, machine: Machine) -> None:
+    if staging_bytes > machine.feature_map_bytes:
+        raise OperatorError(
+            operator.name,
+            f"needs {staging_bytes:,} bytes of feature-map memory, the machine has "
+            f"{machine.feature_map_bytes:,}",
+        )
 
 
 @dataclass(slots=True)
@@ -161,11 +187,7 @@ class _Placer:
         least = 0
         for step, work in enumerate(self.work):
             needed = self._options(step, frozenset())[-1].staging_bytes
-            if needed > self.machine.feature_map_bytes:
-                raise UnsupportedError(
-                    f"{work.operator.name}: needs {needed:,} bytes of feature-map memory, "
-                    f"the machine has {self.machine.feature_map_bytes:,}"
-                )
+            _check_fits(work.operator, needed, self.machine)
             least = max(least, needed)
         return least
 

@@ -10,7 +10,12 @@ from condense_compiler.targets.accelerator.codegen.packing import (
     pack,
 )
 from condense_compiler.targets.accelerator.integer.network import Convolution, Operator
-from condense_compiler.targets.accelerator.integer.rows import Stripe, stripes_of, sums_shape
+from condense_compiler.targets.accelerator.integer.rows import (
+    Stripe,
+    reads_pixels,
+    stripes_of,
+    sums_shape,
+)
 from condense_compiler.targets.accelerator.machine import Machine
 
 
@@ -109,6 +114,7 @@ def tilings(work: Work, away: Away, machine: Machine) -> list[Tiling]:
     found = [
         _tiling(work, away, machine, rows, blocks_first)
         for rows in counts
+        if rows == height or all(map(reads_pixels, stripes_of(work.operator, rows)))
         for blocks_first in ((False, True) if len(work.blocks) > 1 else (False,))
     ]
     found.sort(key=lambda tiling: (tiling.traffic_bytes, tiling.cycles, tiling.staging_bytes))

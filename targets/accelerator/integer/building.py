@@ -75,7 +75,8 @@ class Builder:
         assert coded.grid is not None
         table, zero = _codes(coded), coded.grid.zero
         if isinstance(coded.base, Map) and table is None:
-            if (coded.base.scale, coded.base.shape) == (coded.grid.scale, coded.shape):
+            meaning = (coded.grid.scale, zero, coded.shape)
+            if (coded.base.scale, coded.base.zero, coded.base.shape) == meaning:
                 return coded.base
             return Map(name, coded.shape, coded.grid.scale, zero, coded.base)
         output = Map(name, coded.shape, coded.grid.scale, zero)

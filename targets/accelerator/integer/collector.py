@@ -1,7 +1,7 @@
 """What is known of the tensors of a network while its nodes are lowered."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,7 @@ class Collector:
         values: Value of each tensor.
         inputs: Shapes of the graph inputs.
         ports: Graph inputs whose codes are known.
+        converted: Graph inputs, by the name that they have in another type.
     """
 
     outputs: set[str]
@@ -53,13 +54,27 @@ class Collector:
     values: dict[str, Value] = field(default_factory=dict)
     inputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
     ports: dict[str, Port] = field(default_factory=dict)
+    converted: dict[str, gs.Tensor] = field(default_factory=dict)
 
     def add(self, node: gs.Node) -> None:
-        """Lower one node."""
+        """Lower one node.
+
+        Raises:
+            UnsupportedError: The accelerator has nothing for it.
+        """
+        self._check_results(node)
         results = self._lower(node)
-        for tensor, value in zip(node.outputs, results, strict=True):
+        for tensor, value in zip(node.outputs, results, strict=False):
             readers = len(tensor.outputs) + (tensor.name in self.outputs)
             self.values[tensor.name] = self._settle(value, tensor.name) if readers > 1 else value
+
+    def _check_results(self, node: gs.Node) -> None:
+        """Refuse a node of which more than its first result is read, unless it only parts maps."""
+        if node.op in _WITH_SEVERAL_RESULTS:
+            return
+        for index, tensor in enumerate(node.outputs[1:], 1):
+            if tensor.outputs or tensor.name in self.outputs:
+                raise UnsupportedError(f"{node.name}: {node.op} whose result {index} is read")
 
     def _lower(self, node: gs.Node) -> list[Value]:
         if is_conv_pool(node):
@@ -86,6 +101,22 @@ class Collector:
     def form(self, node: gs.Node) -> Form:
         """Return how ONNX Runtime computes a node."""
         return self.forms.get(node.name, ON_CODES)
+
+    def joined_form(self, node: gs.Node) -> Form:
+        """Return how ONNX Runtime joins two maps; it has no Sum of codes."""
+        form = self.form(node)
+        return replace(form, on_values=True) if node.op == "Sum" else form
+
+    def is_unquantised_input(self, tensor: gs.Tensor) -> bool:
+        """Tell whether a tensor is a graph input of which no codes are known yet."""
+        return self._source(tensor).name in self.inputs and tensor.name not in self.values
+
+    def _source(self, tensor: gs.Tensor) -> gs.Tensor:
+        return self.converted.get(tensor.name, tensor)
+
+    def convert_input(self, node: gs.Node) -> None:
+        """Follow a graph input that is converted to float32 before it is quantised."""
+        self.converted[node.outputs[0].name] = self._source(node.inputs[0])
 
     def value(self, tensor: gs.Tensor) -> Value:
         """Return the value of a tensor.
@@ -125,7 +156,7 @@ class Collector:
 
     def quantise_input(self, node: gs.Node) -> Value:
         """Return the codes of a graph input, whose quantisation starts with this Div."""
-        tensor = node.inputs[0]
+        tensor = self._source(node.inputs[0])
         chain = _quantising_chain(node)
         if chain is None:
             raise UnsupportedError(f"{tensor.name}: this input of the network is not quantised")
@@ -147,26 +178,38 @@ class Collector:
         Rounding never decreases, so that the choice among rounded values is the rounded choice.
         """
         source = node.inputs[0].name
-        value, chain = self.values.get(source), _next_quantisation(node.outputs[0])
+        value, chain = self.values.get(source), next_quantisation(node.outputs[0])
         is_coded = isinstance(value, Coded) and value.grid is not None
         if chain is None or is_coded or not isinstance(value, Coded | Raw):
             return
-        scale, *limits = chain
-        for op, constants in (("Div", [scale]), ("Round", []), ("Clip", limits), ("Mul", [scale])):
-            arguments = [TENSOR, *constants]
-            self.values[source] = apply(
-                self.builder, self.values[source], op, arguments, {}, node.name
-            )
+        self.values[source] = quantise(self.builder, value, chain, node.name)
 
 
 Rule = Callable[[Collector, gs.Node], list[Value]]
+
+_WITH_SEVERAL_RESULTS = frozenset(["Split"])
 
 MOVING_OR_CHOOSING = frozenset(
     ["Flatten", "Identity", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze"]
 )
 
 
-def _next_quantisation(tensor: gs.Tensor) -> tuple[float, int, int] | None:
+Chain = tuple[float, int, int]  # scale, and limits in steps
+
+
+def quantise(builder: Builder, value: Value, chain: Chain, name: str) -> Value:
+    """Quantise a tensor as a chain of Div, Round, Clip and Mul does.
+
+    Raises:
+        UnsupportedError: Its sums cannot be quantised so.
+    """
+    scale, *limits = chain
+    for op, constants in (("Div", [scale]), ("Round", []), ("Clip", limits), ("Mul", [scale])):
+        value = apply(builder, value, op, [TENSOR, *constants], {}, name)
+    return value
+
+
+def next_quantisation(tensor: gs.Tensor) -> Chain | None:
     """Return scale and limits of what quantises a tensor, behind nodes that move or choose."""
     while len(tensor.outputs) == 1:
         [reader] = tensor.outputs
@@ -177,7 +220,7 @@ def _next_quantisation(tensor: gs.Tensor) -> tuple[float, int, int] | None:
     return None
 
 
-def _quantising_chain(node: gs.Node) -> tuple[float, int, int] | None:
+def _quantising_chain(node: gs.Node) -> Chain | None:
     """Return scale and limits of the Div, Round, Clip that a node starts."""
     nodes = [node]
     for op in ("Round", "Clip"):
@@ -197,6 +240,8 @@ def pixels_of(shape: tuple[int, ...], name: str) -> Shape:
     Raises:
         UnsupportedError: It is a batch, or has other axes.
     """
+    if not shape:  # one value
+        return 1, 1, 1
     if shape[0] != 1 or not 2 <= len(shape) <= 4:
         raise UnsupportedError(
             f"{name}: shape {list(shape)}; the accelerator takes one image: [1, channels, height, "

@@ -1,5 +1,6 @@
 """Convolutions, fused or not, and fully connected layers, as integer operators."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -25,8 +26,12 @@ from condense_compiler.targets.accelerator.integer.network import (
     Map,
 )
 from condense_compiler.targets.accelerator.integer.values import Coded, Raw, Value
-from condense_compiler.targets.accelerator.integer.weights import split_scales, split_zeros
-from condense_compiler.targets.accelerator.integer.windows import over_two_axes
+from condense_compiler.targets.accelerator.integer.weights import (
+    merge_groups,
+    split_scales,
+    split_zeros,
+)
+from condense_compiler.targets.accelerator.integer.windows import check_window, over_two_axes
 
 _MOST_SUM = (1 << 31) // 255  # of the magnitudes of a filter: sums have 32 bits
 _POOLED_AS = {"l2": "l2", "mean": "average", "ordinal": "ranked", "sum": "average"}
@@ -56,6 +61,7 @@ def sums(
     operator = Convolution(name, (source,), NOWHERE, weights=filters, window=window, group=group)
     operator.weight_zeros = zeros
     units = np.float32(source.scale) * scales.astype(np.float32)
+    check_window(window, source.shape[1:], name)
     height, width = window.output_shape(source.shape[1:])
     raw = Raw(operator, (len(weights), height, width), units)
     return raw if bias is None else replace(raw, bias=bias.astype(np.float64) / units)
@@ -88,10 +94,13 @@ def conv_pool(builder: Builder, source: Map, node: gs.Node) -> Value:
     weights, bias = _constants(node)
     group = recipe.group
     if recipe.members:
-        if group != 1:
-            raise UnsupportedError(f"{node.name}: pools over groups of a grouped convolution")
+        weights, group = merge_groups(weights, group, group)
         weights = weights[list(recipe.members)]
         bias = None if bias is None else bias[list(recipe.members)]
+    elif weights.shape[1] > 1:  # of depthwise ones, any filters may stand in a block
+        of_group = len(weights) // group
+        merged = math.lcm(recipe.window, of_group) // of_group
+        weights, group = merge_groups(weights, group, merged)
     raw = sums(source, weights, bias, recipe.convolution, group, node.name)
     before, after = operands_of(node, recipe)
     value = _run(builder, raw, recipe.before, before, node.name)
@@ -192,17 +201,24 @@ def _is_reciprocal(factor: Any) -> bool:
     return isinstance(factor, float) and float(np.float32(factor)) != factor
 
 
+def check_weights(node: gs.Node) -> None:
+    """Refuse a layer whose weights or bias the network computes.
+
+    Raises:
+        UnsupportedError: They are no constants.
+    """
+    if not all(tensor.is_empty() or isinstance(tensor, gs.Constant) for tensor in node.inputs[1:3]):
+        raise UnsupportedError(f"{node.name}: {node.op} with weights that the network computes")
+
+
 def _constants(node: gs.Node) -> tuple[Array, Array | None]:
     """Return weights and bias of a node.
 
     Raises:
         UnsupportedError: They are computed by the network.
     """
-    values = []
-    for tensor in node.inputs[1:3]:
-        if not tensor.is_empty() and not isinstance(tensor, gs.Constant):
-            raise UnsupportedError(f"{node.name}: {node.op} with weights that the network computes")
-        values.append(None if tensor.is_empty() else np.asarray(tensor.values))
+    check_weights(node)
+    values = [None if t.is_empty() else np.asarray(t.values) for t in node.inputs[1:3]]
     weights, bias = (*values, None)[:2]
     assert weights is not None
     return weights, bias

@@ -48,7 +48,7 @@ def decode(codes: Array, port: Port) -> Array:
 
 def execute(network: IntegerNetwork, feeds: Mapping[str, Array]) -> dict[str, Array]:
     """Compute the graph outputs, by name, from the graph inputs, by name."""
-    codes = execute_codes(network, {n: encode(v, network.inputs[n]) for n, v in feeds.items()})
+    codes = execute_codes(network, {n: encode(feeds[n], p) for n, p in network.inputs.items()})
     return {name: decode(read(codes, p.map), p) for name, p in network.outputs.items()}
 
 

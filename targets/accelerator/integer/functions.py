@@ -97,7 +97,7 @@ def _apply_to_pairs(
 def _apply_to_codes(
     value: Coded, op: str, arguments: Arguments, attributes: Mapping[str, Any]
 ) -> Coded:
-    operands = [value.values if a is TENSOR else _beside_codes(a) for a in arguments]
+    operands = [value.values if a is TENSOR else beside_codes(a) for a in arguments]
     result = evaluate(op, operands, attributes)
     if op == "Round":
         return replace(value, values=result, grid=None, rounded=True)
@@ -113,7 +113,7 @@ def _apply_to_codes(
     return replace(value, values=result, grid=grid_after, rounded=False)
 
 
-def _beside_codes(constant: Any) -> Any:
+def beside_codes(constant: Any) -> Any:
     """Return a constant as one value, or as a column of one for each channel."""
     return constant[:, None] if np.ndim(constant) else constant
 

@@ -14,7 +14,14 @@ from condense_compiler.targets.accelerator.integer.forms import ON_CODES, Form
 from condense_compiler.targets.accelerator.integer.network import Joining
 
 # ONNX operators that join two maps, and what they do.
-JOINING = {"Add": "add", "Max": "max", "Min": "min", "Mul": "multiply", "Sub": "subtract"}
+JOINING = {
+    "Add": "add",
+    "Max": "max",
+    "Min": "min",
+    "Mul": "multiply",
+    "Sub": "subtract",
+    "Sum": "add",
+}
 
 Limits = tuple[int, int]  # smallest code, largest code
 

@@ -88,6 +88,11 @@ def columns_of(operator: Operator) -> tuple[tuple[int, int], tuple[int, int]]:
     return inputs.pads, sums.pads
 
 
+def reads_pixels(stripe: Stripe) -> bool:
+    """Tell whether a stripe reads a row at all, and not padding alone."""
+    return stripe.inputs.count > 0
+
+
 def stripes_of(operator: Operator, rows: int) -> list[Stripe]:
     """Cut an operator into stripes of so many rows of its output."""
     height = operator.output.shape[1]

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from condense_compiler.errors import UnsupportedError
 from condense_compiler.operators.fused import Window
 from condense_compiler.targets.accelerator.integer.arithmetic import look_up
 from condense_compiler.targets.accelerator.integer.network import (
@@ -22,6 +21,7 @@ from condense_compiler.targets.accelerator.integer.network import (
     SpatialPooling,
     Table,
 )
+from condense_compiler.targets.accelerator.integer.refusals import OperatorError
 from condense_compiler.targets.accelerator.integer.rows import sums_shape
 
 
@@ -35,7 +35,7 @@ def separate_pooling(network: IntegerNetwork) -> IntegerNetwork:
     """Return a network in which no convolution pools: wide maps are stored, then pooled.
 
     Raises:
-        UnsupportedError: Pooling by l2 or by rank takes the unit.
+        OperatorError: Pooling by l2 or by rank takes the unit.
     """
     operators = [part for operator in network.operators for part in _separate(operator)]
     return IntegerNetwork(tuple(operators), network.inputs, network.outputs)
@@ -67,9 +67,9 @@ def _pool_separately(operator: Convolution, output: Map) -> list[Operator]:
     assert pooling is not None
     if pooling.reduction in ("l2", "ranked"):
         reduction = "rank" if pooling.reduction == "ranked" else pooling.reduction
-        raise UnsupportedError(
-            f"{operator.name}: cross-channel pooling by {reduction}, and the machine has no unit "
-            "for it"
+        raise OperatorError(
+            operator.name,
+            f"cross-channel pooling by {reduction}, and the machine has no unit for it",
         )
     height, width = sums_shape(operator)
     wide = Map(f"{operator.name}/wide", (len(operator.weights), height, width), 1.0, pooling.zero)

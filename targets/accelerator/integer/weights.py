@@ -68,3 +68,22 @@ def bits_needed(weights: Array) -> int:
         return 1
     low, high = int(weights.min(initial=0)), int(weights.max(initial=0))
     return next(bits for bits in (2, 4, 8) if -(1 << (bits - 1)) <= low and high < 1 << (bits - 1))
+
+
+def merge_groups(weights: Array, group: int, merged: int) -> tuple[Array, int]:
+    """Return filters in fewer groups; what a filter did not read before has weights of zero.
+
+    Args:
+        weights: (wide channels, input channels / group, height, width).
+        group: Groups of channels, as in ONNX.
+        merged: How many of them become one.
+    """
+    if merged == 1:
+        return weights, group
+    wide, depth = weights.shape[:2]
+    of_group = wide // group
+    result = np.zeros((wide, depth * merged, *weights.shape[2:]), weights.dtype)
+    for number in range(group):
+        filters, first = slice(number * of_group, (number + 1) * of_group), number % merged * depth
+        result[filters, first : first + depth] = weights[filters]
+    return result, group // merged

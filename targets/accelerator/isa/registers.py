@@ -142,4 +142,5 @@ WEIGHT_BITS = (8, 4, 2, 1)
 TABLE_BYTES = 256
 # Bias: 4, multiplier: 4, zero of the weights: 1, shift: 1, fraction of the bias: 2.
 PARAMETER_BYTES = 12
+LARGEST_WINDOW = 1 << 14  # for sizes, steps and pads of windows
 FACTOR_BYTES = 4

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import onnx
 
 from condense_compiler.targets.accelerator.integer.forms import Form, Forms
+from condense_compiler.targets.accelerator.quantisation.naming import with_plain_names
 from condense_compiler.targets.accelerator.quantisation.session import optimised_graph
 
 _BLOCKED = "com.microsoft.nchwc"  # domain of the operators on channels in blocks
@@ -22,11 +23,12 @@ _RENAMED = re.compile(r"_token_\d+$")
 
 def forms_of(quantised: onnx.ModelProto) -> Forms:
     """Return how ONNX Runtime, with its default options, computes the operators of a model."""
-    graph = optimised_graph(quantised)
+    plain, original = with_plain_names(quantised)
+    graph = optimised_graph(plain)
     types = {tensor.name: tensor.data_type for tensor in graph.initializer}
-    makers = {name: _name(node) for node in quantised.graph.node for name in node.output}
+    makers = {name: _name(node) for node in plain.graph.node for name in node.output}
     found = {_given_name(node, makers): _form(node, types) for node in graph.node}
-    return {name: form for name, form in found.items() if form is not None}
+    return {original(name): form for name, form in found.items() if form is not None}
 
 
 def _name(node: onnx.NodeProto) -> str:

@@ -7,20 +7,32 @@ from pathlib import Path
 
 import onnx
 
-from condense_compiler.network import load_network
+from condense_compiler.network import Network, load_network
 from condense_compiler.network.integer_operators import in_standard_operators
+from condense_compiler.network.lifting import lift
 from condense_compiler.passes import find_pass
 from condense_compiler.rewriting.runner import run_passes
+from condense_compiler.targets.accelerator.integer.checking import check_operators
 from condense_compiler.targets.accelerator.integer.forms import ON_CODES, Forms
 from condense_compiler.targets.accelerator.quantisation.bias_units import (
     layers_with_bias_in_other_units,
 )
 from condense_compiler.targets.accelerator.quantisation.fewer_bits import reduce_weights
 from condense_compiler.targets.accelerator.quantisation.forms import forms_of
+from condense_compiler.targets.accelerator.quantisation.precision import (
+    give_ends_types,
+    use_single_precision,
+)
 from condense_compiler.targets.accelerator.quantisation.rank_sums import keep_rank_sums_exact
-from condense_compiler.targets.accelerator.quantisation.samples import drawn_samples, read_samples
-from condense_compiler.targets.accelerator.quantisation.static import quantise
+from condense_compiler.targets.accelerator.quantisation.samples import (
+    Sample,
+    drawn_samples,
+    read_samples,
+)
+from condense_compiler.targets.accelerator.quantisation.static import quantise, simplify
 from condense_compiler.targets.accelerator.quantisation.unfolding import is_quantised, unfold
+
+Model = str | Path | onnx.ModelProto
 
 UNCALIBRATED = (
     "no calibration samples: ranges come from {count} random ones; give --calibration for "
@@ -50,36 +62,82 @@ class Prepared:
 
 
 def prepare(
-    source: str | Path | onnx.ModelProto,
+    source: Model,
     dims: Mapping[str, int] | None,
     calibration: Path | None,
     weight_bits: int,
+    *,
+    all_accelerated: bool,
 ) -> Prepared:
     """Quantise a model unless it is, and write its quantisation as arithmetic.
+
+    Args:
+        source: The model.
+        dims: Sizes of symbolic dimensions.
+        calibration: Samples; some are drawn where there are none.
+        weight_bits: Bits of the weights, unless the model is quantised.
+        all_accelerated: Every operator must run on the accelerator.
 
     Raises:
         InputError: Model or samples cannot be used.
     """
-    standard = in_standard_operators(source)
-    network = load_network(standard, dims)
+    source, network, types = _loaded(source, dims)
     run_passes(network, [find_pass("fold_pads")])  # a window may reach over the edge; no Pad can
     model = network.to_model()
     if is_quantised(model):
-        split_up = standard is not source
-        given = _as_given(source) if split_up else model
+        standard = in_standard_operators(source)
+        given = _as_given(source) if standard is not source else model
+        given, model = (_with_types(each, types) for each in (given, model))
         forms = forms_of(given)
         _warn_of_biases(given, forms)
         return Prepared(given, unfold(model, forms), forms)
-    if calibration is None:
-        samples = drawn_samples(network.graph.inputs)
-        warnings.warn(UNCALIBRATED.format(count=len(samples)), stacklevel=2)
-    else:
-        samples = read_samples(calibration, network.graph.inputs)
-    model = quantise(network, samples)
+    simplify(network)
+    if all_accelerated:
+        check_operators(network.graph)  # before what takes most of the time
+    model = quantise(network, _samples(network, calibration))
     keep_rank_sums_exact(model)
     reduce_weights(model, weight_bits)
+    model = _with_types(model, types)
     forms = forms_of(model)
     return Prepared(model, unfold(model, forms), forms)
+
+
+def _loaded(
+    source: Model, dims: Mapping[str, int] | None
+) -> tuple[Model, Network, Mapping[str, int]]:
+    """Load a model in operators that can be quantised, in float32.
+
+    Returns:
+        The model as given, or with operators of a newer version; the network, its operators on
+        codes split up; and the types of those ends of it that are of another floating-point type.
+    """
+    network = load_network(source, dims)
+    name, lifted, types = network.name, lift(network), use_single_precision(network)
+    if lifted or types:
+        source, dims = network.to_model(), None
+    standard = in_standard_operators(source)
+    if standard is not source:
+        network = load_network(standard, dims)
+        network.name = name
+    return source, network, types
+
+
+def _samples(network: Network, calibration: Path | None) -> list[Sample]:
+    if calibration is not None:
+        return read_samples(calibration, network.graph.inputs)
+    samples = drawn_samples(network.graph.inputs)
+    warnings.warn(UNCALIBRATED.format(count=len(samples)), stacklevel=3)
+    return samples
+
+
+def _with_types(model: onnx.ModelProto, types: Mapping[str, int]) -> onnx.ModelProto:
+    """Return a model in float32 that has other types at its ends."""
+    if not types:
+        return model
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    give_ends_types(changed, types)
+    return changed
 
 
 def _warn_of_biases(given: onnx.ModelProto, forms: Forms) -> None:
@@ -93,6 +151,6 @@ def _warn_of_biases(given: onnx.ModelProto, forms: Forms) -> None:
         warnings.warn(MISTAKEN_BIAS.format(first=layers[0], others=others), stacklevel=3)
 
 
-def _as_given(source: str | Path | onnx.ModelProto) -> onnx.ModelProto:
+def _as_given(source: Model) -> onnx.ModelProto:
     """Return a model with all its weights."""
     return source if isinstance(source, onnx.ModelProto) else onnx.load(source)

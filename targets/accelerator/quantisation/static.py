@@ -13,11 +13,10 @@ from condense_compiler.errors import InputError
 from condense_compiler.network import Network
 from condense_compiler.passes import find_pass
 from condense_compiler.rewriting.runner import run_passes
+from condense_compiler.targets.accelerator.quantisation.naming import name_back, with_plain_names
 from condense_compiler.targets.accelerator.quantisation.samples import Sample
-from condense_compiler.targets.accelerator.quantisation.substitution import (
-    turn_batch_norms_to_convolutions,
-    turn_means_to_pools,
-)
+from condense_compiler.targets.accelerator.quantisation.session import one_line
+from condense_compiler.targets.accelerator.quantisation.substitution import SUBSTITUTIONS
 
 _MOST_COLUMNS = 1 << 14
 
@@ -27,6 +26,13 @@ _MEANINGS = {"All-NaN axis encountered": _NOT_FINITE, "scale issue": _NOT_FINITE
 
 # Rewrites that must come before quantisation, because they change weights.
 _BEFORE = ("clean_up", "fold_constants", "fold_batch_norm")
+
+
+def simplify(network: Network) -> None:
+    """Rewrite a network in floating point, in place, for what has an integer form."""
+    run_passes(network, [find_pass(name) for name in _BEFORE])
+    for substitute in SUBSTITUTIONS:
+        substitute(network)
 
 
 def quantise(network: Network, samples: Sequence[Sample]) -> onnx.ModelProto:
@@ -47,15 +53,18 @@ def quantise(network: Network, samples: Sequence[Sample]) -> onnx.ModelProto:
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
         def __init__(self) -> None:
-            self._left = iter(samples)
+            self._left = iter(renamed)
 
         def get_next(self) -> Sample | None:
             return next(self._left, None)
 
-    run_passes(network, [find_pass(name) for name in _BEFORE])
-    turn_batch_norms_to_convolutions(network)
-    turn_means_to_pools(network)
-    model = network.to_model()
+    given = network.to_model()
+    model, original = with_plain_names(given)
+    excluded = {node.name for node in network.graph.nodes if _stays_in_floats(node)}
+    inputs = {
+        old.name: new.name for old, new in zip(given.graph.input, model.graph.input, strict=True)
+    }
+    renamed = [{inputs[name]: values for name, values in each.items()} for each in samples]
     with tempfile.TemporaryDirectory() as folder, _quiet():
         path = Path(folder) / "quantised.onnx"
         try:
@@ -67,16 +76,24 @@ def quantise(network: Network, samples: Sequence[Sample]) -> onnx.ModelProto:
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
-                nodes_to_exclude=[node.name for node in network.graph.nodes if _is_huge(node)],
+                nodes_to_exclude=[n.name for n in model.graph.node if original(n.name) in excluded],
                 op_types_to_quantize=sorted({node.op_type for node in model.graph.node}),
                 extra_options={"ForceQuantizeNoInputCheck": True},
             )
         except Exception as error:  # noqa: BLE001 - its exceptions share no other base
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            reason = one_line(error)
             reason = _MEANINGS.get(reason, reason)
             message = f"{network.name}: ONNX Runtime cannot quantise it: {reason}"
             raise InputError(message) from None
-        return onnx.load(path)
+        quantised = onnx.load(path)
+    name_back(quantised, original)
+    return quantised
+
+
+def _stays_in_floats(node: gs.Node) -> bool:
+    """Tell whether a node is not to be quantised: nothing computes it in integers."""
+    dilated = node.op == "AveragePool" and set(node.attrs.get("dilations", [1])) != {1}
+    return dilated or _is_huge(node)
 
 
 def _is_huge(node: gs.Node) -> bool:

@@ -1,5 +1,7 @@
 """Operators replaced, before quantisation, by ones that ONNX Runtime computes in integers."""
 
+from collections.abc import Callable
+
 import numpy as np
 import onnx_graphsurgeon as gs
 
@@ -42,3 +44,32 @@ def turn_means_to_pools(network: Network) -> None:
         flatten = gs.Node("Flatten", f"{node.name}/flat", {"axis": 1}, [pooled], [result])
         node.outputs = [pooled]
         network.graph.nodes.insert(network.graph.nodes.index(node) + 1, flatten)
+
+
+def turn_sums_to_additions(network: Network) -> None:
+    """Replace each Sum or Mean of several maps by additions of two, and a factor behind them."""
+    for node in list(network.graph.nodes):
+        if node.op not in ("Sum", "Mean") or len(node.inputs) < 2:
+            continue
+        result, (total, *others) = node.outputs[0], list(node.inputs)
+        count, added = len(node.inputs), []
+        for index, other in enumerate(others):
+            shape = np.broadcast_shapes(tuple(total.shape), tuple(other.shape))
+            partial = gs.Variable(f"{node.name}/sum{index}", result.dtype, list(shape))
+            added.append(gs.Node("Add", partial.name, {}, [total, other], [partial]))
+            total = partial
+        if node.op == "Mean":
+            share = np.asarray(1 / count, result.dtype)
+            factor = gs.Constant(f"{node.name}/share", share)
+            added.append(gs.Node("Mul", f"{node.name}/mean", {}, [total, factor], []))
+        node.inputs, node.outputs = [], []
+        added[-1].outputs = [result]
+        position = network.graph.nodes.index(node)
+        network.graph.nodes[position : position + 1] = added
+
+
+SUBSTITUTIONS: tuple[Callable[[Network], None], ...] = (
+    turn_batch_norms_to_convolutions,
+    turn_means_to_pools,
+    turn_sums_to_additions,
+)

@@ -12,6 +12,7 @@ from condense_compiler.targets.accelerator.isa.binary import Binary
 from condense_compiler.targets.accelerator.isa.instructions import number_of_bits
 from condense_compiler.targets.accelerator.isa.registers import (
     FACTOR_BYTES,
+    LARGEST_WINDOW,
     NO_TABLE,
     PARAMETER_BYTES,
     POOL_KINDS,
@@ -23,7 +24,6 @@ from condense_compiler.targets.accelerator.isa.registers import (
 
 Registers = Mapping[str, int]
 
-_LARGEST_WINDOW = 1 << 14  # for sizes, steps and pads of windows
 _MOST_PADDED = 1 << 28  # elements of a padded map
 _MOST_SHIFT = 62
 _FARTHEST_ZERO = 1 << 10
@@ -192,9 +192,10 @@ def _positions(
         dilation = r[f"{spread}_{axis}"]
         _require(min(kernel, stride, dilation) >= 1, "windows of one pixel or more")
         largest = max(kernel, stride, dilation, before, after)
-        _require(largest <= _LARGEST_WINDOW, "windows of a sensible size")
+        _require(largest <= LARGEST_WINDOW, "windows of a sensible size")
         reach = dilation * (kernel - 1) + 1
-        _require(max(before, after) < reach, "padding smaller than the window")
+        if pad == "pool":  # the average or the largest of no pixel is no number
+            _require(max(before, after) < reach, "padding smaller than the window")
         _require(pixel + before + after >= reach, "a window that fits the padded map")
         padded *= pixel + before + after
         counts.append((pixel + before + after - reach) // stride + 1)

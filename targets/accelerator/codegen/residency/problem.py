@@ -115,4 +115,9 @@ def mask_of(numbers: Iterable[int]) -> int:
 
 def members(mask: int) -> frozenset[int]:
     """Return the numbers that bits stand for."""
-    return frozenset(i for i in range(mask.bit_length()) if mask >> i & 1)
+    numbers = []
+    while mask:
+        lowest = mask & -mask
+        numbers.append(lowest.bit_length() - 1)
+        mask ^= lowest
+    return frozenset(numbers)

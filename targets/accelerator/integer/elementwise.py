@@ -1,0 +1,150 @@
+"""Element-wise operators: functions of one map, two maps joined, the largest of several."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from condense_compiler.errors import UnsupportedError
+from condense_compiler.targets.accelerator.integer.arithmetic import CODE_MAX, CODE_MIN
+from condense_compiler.targets.accelerator.integer.building import NOWHERE
+from condense_compiler.targets.accelerator.integer.collector import (
+    Collector,
+    channel_constant,
+    next_quantisation,
+    quantise,
+)
+from condense_compiler.targets.accelerator.integer.evaluation import evaluate
+from condense_compiler.targets.accelerator.integer.functions import TENSOR, apply, beside_codes
+from condense_compiler.targets.accelerator.integer.joining import JOINING, Joins, Side, joining_of
+from condense_compiler.targets.accelerator.integer.network import Binary, Map
+from condense_compiler.targets.accelerator.integer.values import Coded, Pairs, Raw, Value, stored
+
+_CHOOSING = frozenset(("Max", "Min"))
+
+
+def elementwise(collector: Collector, node: gs.Node) -> list[Value]:
+    """Lower an element-wise operator.
+
+    Raises:
+        UnsupportedError: The accelerator does not join these maps so.
+    """
+    tensors = [t for t in node.inputs if not t.is_empty() and not isinstance(t, gs.Constant)]
+    if not tensors:
+        raise UnsupportedError(f"{node.name}: {node.op} of constants alone")
+    if len(tensors) == 1:
+        return [_function(collector, node, tensors[0])]
+    values = [collector.value(tensor) for tensor in tensors]
+    functions = _functions_of_one_map(values)
+    if functions:
+        return [_combined(collector, node, functions)]
+    if len(node.inputs) == 2 and node.op in JOINING:
+        return [_joined(collector, node, tensors)]
+    if node.op in _CHOOSING:
+        return [_chosen(collector, node, tensors)]
+    raise UnsupportedError(f"{node.name}: the accelerator has no {node.op} of {len(tensors)} maps")
+
+
+def _attributes(node: gs.Node) -> dict[str, Any]:
+    return {k: v for k, v in node.attrs.items() if isinstance(v, int | float | str)}
+
+
+def _function(collector: Collector, node: gs.Node, tensor: gs.Tensor) -> Value:
+    if collector.is_unquantised_input(tensor):
+        return collector.quantise_input(node)
+    arguments = [
+        TENSOR if each is tensor else channel_constant(node, index)
+        for index, each in enumerate(node.inputs)
+    ]
+    value = collector.value(tensor)
+    return apply(collector.builder, value, node.op, arguments, _attributes(node), node.name)
+
+
+def _functions_of_one_map(values: Sequence[Value]) -> list[Coded]:
+    """Return values that are functions of the same codes; none if they are not."""
+    coded = [value for value in values if isinstance(value, Coded)]
+    same = len(coded) == len(values) and all(each.base is coded[0].base for each in coded)
+    return coded if same else []
+
+
+def _combined(collector: Collector, node: gs.Node, functions: Sequence[Coded]) -> Value:
+    """Return what an operator makes of functions of the same codes: another one."""
+    first, waiting = functions[0], iter(functions)
+    operands = [
+        beside_codes(channel_constant(node, index))
+        if tensor.is_empty() or isinstance(tensor, gs.Constant)
+        else next(waiting).values
+        for index, tensor in enumerate(node.inputs)
+    ]
+    values = evaluate(node.op, operands, _attributes(node))
+    result = replace(first, values=values, grid=None, rounded=False)
+    is_pair = len(node.inputs) == len(functions) == 2 and node.op in JOINING
+    if not is_pair or any(function.grid is None for function in functions):
+        return result
+    joins = Joins(
+        JOINING[node.op], (first.side(), functions[1].side()), collector.joined_form(node)
+    )
+    return Pairs((first, functions[1]), joins, result)
+
+
+def _joined(collector: Collector, node: gs.Node, tensors: Sequence[gs.Tensor]) -> Value:
+    maps = [collector.map(tensor) for tensor in tensors]
+    sides = (Side(maps[0].scale, maps[0].zero), Side(maps[1].scale, maps[1].zero))
+    swapped = maps[0].size_bytes < maps[1].size_bytes
+    if swapped:
+        maps.reverse()
+    joins = Joins(JOINING[node.op], sides, collector.joined_form(node), swapped)
+    if joins.kind in ("max", "min") and sides[0] == sides[1]:
+        return _choice_of_codes(node, joins, maps)
+    operator = Binary(node.name, tuple(maps), NOWHERE)
+    _check_shapes(node, maps)
+    return Raw(operator, maps[0].shape, np.ones(1, np.float32), joins=joins)
+
+
+def _check_shapes(node: gs.Node, maps: Sequence[Map]) -> None:
+    one_pixel = (maps[0].shape[0], 1, 1)
+    if maps[1].shape not in (maps[0].shape, one_pixel):
+        raise UnsupportedError(f"{node.name}: {node.op} of {maps[0].shape} and {maps[1].shape}")
+
+
+def _choice_of_codes(node: gs.Node, joins: Joins, maps: Sequence[Map]) -> Coded:
+    """Return the larger or smaller codes of two maps that mean them alike."""
+    _check_shapes(node, maps)
+    operator = Binary(node.name, tuple(maps), NOWHERE)
+    operator.joining = joining_of(joins, joins.sides[0], (CODE_MIN, CODE_MAX))
+    return replace(stored(maps[0]), base=operator)
+
+
+def _chosen(collector: Collector, node: gs.Node, tensors: Sequence[gs.Tensor]) -> Value:
+    """Return the largest or smallest of several maps and constants, two by two.
+
+    Rounding never decreases: the choice among rounded values is the rounded choice. So each map is
+    quantised as the result is next, and the codes are chosen from.
+    """
+    chain = next_quantisation(node.outputs[0])
+    if chain is None:
+        raise UnsupportedError(
+            f"{node.name}: {node.op} of {len(node.inputs)} operands whose result is not quantised"
+        )
+    constants = [
+        channel_constant(node, index)
+        for index, tensor in enumerate(node.inputs)
+        if isinstance(tensor, gs.Constant)
+    ]
+    maps: list[Map] = []
+    for number, tensor in enumerate(tensors):
+        value = quantise(collector.builder, collector.value(tensor), chain, node.name)
+        for constant in () if number else constants:
+            value = apply(collector.builder, value, node.op, [TENSOR, constant], {}, node.name)
+            value = quantise(collector.builder, value, chain, node.name)
+        maps.append(collector.builder.store(value, f"{node.name}/operand{number}"))
+    maps.sort(key=lambda each: -each.size_bytes)
+    side = Side(maps[0].scale, maps[0].zero)
+    joins = Joins(JOINING[node.op], (side, side))
+    chosen: Coded = stored(maps[0])
+    for number, other in enumerate(maps[1:]):
+        largest = collector.builder.store(chosen, f"{node.name}/chosen{number}")
+        chosen = _choice_of_codes(node, joins, (largest, other))
+    return chosen

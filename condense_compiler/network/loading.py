@@ -25,9 +25,11 @@ from condense_compiler.network.folding import fold
 from condense_compiler.network.functions import recognise_functions
 from condense_compiler.network.importing import import_graph, unify_values
 from condense_compiler.network.integer_operators import use_standard_operators
+from condense_compiler.network.known_shapes import complete_shapes
 from condense_compiler.network.network import Network
 from condense_compiler.network.ordering import sort_nodes
 from condense_compiler.network.reading import first_line, read_model
+from condense_compiler.network.respelling import respell
 from condense_compiler.network.rounded_windows import leave_out_empty_windows
 from condense_compiler.network.selection import Selection, select
 from condense_compiler.network.shapes import all_static, annotate, infer_shapes
@@ -89,6 +91,7 @@ def _load(model: onnx.ModelProto, folder: Path | None, selection: Selection) -> 
     check_versions(model)
     dims = _select(model, selection)
     check_tensors(model)
+    respell(model)
     use_standard_operators(model)
     extents = resolve_external_data(model, folder)
     skeleton, weights = set_weights_aside(model)
@@ -171,6 +174,8 @@ def _infer_and_fold(
     """Infer and fold in turns until neither finds more; return what still contradicts itself."""
     while True:
         failure = _infer(graph, model)
+        while complete_shapes(graph):
+            failure = _infer(graph, model)
         folded = fold(graph, integers_only=integers_only)
         inlined, recounted = inline_conditionals(graph), leave_out_empty_windows(graph)
         changed = inlined or recounted

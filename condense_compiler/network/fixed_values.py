@@ -141,7 +141,7 @@ def _shaped(values: Array, declared: onnx.ValueInfoProto, dims: Mapping[str, int
         size in (None, found) for size, found in zip(sizes, values.shape, strict=True)
     )
     if not fits:
-        shown = " × ".join("?" if size is None else str(size) for size in sizes) or "one number"
+        shown = "x".join("?" if size is None else str(size) for size in sizes) or "one number"
         raise InputError(
             f"input '{declared.name}' is {shown}; the value given has shape {values.shape}"
         )

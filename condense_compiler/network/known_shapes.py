@@ -17,19 +17,23 @@ def complete_shapes(graph: gs.Graph) -> bool:
     Returns:
         Whether there were any; then more may be inferred from them.
     """
-    changed = False
-    for node in graph.nodes:
-        rule = None if node.domain else _RULES.get(node.op)
-        if rule is None or not node.inputs or not is_static(node.inputs[0].shape):
-            continue
-        result = node.outputs[0]
-        if result.is_empty() or is_static(result.shape):
-            continue
-        shape = rule(node)
-        if shape is not None:
-            result.shape, result.dtype = shape, node.inputs[0].dtype
-            changed = True
-    return changed
+    completed = [complete_shape(node) for node in graph.nodes]
+    return any(completed)
+
+
+def complete_shape(node: gs.Node) -> bool:
+    """Give a node's result the shape that can be known; tell whether it had none."""
+    rule = None if node.domain else _RULES.get(node.op)
+    if rule is None or not node.inputs or not is_static(node.inputs[0].shape):
+        return False
+    result = node.outputs[0]
+    if result.is_empty() or is_static(result.shape):
+        return False
+    shape = rule(node)
+    if shape is None:
+        return False
+    result.shape, result.dtype = shape, node.inputs[0].dtype
+    return True
 
 
 def _same(node: gs.Node) -> list[int]:

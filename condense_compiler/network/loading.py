@@ -1,6 +1,7 @@
 """From an ONNX model, as exporters write it, to a network that the compiler can work on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import onnx
@@ -25,6 +26,7 @@ from condense_compiler.network.folding import fold
 from condense_compiler.network.functions import recognise_functions
 from condense_compiler.network.importing import import_graph, unify_values
 from condense_compiler.network.integer_operators import use_standard_operators
+from condense_compiler.network.known_results import is_empty, replace_known_results
 from condense_compiler.network.known_shapes import complete_shapes
 from condense_compiler.network.network import Network
 from condense_compiler.network.ordering import sort_nodes
@@ -32,6 +34,7 @@ from condense_compiler.network.reading import first_line, read_model
 from condense_compiler.network.respelling import respell
 from condense_compiler.network.rounded_windows import leave_out_empty_windows
 from condense_compiler.network.selection import Selection, select
+from condense_compiler.network.sequences import replace_sequences
 from condense_compiler.network.shapes import all_static, annotate, infer_shapes
 from condense_compiler.network.silence import quiet_libraries
 from condense_compiler.network.weights import set_weights_aside
@@ -172,20 +175,33 @@ def _infer_and_fold(
     graph: gs.Graph, model: onnx.ModelProto, integers_only: bool
 ) -> InputError | None:
     """Infer and fold in turns until neither finds more; return what still contradicts itself."""
+    opset = next(entry.version for entry in model.opset_import if not entry.domain)
+    rewrites: Sequence[Callable[[gs.Graph], bool]] = (
+        inline_conditionals,
+        leave_out_empty_windows,
+        partial(replace_sequences, opset=opset),
+        partial(replace_known_results, opset=opset),
+    )
     while True:
         failure = _infer(graph, model)
         while complete_shapes(graph):
             failure = _infer(graph, model)
         folded = fold(graph, integers_only=integers_only)
-        inlined, recounted = inline_conditionals(graph), leave_out_empty_windows(graph)
-        changed = inlined or recounted
-        done = failure is None and not changed and _is_done(graph)
-        if done or not (folded or changed):
+        changed = [folded, *(rewrite(graph) for rewrite in rewrites)]
+        done = failure is None and not any(changed[1:]) and _is_done(graph)
+        if done or not any(changed):
             return failure
 
 
 def _is_done(graph: gs.Graph) -> bool:
-    return all_static(graph) and all(node.op != "If" for node in graph.nodes)
+    """Tell whether every shape is known, and nothing is left that loading writes otherwise."""
+    simple = all(node.op != "If" and not _is_replaceable(node) for node in graph.nodes)
+    return simple and all_static(graph)
+
+
+def _is_replaceable(node: gs.Node) -> bool:
+    masks = node.op == "Dropout" and len(node.outputs) > 1
+    return masks or any(is_empty(tensor) for tensor in node.outputs)
 
 
 def _infer(graph: gs.Graph, model: onnx.ModelProto) -> InputError | None:

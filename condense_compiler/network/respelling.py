@@ -1,7 +1,7 @@
 """Operators whose definition shape inference or later stages stumble over, written otherwise.
 
-Each is replaced by standard operators of the same opset that compute the same: see the ONNX operator
-specification of GroupNormalization (18), MeanVarianceNormalization (13) and BatchNormalization (7).
+Each is replaced by standard operators of the same opset that compute the same. Definitions: ONNX
+operator specification, GroupNormalization-18, MeanVarianceNormalization-13, BatchNormalization-7.
 """
 
 from collections.abc import Callable, Mapping, MutableSequence

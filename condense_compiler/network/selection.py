@@ -10,13 +10,14 @@ from typing import Any
 
 import onnx
 from onnx.external_data_helper import load_external_data_for_model, uses_external_data
+from onnx.inliner import inline_local_functions
 
 from condense_compiler.errors import InputError
 from condense_compiler.network.checking import NOT_TEXT
 from condense_compiler.network.dimensions import symbolic_names
 from condense_compiler.network.fixed_values import fixed_tensor, value_as_text
 from condense_compiler.network.nearest import nearest
-from condense_compiler.network.reading import read_model
+from condense_compiler.network.reading import first_line, read_model
 from condense_compiler.network.traversal import all_nodes, main_tensors, reads
 
 _LARGEST_BYTES = 2**31 - 1  # of a model in memory: what protobuf can encode
@@ -56,6 +57,8 @@ def select(model: onnx.ModelProto, selection: Selection) -> bool:
         _fix(model.graph, name, value, selection.dims)
     was_read = _read_names(model.graph)
     if selection.outputs is not None:
+        if model.functions and not _made(model.graph).issuperset(selection.outputs):
+            _inline_functions(model)  # one of them may lie in a function
         _replace_outputs(model.graph, selection.outputs)
     changed = [_drop_unneeded(model), *map(_omit_trailing_outputs, all_nodes(model))]
     if selection.outputs is None:
@@ -137,8 +140,7 @@ def _replace_outputs(graph: onnx.GraphProto, names: Sequence[str]) -> None:
     if not names:
         raise InputError("no outputs are asked for; name at least one tensor")
     typed = {v.name: v for v in (*graph.input, *graph.value_info, *graph.output)}
-    made = [name for node in graph.node for name in node.output if name]
-    known = {*made, *_names(graph.input), *_names(graph.initializer)}
+    known = {*_made(graph), *_names(graph.input), *_names(graph.initializer)}
     for name in names:
         if name not in known:
             raise InputError(f"the model has no tensor '{name}'{nearest(name, sorted(known))}")
@@ -146,6 +148,18 @@ def _replace_outputs(graph: onnx.GraphProto, names: Sequence[str]) -> None:
     copies = [onnx.ValueInfoProto.FromString(value.SerializeToString()) for value in outputs]
     del graph.output[:]
     graph.output.extend(copies)
+
+
+def _made(graph: onnx.GraphProto) -> set[str]:
+    return {name for node in graph.node for name in node.output if name}
+
+
+def _inline_functions(model: onnx.ModelProto) -> None:
+    try:
+        inlined = inline_local_functions(model)
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"functions cannot be inlined: {first_line(error)}") from None
+    model.CopyFrom(inlined)
 
 
 def _drop_unneeded(model: onnx.ModelProto) -> bool:

@@ -7,7 +7,7 @@ from condense_compiler.network.tensors import is_static
 from condense_compiler.operators.attributes import constant_input
 
 _BOOLEAN_MASKS = 10  # the first opset in which Dropout's mask is of truth values
-# The first in which ONNX says that nothing is masked in inference; before, ONNX Runtime gives zeros.
+# The first in which ONNX says what the mask of inference is; before, ONNX Runtime gives zeros.
 _TRUE_MASKS = 12
 _SIZES_ARE_INPUTS = 13  # the first in which Split reads its sizes
 

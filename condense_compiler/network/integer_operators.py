@@ -4,17 +4,20 @@ Definitions: ONNX operator specification; for operators of the domain com.micros
 ContribOperators of ONNX Runtime.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import onnx_graphsurgeon as gs
 from onnx import TensorProto, helper, numpy_helper
 
 from condense_compiler.network.reading import read_model
 
 _OF_ONNX_RUNTIME = "com.microsoft"
+_FIRST_WITH_AXES = 13  # opset
 _QUANTISERS = ("DequantizeLinear", "QuantizeLinear")
 
 # Types of codes, those of biases among them, and what holds them.
@@ -136,20 +139,81 @@ def split_up(node: onnx.NodeProto) -> list[onnx.NodeProto]:
 def use_standard_operators(model: onnx.ModelProto) -> None:
     """Put standard operators, in place, for operators on codes that are ONNX Runtime's own."""
     _adopt_quantisers(model.graph)
-    if not any(_is_foreign(node) for node in model.graph.node):
-        return
-    parts = [part for n in model.graph.node for part in (split_up(n) if _is_foreign(n) else [n])]
+    if any(_is_foreign(node) for node in model.graph.node):
+        _split_up_all(model, _is_foreign)
+
+
+def _split_up_all(model: onnx.ModelProto, concerned: Callable[[onnx.NodeProto], bool]) -> None:
+    parts: list[onnx.NodeProto] = []
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        replaced = split_up(node) if concerned(node) else [node]
+        if concerned(node) and _opset(model) < _FIRST_WITH_AXES:
+            replaced = [old for new in replaced for old in _without_axis(new, stored)]
+        parts += replaced
+    copies = [onnx.NodeProto.FromString(part.SerializeToString()) for part in parts]
     del model.graph.node[:]
-    model.graph.node.extend(parts)
+    model.graph.node.extend(copies)
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    standard = (e.version for e in model.opset_import if e.domain in ("", "ai.onnx"))
+    return max(standard, default=_FIRST_WITH_AXES)
+
+
+def _without_axis(
+    node: onnx.NodeProto, stored: Mapping[str, onnx.TensorProto]
+) -> list[onnx.NodeProto]:
+    """Write a DequantizeLinear as one without an axis, or, with a scale per channel, as arithmetic.
+
+    Its first version knows one scale alone. A scale that is computed is that of a bias.
+    """
+    if node.op_type != "DequantizeLinear":
+        return [node]
+    axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
+    del node.attribute[:]
+    codes, scale = stored.get(node.input[0]), stored.get(node.input[1])
+    if codes is None or (scale is not None and math.prod(scale.dims) == 1):
+        return [node]
+    behind = len(codes.dims) - 1 - axis % max(len(codes.dims), 1)
+    return _per_channel_values(node, behind)
+
+
+def _per_channel_values(node: onnx.NodeProto, behind: int) -> list[onnx.NodeProto]:
+    """Return the arithmetic that makes values of codes: minus the zeros, times the scales.
+
+    Args:
+        node: A DequantizeLinear.
+        behind: Number of axes behind the one that has a scale for each index.
+    """
+    name, nodes = node.output[0], list[onnx.NodeProto]()
+
+    def add(op: str, inputs: list[str], suffix: str, **attributes: Any) -> str:
+        nodes.append(helper.make_node(op, inputs, [name + suffix], name + suffix, **attributes))
+        return name + suffix
+
+    shape = helper.make_tensor("", TensorProto.INT64, [1 + behind], [-1, *[1] * behind])
+    aligned = add("Constant", [], "/aligned", value=shape)
+    steps = add("Cast", [node.input[0]], "/codes", to=TensorProto.FLOAT)
+    if len(node.input) > 2 and node.input[2]:
+        zeros = add("Cast", [node.input[2]], "/zeros", to=TensorProto.FLOAT)
+        steps = add("Sub", [steps, add("Reshape", [zeros, aligned], "/zeros_aligned")], "/steps")
+    add("Mul", [steps, add("Reshape", [node.input[1], aligned], "/scales")], "")
+    return nodes
 
 
 def _adopt_quantisers(graph: onnx.GraphProto) -> None:
-    """Make Quantize- and DequantizeLinear standard ones, where codes have 8 bits or fewer.
+    """Make QLinearConv, Quantize- and DequantizeLinear standard ones, if codes have at most 8 bits.
 
     Constants of 4 bits, which these have only in later versions of ONNX, get 8.
     """
     stored = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
+        if node.op_type == "QLinearConv" and _is_foreign(node):
+            node.domain = ""  # beside `channels_last`, which it does not use, it is ONNX's own
+            kept = [a for a in node.attribute if a.name not in _OWN_ATTRIBUTES]
+            del node.attribute[:]
+            node.attribute.extend(kept)
         if node.domain != _OF_ONNX_RUNTIME or node.op_type not in _QUANTISERS:
             continue
         constants = [stored[name] for name in node.input if name in stored]
@@ -171,6 +235,11 @@ def _is_foreign(node: onnx.NodeProto) -> bool:
     return node.domain == _OF_ONNX_RUNTIME and node.op_type in SPLIT_UP and not channels_last
 
 
+def has_codes(graph: gs.Graph) -> bool:
+    """Tell whether a network has operators that make or read codes."""
+    return any(node.op in _QUANTISERS or node.op in SPLIT_UP for node in graph.nodes)
+
+
 def in_standard_operators(source: str | Path | onnx.ModelProto) -> str | Path | onnx.ModelProto:
     """Return a model whose operators on codes, if it has any, are split up; others as they are.
 
@@ -182,6 +251,5 @@ def in_standard_operators(source: str | Path | onnx.ModelProto) -> str | Path | 
         return source
     split = onnx.ModelProto()
     split.CopyFrom(source if isinstance(source, onnx.ModelProto) else onnx.load(source))
-    del split.graph.node[:]
-    split.graph.node.extend(part for node in model.graph.node for part in split_up(node))
+    _split_up_all(split, lambda node: node.op_type in SPLIT_UP)
     return split

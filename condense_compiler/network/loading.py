@@ -25,9 +25,10 @@ from condense_compiler.network.external_data import resolve_external_data
 from condense_compiler.network.folding import fold
 from condense_compiler.network.functions import recognise_functions
 from condense_compiler.network.importing import import_graph, unify_values
-from condense_compiler.network.integer_operators import use_standard_operators
+from condense_compiler.network.integer_operators import has_codes, use_standard_operators
 from condense_compiler.network.known_results import is_empty, replace_known_results
 from condense_compiler.network.known_shapes import complete_shapes
+from condense_compiler.network.lifting import lift
 from condense_compiler.network.network import Network
 from condense_compiler.network.ordering import sort_nodes
 from condense_compiler.network.reading import first_line, read_model
@@ -83,7 +84,10 @@ def load_selected(source: str | Path | onnx.ModelProto, selection: Selection) ->
     shown = name if folder is None else source
     try:
         with quiet_libraries():
-            return Network(_load(model, folder, selection), name, _header(model))
+            network = Network(_load(model, folder, selection), name, _header(model))
+            if has_codes(network.graph):
+                lift(network)
+            return network
     except InputError as error:
         raise type(error)(f"{shown}: {_one_line(error)}") from None
     except UnicodeDecodeError:

@@ -138,6 +138,6 @@ def read_source(folder: Path, report: Mapping[str, Any]) -> str | Path | onnx.Mo
     try:
         values = {name: read_value(text) for name, text in texts.items()}
     except ValueError as error:
-        raise InputError(f"{folder / REPORT_FILE}: {error} is not a value") from None
+        raise InputError(f"{folder / REPORT_FILE}: {error}; compile the model again") from None
     dims = report.get("dims", {})
     return as_selected(source, Selection(report.get("outputs"), values, dims))

@@ -61,9 +61,15 @@ def read_value(text: str) -> object:
             value: object = json.loads(form)
         except (ValueError, RecursionError):
             continue
-        if isinstance(value, bool | int | float | list):
+        if _holds_numbers(value):
             return value
-    raise ValueError(text)
+    raise ValueError(f"{text!r} is not a value")
+
+
+def _holds_numbers(value: object) -> bool:
+    if isinstance(value, list):
+        return all(map(_holds_numbers, value))
+    return isinstance(value, bool | int | float)
 
 
 def value_as_text(value: object) -> str:

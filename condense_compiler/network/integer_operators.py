@@ -4,7 +4,6 @@ Definitions: ONNX operator specification; for operators of the domain com.micros
 ContribOperators of ONNX Runtime.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 from condense_compiler.network.reading import read_model
 
 _OF_ONNX_RUNTIME = "com.microsoft"
-_FIRST_WITH_AXES = 13  # opset
+# The first opsets in which DequantizeLinear has an axis, and Gemm needs no bias.
+_FIRST_WITH_AXES, _FIRST_WITHOUT_BIAS = 13, 11
 _QUANTISERS = ("DequantizeLinear", "QuantizeLinear")
 
 # Types of codes, those of biases among them, and what holds them.
@@ -144,62 +144,49 @@ def use_standard_operators(model: onnx.ModelProto) -> None:
 
 
 def _split_up_all(model: onnx.ModelProto, concerned: Callable[[onnx.NodeProto], bool]) -> None:
-    parts: list[onnx.NodeProto] = []
-    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    opset, parts = _opset(model), list[onnx.NodeProto]()
     for node in model.graph.node:
         replaced = split_up(node) if concerned(node) else [node]
-        if concerned(node) and _opset(model) < _FIRST_WITH_AXES:
-            replaced = [old for new in replaced for old in _without_axis(new, stored)]
+        for part in replaced if concerned(node) else ():
+            parts += _for_old_opset(part, opset)
         parts += replaced
     copies = [onnx.NodeProto.FromString(part.SerializeToString()) for part in parts]
     del model.graph.node[:]
     model.graph.node.extend(copies)
 
 
+def _for_old_opset(part: onnx.NodeProto, opset: int) -> list[onnx.NodeProto]:
+    """Make an operator that this file has written fit an old opset; return what goes before it.
+
+    Axes of DequantizeLinear are left out until `restore_axes`.
+    """
+    if part.op_type == "DequantizeLinear" and opset < _FIRST_WITH_AXES:
+        del part.attribute[:]
+    if part.op_type != "Gemm" or len(part.input) > 2 or opset >= _FIRST_WITHOUT_BIAS:
+        return []
+    part.input.append(f"{part.output[0]}/no_bias")
+    zero = helper.make_tensor("", TensorProto.FLOAT, [], [0.0])
+    return [helper.make_node("Constant", [], [part.input[2]], part.input[2], value=zero)]
+
+
+def restore_axes(graph: gs.Graph) -> None:
+    """Give each DequantizeLinear with a scale per channel its axis, in place.
+
+    Before opset 13 there is none to be given; that of weights follows from who reads them.
+    """
+    for node in graph.nodes:
+        for index, tensor in enumerate(node.inputs[1:3], 1):
+            maker = tensor.inputs[0] if tensor.inputs else None
+            if maker is None or maker.op != "DequantizeLinear" or "axis" in maker.attrs:
+                continue
+            if node.op in ("Conv", "Gemm", "MatMul"):
+                by_column = node.op == "MatMul" or not node.attrs.get("transB", 0)
+                maker.attrs["axis"] = int(index == 1 and node.op != "Conv" and by_column)
+
+
 def _opset(model: onnx.ModelProto) -> int:
     standard = (e.version for e in model.opset_import if e.domain in ("", "ai.onnx"))
     return max(standard, default=_FIRST_WITH_AXES)
-
-
-def _without_axis(
-    node: onnx.NodeProto, stored: Mapping[str, onnx.TensorProto]
-) -> list[onnx.NodeProto]:
-    """Write a DequantizeLinear as one without an axis, or, with a scale per channel, as arithmetic.
-
-    Its first version knows one scale alone. A scale that is computed is that of a bias.
-    """
-    if node.op_type != "DequantizeLinear":
-        return [node]
-    axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
-    del node.attribute[:]
-    codes, scale = stored.get(node.input[0]), stored.get(node.input[1])
-    if codes is None or (scale is not None and math.prod(scale.dims) == 1):
-        return [node]
-    behind = len(codes.dims) - 1 - axis % max(len(codes.dims), 1)
-    return _per_channel_values(node, behind)
-
-
-def _per_channel_values(node: onnx.NodeProto, behind: int) -> list[onnx.NodeProto]:
-    """Return the arithmetic that makes values of codes: minus the zeros, times the scales.
-
-    Args:
-        node: A DequantizeLinear.
-        behind: Number of axes behind the one that has a scale for each index.
-    """
-    name, nodes = node.output[0], list[onnx.NodeProto]()
-
-    def add(op: str, inputs: list[str], suffix: str, **attributes: Any) -> str:
-        nodes.append(helper.make_node(op, inputs, [name + suffix], name + suffix, **attributes))
-        return name + suffix
-
-    shape = helper.make_tensor("", TensorProto.INT64, [1 + behind], [-1, *[1] * behind])
-    aligned = add("Constant", [], "/aligned", value=shape)
-    steps = add("Cast", [node.input[0]], "/codes", to=TensorProto.FLOAT)
-    if len(node.input) > 2 and node.input[2]:
-        zeros = add("Cast", [node.input[2]], "/zeros", to=TensorProto.FLOAT)
-        steps = add("Sub", [steps, add("Reshape", [zeros, aligned], "/zeros_aligned")], "/steps")
-    add("Mul", [steps, add("Reshape", [node.input[1], aligned], "/scales")], "")
-    return nodes
 
 
 def _adopt_quantisers(graph: onnx.GraphProto) -> None:

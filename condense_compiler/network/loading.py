@@ -25,7 +25,11 @@ from condense_compiler.network.external_data import resolve_external_data
 from condense_compiler.network.folding import fold
 from condense_compiler.network.functions import recognise_functions
 from condense_compiler.network.importing import import_graph, unify_values
-from condense_compiler.network.integer_operators import has_codes, use_standard_operators
+from condense_compiler.network.integer_operators import (
+    has_codes,
+    restore_axes,
+    use_standard_operators,
+)
 from condense_compiler.network.known_results import is_empty, replace_known_results
 from condense_compiler.network.known_shapes import complete_shapes
 from condense_compiler.network.lifting import lift
@@ -85,8 +89,8 @@ def load_selected(source: str | Path | onnx.ModelProto, selection: Selection) ->
     try:
         with quiet_libraries():
             network = Network(_load(model, folder, selection), name, _header(model))
-            if has_codes(network.graph):
-                lift(network)
+            if has_codes(network.graph) and lift(network):
+                restore_axes(network.graph)
             return network
     except InputError as error:
         raise type(error)(f"{shown}: {_one_line(error)}") from None

@@ -5,12 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import onnx
+
 from condense_compiler.compilation import MODEL_FILE, PICTURE_FILE, PLAN_FILE, REPORT_FILE
 from condense_compiler.errors import InputError
 from condense_compiler.memory.order import file_order
 from condense_compiler.memory.placement_csv import read_placement
 from condense_compiler.memory.sharing import resolve_sharing
 from condense_compiler.network import load_network
+from condense_compiler.network.fixed_values import read_value
+from condense_compiler.network.selection import Selection, as_selected
 from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.program import ScheduledProgram, Step
 from condense_compiler.report.picture import Picture
@@ -36,6 +40,7 @@ def _is_report(content: Mapping[str, Any]) -> bool:
     return (
         all(isinstance(content.get(name), str) for name in ("target", "model"))
         and isinstance(content.get("model_path"), str | None)
+        and _is_selection(content)
         and isinstance(options, dict)
         and all(isinstance(value, str) for value in options.values())
         and isinstance(content.get("target_facts"), dict)
@@ -43,6 +48,20 @@ def _is_report(content: Mapping[str, Any]) -> bool:
         and isinstance(maps, dict)
         and isinstance(maps.get("after"), dict)
         and isinstance(maps["after"].get("arena_bytes"), int)
+    )
+
+
+def _is_selection(content: Mapping[str, Any]) -> bool:
+    """Tell whether what was asked of the model is there, or left out as in older reports."""
+    outputs, values = content.get("outputs"), content.get("values", {})
+    dims = content.get("dims", {})
+    return (
+        isinstance(outputs, list | None)
+        and all(isinstance(name, str) for name in outputs or ())
+        and isinstance(values, dict)
+        and all(isinstance(text, str) for text in values.values())
+        and isinstance(dims, dict)
+        and all(isinstance(size, int) for size in dims.values())
     )
 
 
@@ -104,15 +123,21 @@ def read_runnable(folder: Path, report: Mapping[str, Any], program: ScheduledPro
     return target.lower(program)
 
 
-def read_source(folder: Path, report: Mapping[str, Any]) -> Path:
-    """Return the model that a saved compilation was made from.
+def read_source(folder: Path, report: Mapping[str, Any]) -> str | Path | onnx.ModelProto:
+    """Return the model that a saved compilation was made from, cut and fixed as it was then.
 
     Raises:
-        InputError: It was in memory, or is not there any more.
+        InputError: It was in memory, or is not there any more, or does not fit the report.
     """
     if report["model_path"] is None:
         raise InputError(f"{folder}: made from a model in memory; there is no file to compare with")
     source = Path(report["model_path"])
     if not source.is_file():
         raise InputError(f"{source}: the model that {folder} was made from is not there any more")
-    return source
+    texts: Mapping[str, str] = report.get("values", {})
+    try:
+        values = {name: read_value(text) for name, text in texts.items()}
+    except ValueError as error:
+        raise InputError(f"{folder / REPORT_FILE}: {error}; compile the model again") from None
+    dims = report.get("dims", {})
+    return as_selected(source, Selection(report.get("outputs"), values, dims))

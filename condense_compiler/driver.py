@@ -12,7 +12,8 @@ from condense_compiler.memory.planner import plan
 from condense_compiler.memory.scheduling import schedule
 from condense_compiler.memory.sharing import resolve_sharing
 from condense_compiler.memory.storages import QUICK, THOROUGH
-from condense_compiler.network import load_network
+from condense_compiler.network.loading import load_selected
+from condense_compiler.network.selection import Selection, as_selected, selected_with_dims
 from condense_compiler.passes import DEFAULT_PASSES, find_pass
 from condense_compiler.planned import Planned
 from condense_compiler.report.collect import Asked, collect_report
@@ -38,6 +39,8 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
     target: str = "reference",
     *,
     dims: Mapping[str, int] | None = None,
+    outputs: Sequence[str] | None = None,
+    values: Mapping[str, object] | None = None,
     passes: Sequence[str | Pass] | None = None,
     memory_limit_bytes: int | None = None,
     order_seconds: float | None = None,
@@ -51,6 +54,8 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
         model: Path of an ONNX file, or a model in memory.
         target: Name of what to lower to; `condense targets` lists them.
         dims: Sizes of symbolic dimensions, by name.
+        outputs: Names of tensors to compute instead of the model's outputs: any inside it.
+        values: Values of inputs to fix, by name, such as a flag that selects a branch.
         passes: Names of passes, or passes, to run instead of the default ones.
         memory_limit_bytes: Size that the arena should fit; `report.fits` tells whether it does.
         order_seconds: Search for a better order of the operators no longer than this; without it
@@ -64,8 +69,9 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
     """
     stages = Stages(watcher)
     backend = find_target(target, target_options)
+    selection = Selection(outputs, values or {}, dims or {})
     planned = _plan(
-        model, backend, dims or {}, _pipeline(passes), stages, order_seconds=order_seconds
+        model, backend, selection, _pipeline(passes), stages, order_seconds=order_seconds
     )
     with stages("lower"):
         program = planned.program(memory_limit_bytes)
@@ -77,9 +83,9 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
             verification = (
                 lowered.verify(feeds)
                 if isinstance(lowered, Verifying)
-                else verify(lowered.run, model, feeds)
+                else verify(lowered.run, as_selected(model, selection), feeds)
             )
-    asked = Asked(model, target, target_options or {}, dims or {}, memory_limit_bytes)
+    asked = Asked(model, target, target_options or {}, selection, memory_limit_bytes)
     report = collect_report(asked, planned, lowered, stages.seconds, verification)
     picture = (
         lowered.picture(planned.given) if isinstance(lowered, Measuring) else planned.picture()
@@ -91,6 +97,8 @@ def plan_model(
     model: Model,
     *,
     dims: Mapping[str, int] | None = None,
+    outputs: Sequence[str] | None = None,
+    values: Mapping[str, object] | None = None,
     passes: Sequence[str | Pass] | None = None,
     seconds: float | None = None,
     watcher: StageWatcher | None = None,
@@ -100,6 +108,8 @@ def plan_model(
     Args:
         model: Path of an ONNX file, or a model in memory.
         dims: Sizes of symbolic dimensions, by name.
+        outputs: Names of tensors to compute instead of the model's outputs: any inside it.
+        values: Values of inputs to fix, by name, such as a flag that selects a branch.
         passes: Names of passes, or passes, to run instead of the default ones.
         seconds: Search for a smaller arena no longer than this.
         watcher: Called with the name of each stage when it starts.
@@ -108,13 +118,14 @@ def plan_model(
         InputError: The model, or what was asked of it, cannot be used.
     """
     backend, pipeline = find_target("reference"), _pipeline(passes)
-    return _plan(model, backend, dims or {}, pipeline, Stages(watcher), plan_seconds=seconds)
+    selection = Selection(outputs, values or {}, dims or {})
+    return _plan(model, backend, selection, pipeline, Stages(watcher), plan_seconds=seconds)
 
 
 def _plan(
     model: Model,
     backend: Target,
-    dims: Mapping[str, int],
+    selection: Selection,
     pipeline: Sequence[Pass],
     stages: Stages,
     *,
@@ -122,11 +133,11 @@ def _plan(
     plan_seconds: float | None = None,
 ) -> Planned:
     with stages("load"):
-        network = load_network(model, dims)
+        network = load_selected(model, selection)
         given = measure_given(network)
     with stages("prepare"):
         if isinstance(backend, Preparing):
-            network, backend = backend.prepare(model, dims)
+            network, backend = backend.prepare(*selected_with_dims(model, selection))
     with stages("rewrite"):
         applied = run_passes(network, pipeline)
     with stages("schedule"):

@@ -7,18 +7,20 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from condense_compiler.network import Network
+from condense_compiler.network.computing import compute
 from condense_compiler.network.editing import replace_reads
-from condense_compiler.network.silence import quiet_libraries
 from condense_compiler.operators.quantising import DEFAULT_AXIS, codes_of
 from condense_compiler.rewriting.contract import PassOutcome, Rewrite
+
+_QUANTISATION = ("DequantizeLinear", "DynamicQuantizeLinear", "QuantizeLinear")
 
 
 @dataclass(frozen=True)
 class FoldConstants:
     """Replace every operator whose inputs are all constant by its result.
 
-    graphsurgeon finds the operators, ONNX Runtime computes them. Of quantisation, codes are
-    computed, but their values are not: folding those would undo it.
+    ONNX Runtime computes them, or `onnx.reference` where it has no kernel; others are left.
+    Of quantisation, codes are computed, but their values are not: folding those would undo it.
     """
 
     name: ClassVar[str] = "fold_constants"
@@ -28,16 +30,26 @@ class FoldConstants:
         graph = network.graph
         rewrites = [_quantise(node) for node in graph.nodes if _makes_codes(node)]
         graph.cleanup()
-        before = [(node, node.op) for node in graph.nodes]
-        if not any(_is_foldable(node) for node in graph.nodes):
-            return PassOutcome(tuple(rewrites))
-        with quiet_libraries(onnxruntime=True):
-            graph.fold_constants(fold_shapes=False, error_ok=False)
+        rewrites += [rewrite for node in graph.nodes if (rewrite := _fold(node, graph)) is not None]
+        graph.nodes = [node for node in graph.nodes if node.outputs]
         graph.cleanup()
-        left = {id(node) for node in graph.nodes}
-        folded = [(node, op) for node, op in before if id(node) not in left]
-        rewrites += [Rewrite(node.name, op) for node, op in folded]
         return PassOutcome(tuple(rewrites))
+
+
+def _fold(node: gs.Node, graph: gs.Graph) -> Rewrite | None:
+    """Put the results in place of what computes them; the node is left without outputs."""
+    if node.domain or node.op in _QUANTISATION or not _is_foldable(node):
+        return None
+    values = compute(node, graph.import_domains)
+    if values is None:
+        return None
+    results = list(node.outputs)
+    node.outputs.clear()
+    node.inputs.clear()
+    for tensor, value in zip(results, values, strict=True):
+        if value is not None:
+            tensor.to_constant(value)
+    return Rewrite(node.name, node.op)
 
 
 def _makes_codes(node: gs.Node) -> bool:

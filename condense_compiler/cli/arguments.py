@@ -11,6 +11,7 @@ import numpy.typing as npt
 import typer
 
 from condense_compiler.errors import InputError
+from condense_compiler.network.fixed_values import read_value
 
 # Options of every command that runs a network.
 Inputs = Annotated[
@@ -69,6 +70,31 @@ def parse_dims(pairs: Sequence[str]) -> dict[str, int]:
             raise InputError(f"--dim {name!r} is given twice")
         dims[name] = int(number)
     return dims
+
+
+def parse_values(pairs: Sequence[str]) -> dict[str, object]:
+    """Read `--set NAME=VALUE` options.
+
+    Raises:
+        InputError: One has no name or no value, or a name is given twice.
+    """
+    values: dict[str, object] = {}
+    for pair in pairs:
+        name, separator, text = pair.rpartition("=")
+        try:
+            value = read_value(text)
+        except ValueError:
+            separator = ""
+            value = None
+        if not name or not separator:
+            raise InputError(
+                f"--set {pair!r}: write NAME=VALUE with a number, true or false, or a list, "
+                "as in training=false"
+            )
+        if name in values:
+            raise InputError(f"--set {name!r} is given twice")
+        values[name] = value
+    return values
 
 
 def parse_options(pairs: Sequence[str], **named: str | None) -> dict[str, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from condense_compiler.cli.arguments import parse_bytes, parse_dims, parse_options
+from condense_compiler.cli.arguments import parse_bytes, parse_dims, parse_options, parse_values
 from condense_compiler.cli.options import (
     AllowFallback,
     AsJson,
@@ -17,9 +17,11 @@ from condense_compiler.cli.options import (
     Model,
     OrderSeconds,
     OutputFolder,
+    Outputs,
     Passes,
     TargetName,
     TargetOptions,
+    Values,
     Verify,
     split_names,
 )
@@ -37,6 +39,8 @@ def compile_command(
     output: OutputFolder = None,
     target: TargetName = "reference",
     dim: Dims = [],  # noqa: B006 - typer wants a list, and nothing changes it
+    outputs: Outputs = None,
+    fixed: Values = [],  # noqa: B006 - typer wants a list, and nothing changes it
     memory: Memory = None,
     passes: Passes = None,
     order_seconds: OrderSeconds = None,
@@ -68,6 +72,8 @@ def compile_command(
             model,
             target,
             dims=dims,
+            outputs=split_names(outputs),
+            values=parse_values(fixed),
             passes=split_names(passes),
             memory_limit_bytes=limit,
             order_seconds=seconds,

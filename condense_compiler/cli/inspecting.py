@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from condense_compiler.artefacts import read_report
-from condense_compiler.cli.arguments import parse_dims
-from condense_compiler.cli.options import Dims
+from condense_compiler.cli.arguments import parse_dims, parse_values
+from condense_compiler.cli.options import Dims, Outputs, Values, split_names
 from condense_compiler.cli.status import DONE
 from condense_compiler.network import load_network
 from condense_compiler.report.compare import compare_reports, comparison_text
@@ -21,13 +21,18 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def inspect_command(
     model: Annotated[Path, typer.Argument(help="ONNX file.", show_default=False)],
     dim: Dims = [],  # noqa: B006 - typer wants a list, and nothing changes it
+    outputs: Outputs = None,
+    fixed: Values = [],  # noqa: B006 - typer wants a list, and nothing changes it
     as_json: AsJson = False,
 ) -> int:
     """List a network's operators: feature maps, load, arithmetic, parameters; * marks the peak.
 
     Example: condense inspect network.onnx
     """
-    given = measure_given(load_network(model, parse_dims(dim)))
+    network = load_network(
+        model, parse_dims(dim), outputs=split_names(outputs), values=parse_values(fixed)
+    )
+    given = measure_given(network)
     typer.echo(json.dumps(operators_dict(given), indent=2) if as_json else operators_text(given))
     return DONE
 

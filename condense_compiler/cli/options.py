@@ -36,6 +36,25 @@ Dims = Annotated[
         show_default=False,
     ),
 ]
+Outputs = Annotated[
+    str | None,
+    typer.Option(
+        "--outputs",
+        metavar="A,B",
+        help="Tensors to compute instead of the model's outputs; what they do not need is left "
+        "out.",
+        show_default=False,
+    ),
+]
+Values = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Fix an input, such as a flag that selects a branch; may be repeated.",
+        show_default=False,
+    ),
+]
 Memory = Annotated[
     str | None,
     typer.Option(

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from condense_compiler.cli.arguments import parse_bytes, parse_dims
-from condense_compiler.cli.options import Dims, Passes, split_names
+from condense_compiler.cli.arguments import parse_bytes, parse_dims, parse_values
+from condense_compiler.cli.options import Dims, Outputs, Passes, Values, split_names
 from condense_compiler.cli.status import BOUND_NOT_MET, DONE
 from condense_compiler.driver import plan_model
 from condense_compiler.errors import InputError
@@ -36,6 +36,8 @@ def plan_command(
         Path | None, typer.Option("-o", "--output", help="CSV to write.", show_default=False)
     ] = None,
     dim: Dims = [],  # noqa: B006 - typer wants a list, and nothing changes it
+    outputs: Outputs = None,
+    fixed: Values = [],  # noqa: B006 - typer wants a list, and nothing changes it
     passes: Passes = None,
     explained: Annotated[
         bool, typer.Option("--explain", help="Tell why the peak is where it is (models only).")
@@ -61,7 +63,12 @@ def plan_command(
         found = plan(problem, capacity=limit, seconds=seconds)
     else:
         planned = plan_model(
-            str(model), dims=parse_dims(dim), passes=split_names(passes), seconds=seconds
+            str(model),
+            dims=parse_dims(dim),
+            outputs=split_names(outputs),
+            values=parse_values(fixed),
+            passes=split_names(passes),
+            seconds=seconds,
         )
         placement = planned.placement
         problem, offsets = placement_rows(planned.sharing, placement.steps, placement.offsets)

@@ -11,12 +11,13 @@ import typer
 from rich.console import Console
 
 from condense_compiler.artefacts import read_picture
-from condense_compiler.cli.arguments import parse_dims
-from condense_compiler.cli.options import Dims, Passes, split_names
+from condense_compiler.cli.arguments import parse_dims, parse_values
+from condense_compiler.cli.options import Dims, Outputs, Passes, Values, split_names
 from condense_compiler.cli.progress import stage_progress
 from condense_compiler.cli.status import DONE
 from condense_compiler.driver import plan_model
 from condense_compiler.errors import InputError
+from condense_compiler.network.selection import Selection
 from condense_compiler.report.figure import SUFFIXES, write_figure
 from condense_compiler.report.page import render_page
 from condense_compiler.report.picture import Picture
@@ -58,6 +59,8 @@ def view_command(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
     dim: Dims = [],  # noqa: B006 - typer wants a list, and nothing changes it
+    outputs: Outputs = None,
+    fixed: Values = [],  # noqa: B006 - typer wants a list, and nothing changes it
     passes: Passes = None,
 ) -> int:
     """Show where every feature map lies in the arena, and when, before and after compilation.
@@ -71,7 +74,8 @@ def view_command(
         raise InputError("give only one of --output, --terminal, --text, --json")
     target = output or Path(f"{source.resolve().name.removesuffix('.onnx')}.plan.html")
     write = None if chosen else _writer(target)
-    picture = _picture(source, parse_dims(dim), split_names(passes))
+    selection = Selection(split_names(outputs), parse_values(fixed), parse_dims(dim))
+    picture = _picture(source, selection, split_names(passes))
     if write is None:
         _print(picture, chosen[0])
         return DONE
@@ -80,12 +84,21 @@ def view_command(
     return DONE
 
 
-def _picture(source: Path, dims: dict[str, int], passes: list[str] | None) -> Picture:
+def _picture(source: Path, selection: Selection, passes: list[str] | None) -> Picture:
     if not source.is_dir():
         with stage_progress() as watcher:
-            return plan_model(source, dims=dims, passes=passes, watcher=watcher).picture()
-    if dims or passes is not None:
-        raise InputError(f"{source}: is compiled already; --dim and --passes are for models")
+            return plan_model(
+                source,
+                dims=selection.dims,
+                outputs=selection.outputs,
+                values=selection.values,
+                passes=passes,
+                watcher=watcher,
+            ).picture()
+    if selection != Selection() or passes is not None:
+        raise InputError(
+            f"{source}: is compiled already; --dim, --outputs, --set and --passes are for models"
+        )
     return read_picture(source)
 
 

@@ -34,6 +34,7 @@ def _inline(graph: gs.Graph, node: gs.Node) -> None:
             f"node '{node.name}' (If) has {len(node.outputs)} outputs, but the branch taken has "
             f"{len(branch.outputs)}; export the model again"
         )
+    _dissolve(node.attrs["else_branch" if taken else "then_branch"])
     _rename_apart(branch, graph.tensors())
     # An Identity per output is right even where a branch returns a tensor of the outer graph, a
     # constant, or the same tensor twice.
@@ -47,6 +48,17 @@ def _inline(graph: gs.Graph, node: gs.Node) -> None:
     node.inputs.clear()
     index = next(i for i, other in enumerate(graph.nodes) if other is node)
     graph.nodes[index : index + 1] = [*branch.nodes, *copies]
+
+
+def _dissolve(branch: gs.Graph) -> None:
+    """Disconnect the operators of a branch: it may share tensors, by name, with the other one."""
+    for number, node in enumerate(branch.nodes):
+        node.name = f"{node.name}/not taken {number}"  # graphsurgeon removes the first equal one
+        for inner in node.attrs.values():
+            if isinstance(inner, gs.Graph):
+                _dissolve(inner)
+        node.inputs.clear()
+        node.outputs.clear()
 
 
 def _rename_apart(branch: gs.Graph, outer: Mapping[str, gs.Tensor]) -> None:

@@ -39,6 +39,11 @@ def fix_dimensions(
         dimension.dim_value = dims[key]
 
 
+def symbolic_names(graph: onnx.GraphProto) -> set[str]:
+    """Return what the symbolic dimensions of a graph's inputs go by."""
+    return {key for _, _, key, _ in _symbolic(list(graph.input))}
+
+
 def _symbolic(
     inputs: list[onnx.ValueInfoProto],
 ) -> Iterator[tuple[onnx.ValueInfoProto, int, str, Dimension]]:
@@ -47,7 +52,12 @@ def _symbolic(
         for axis, dimension in enumerate(value.type.tensor_type.shape.dim):
             # Some exporters write -1 for a size to be chosen.
             if not dimension.HasField("dim_value") or dimension.dim_value < 0:
-                yield value, axis, dimension.dim_param or f"{value.name}:{axis}", dimension
+                yield value, axis, key_of(value, axis), dimension
+
+
+def key_of(value: onnx.ValueInfoProto, axis: int) -> str:
+    """Return what a symbolic dimension of an input goes by."""
+    return value.type.tensor_type.shape.dim[axis].dim_param or f"{value.name}:{axis}"
 
 
 def _require_shape(value: onnx.ValueInfoProto) -> None:

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
-from onnx.reference import ReferenceEvaluator
 
 from condense_compiler.network import rules
-from condense_compiler.network.export import export_node
-from condense_compiler.network.silence import quiet_libraries
+from condense_compiler.network.computing import compute, compute_with_reference
+from condense_compiler.network.known_results import is_empty
 from condense_compiler.network.tensors import element_type, is_static
 from condense_compiler.network.weights import is_large
 
@@ -34,6 +33,16 @@ _GROWING = frozenset(
         "Resize",
         "Tile",
         "Upsample",
+    }
+)
+
+# What shapes are computed with, and `onnx.reference` does as everybody: no session is needed.
+_PLAIN = frozenset(
+    {
+        *("Add", "And", "Cast", "Concat", "ConstantOfShape", "Equal", "Expand", "Gather"),
+        *("Greater", "Identity", "Less", "Max", "Min", "Mul", "NonZero", "Not", "Or", "Range"),
+        *("ReduceProd", "Reshape", "Slice", "Split", "Squeeze", "Sub", "Transpose", "Unsqueeze"),
+        "Where",
     }
 )
 
@@ -85,6 +94,9 @@ def _values_of(
     """Return the values of a node's outputs, or None if they are not known or not wanted."""
     if node.domain or node.op in _NOT_FOLDED or not node.outputs:
         return None
+    named = [tensor for tensor in node.outputs if tensor.name]
+    if named and all(map(is_empty, named)):
+        return [np.empty(tuple(t.shape), t.dtype) if t.name else None for t in node.outputs]
     special = _SPECIAL.get(node.op)
     if special is not None:
         value = special(node)
@@ -111,20 +123,7 @@ def _is_big(tensor: gs.Tensor) -> bool:
 
 
 def _evaluate(node: gs.Node, opsets: Sequence[onnx.OperatorSetIdProto]) -> list[Any] | None:
-    feeds = {tensor.name: tensor.values for tensor in node.inputs if tensor.name}
-    outputs = [tensor.name for tensor in node.outputs if tensor.name]
-    function = onnx.helper.make_function(
-        "condense.fold", "fold", list(feeds), outputs, [export_node(node)], opsets
-    )
-    try:
-        with quiet_libraries(), np.errstate(all="ignore"):
-            values = ReferenceEvaluator(function).run(None, feeds, {})
-    except Exception:  # noqa: BLE001 - the evaluator raises anything; unfolded is always correct
-        return None
-    if not all(isinstance(value, np.ndarray | np.generic) for value in values):
-        return None
-    found = dict(zip(outputs, values, strict=True))
-    return [np.asarray(found[t.name]) if t.name else None for t in node.outputs]
+    return (compute_with_reference if node.op in _PLAIN else compute)(node, opsets)
 
 
 def _constant(node: gs.Node) -> Any:

@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx_graphsurgeon as gs
 from onnx import TensorProto, helper, numpy_helper
 
 from condense_compiler.network.reading import read_model
 
 _OF_ONNX_RUNTIME = "com.microsoft"
+# The first opsets in which DequantizeLinear has an axis, and Gemm needs no bias.
+_FIRST_WITH_AXES, _FIRST_WITHOUT_BIAS = 13, 11
 _QUANTISERS = ("DequantizeLinear", "QuantizeLinear")
 
 # Types of codes, those of biases among them, and what holds them.
@@ -136,20 +139,68 @@ def split_up(node: onnx.NodeProto) -> list[onnx.NodeProto]:
 def use_standard_operators(model: onnx.ModelProto) -> None:
     """Put standard operators, in place, for operators on codes that are ONNX Runtime's own."""
     _adopt_quantisers(model.graph)
-    if not any(_is_foreign(node) for node in model.graph.node):
-        return
-    parts = [part for n in model.graph.node for part in (split_up(n) if _is_foreign(n) else [n])]
+    if any(_is_foreign(node) for node in model.graph.node):
+        _split_up_all(model, _is_foreign)
+
+
+def _split_up_all(model: onnx.ModelProto, concerned: Callable[[onnx.NodeProto], bool]) -> None:
+    opset, parts = _opset(model), list[onnx.NodeProto]()
+    for node in model.graph.node:
+        replaced = split_up(node) if concerned(node) else [node]
+        for part in replaced if concerned(node) else ():
+            parts += _for_old_opset(part, opset)
+        parts += replaced
+    copies = [onnx.NodeProto.FromString(part.SerializeToString()) for part in parts]
     del model.graph.node[:]
-    model.graph.node.extend(parts)
+    model.graph.node.extend(copies)
+
+
+def _for_old_opset(part: onnx.NodeProto, opset: int) -> list[onnx.NodeProto]:
+    """Make an operator that this file has written fit an old opset; return what goes before it.
+
+    Axes of DequantizeLinear are left out until `restore_axes`.
+    """
+    if part.op_type == "DequantizeLinear" and opset < _FIRST_WITH_AXES:
+        del part.attribute[:]
+    if part.op_type != "Gemm" or len(part.input) > 2 or opset >= _FIRST_WITHOUT_BIAS:
+        return []
+    part.input.append(f"{part.output[0]}/no_bias")
+    zero = helper.make_tensor("", TensorProto.FLOAT, [], [0.0])
+    return [helper.make_node("Constant", [], [part.input[2]], part.input[2], value=zero)]
+
+
+def restore_axes(graph: gs.Graph) -> None:
+    """Give each DequantizeLinear with a scale per channel its axis, in place.
+
+    Before opset 13 there is none to be given; that of weights follows from who reads them.
+    """
+    for node in graph.nodes:
+        for index, tensor in enumerate(node.inputs[1:3], 1):
+            maker = tensor.inputs[0] if tensor.inputs else None
+            if maker is None or maker.op != "DequantizeLinear" or "axis" in maker.attrs:
+                continue
+            if node.op in ("Conv", "Gemm", "MatMul"):
+                by_column = node.op == "MatMul" or not node.attrs.get("transB", 0)
+                maker.attrs["axis"] = int(index == 1 and node.op != "Conv" and by_column)
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    standard = (e.version for e in model.opset_import if e.domain in ("", "ai.onnx"))
+    return max(standard, default=_FIRST_WITH_AXES)
 
 
 def _adopt_quantisers(graph: onnx.GraphProto) -> None:
-    """Make Quantize- and DequantizeLinear standard ones, where codes have 8 bits or fewer.
+    """Make QLinearConv, Quantize- and DequantizeLinear standard ones, if codes have at most 8 bits.
 
     Constants of 4 bits, which these have only in later versions of ONNX, get 8.
     """
     stored = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
+        if node.op_type == "QLinearConv" and _is_foreign(node):
+            node.domain = ""  # beside `channels_last`, which it does not use, it is ONNX's own
+            kept = [a for a in node.attribute if a.name not in _OWN_ATTRIBUTES]
+            del node.attribute[:]
+            node.attribute.extend(kept)
         if node.domain != _OF_ONNX_RUNTIME or node.op_type not in _QUANTISERS:
             continue
         constants = [stored[name] for name in node.input if name in stored]
@@ -171,6 +222,11 @@ def _is_foreign(node: onnx.NodeProto) -> bool:
     return node.domain == _OF_ONNX_RUNTIME and node.op_type in SPLIT_UP and not channels_last
 
 
+def has_codes(graph: gs.Graph) -> bool:
+    """Tell whether a network has operators that make or read codes."""
+    return any(node.op in _QUANTISERS or node.op in SPLIT_UP for node in graph.nodes)
+
+
 def in_standard_operators(source: str | Path | onnx.ModelProto) -> str | Path | onnx.ModelProto:
     """Return a model whose operators on codes, if it has any, are split up; others as they are.
 
@@ -182,6 +238,5 @@ def in_standard_operators(source: str | Path | onnx.ModelProto) -> str | Path | 
         return source
     split = onnx.ModelProto()
     split.CopyFrom(source if isinstance(source, onnx.ModelProto) else onnx.load(source))
-    del split.graph.node[:]
-    split.graph.node.extend(part for node in model.graph.node for part in split_up(node))
+    _split_up_all(split, lambda node: node.op_type in SPLIT_UP)
     return split

@@ -1,6 +1,7 @@
 """From an ONNX model, as exporters write it, to a network that the compiler can work on."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import onnx
@@ -18,17 +19,27 @@ from condense_compiler.network.checking import (
 )
 from condense_compiler.network.cleaning import detach_strangers, drop_unused_outputs, name_nodes
 from condense_compiler.network.conditionals import inline_conditionals
-from condense_compiler.network.dimensions import fix_dimensions
+from condense_compiler.network.dimensions import fix_dimensions, symbolic_names
 from condense_compiler.network.export import export_graph, skeleton_tensor
 from condense_compiler.network.external_data import resolve_external_data
 from condense_compiler.network.folding import fold
 from condense_compiler.network.functions import recognise_functions
 from condense_compiler.network.importing import import_graph, unify_values
-from condense_compiler.network.integer_operators import use_standard_operators
+from condense_compiler.network.integer_operators import (
+    has_codes,
+    restore_axes,
+    use_standard_operators,
+)
+from condense_compiler.network.known_results import is_empty, replace_known_results
+from condense_compiler.network.known_shapes import complete_shapes
+from condense_compiler.network.lifting import lift
 from condense_compiler.network.network import Network
 from condense_compiler.network.ordering import sort_nodes
 from condense_compiler.network.reading import first_line, read_model
+from condense_compiler.network.respelling import respell
 from condense_compiler.network.rounded_windows import leave_out_empty_windows
+from condense_compiler.network.selection import Selection, select
+from condense_compiler.network.sequences import replace_sequences
 from condense_compiler.network.shapes import all_static, annotate, infer_shapes
 from condense_compiler.network.silence import quiet_libraries
 from condense_compiler.network.weights import set_weights_aside
@@ -36,19 +47,35 @@ from condense_compiler.operators.fused import DOMAIN as CONDENSE_DOMAIN
 
 
 def load_network(
-    source: str | Path | onnx.ModelProto, dims: Mapping[str, int] | None = None
+    source: str | Path | onnx.ModelProto,
+    dims: Mapping[str, int] | None = None,
+    *,
+    outputs: Sequence[str] | None = None,
+    values: Mapping[str, object] | None = None,
 ) -> Network:
     """Load a model: check it, fix its dimensions, infer every shape.
 
     Args:
         source: The path of an ONNX file, or a model in memory.
         dims: Sizes of symbolic dimensions by name, or by "INPUT:AXIS" for those without a name.
+        outputs: Names of tensors to compute instead of the model's outputs; what they do not need
+            is left out.
+        values: Values of inputs to fix, by name: numbers, truth values, lists or arrays.
 
     Returns:
         A network in which every tensor has an element type and a shape of integers.
 
     Raises:
         InputError: The model cannot be used; the message says what, where, and what to do.
+    """
+    return load_selected(source, Selection(outputs, values or {}, dims or {}))
+
+
+def load_selected(source: str | Path | onnx.ModelProto, selection: Selection) -> Network:
+    """Load what is asked for of a model, as `load_network` does.
+
+    Raises:
+        InputError: The model cannot be used.
     """
     if isinstance(source, onnx.ModelProto):
         model = onnx.ModelProto()
@@ -61,16 +88,21 @@ def load_network(
     shown = name if folder is None else source
     try:
         with quiet_libraries():
-            return Network(_load(model, folder, dims or {}), name, _header(model))
+            network = Network(_load(model, folder, selection), name, _header(model))
+            if has_codes(network.graph) and lift(network):
+                restore_axes(network.graph)
+            return network
     except InputError as error:
         raise type(error)(f"{shown}: {_one_line(error)}") from None
     except UnicodeDecodeError:
         raise InputError(f"{shown}: {NOT_TEXT}") from None
 
 
-def _load(model: onnx.ModelProto, folder: Path | None, dims: Mapping[str, int]) -> gs.Graph:
+def _load(model: onnx.ModelProto, folder: Path | None, selection: Selection) -> gs.Graph:
     check_versions(model)
+    dims = _select(model, selection)
     check_tensors(model)
+    respell(model)
     use_standard_operators(model)
     extents = resolve_external_data(model, folder)
     skeleton, weights = set_weights_aside(model)
@@ -92,6 +124,17 @@ def _load(model: onnx.ModelProto, folder: Path | None, dims: Mapping[str, int]) 
     recognise_functions(graph)
     rules.check_network(graph)
     return graph
+
+
+def _select(model: onnx.ModelProto, selection: Selection) -> dict[str, int]:
+    """Make the model what is asked for; return the sizes of its symbolic dimensions."""
+    before = symbolic_names(model.graph)
+    select(model, selection)
+    for value in model.graph.output:
+        if not value.HasField("type"):
+            value.type.tensor_type.elem_type = onnx.TensorProto.UNDEFINED  # inference finds it
+    gone = before - symbolic_names(model.graph)
+    return {name: size for name, size in selection.dims.items() if name not in gone}
 
 
 def _inline_functions(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -140,18 +183,33 @@ def _infer_and_fold(
     graph: gs.Graph, model: onnx.ModelProto, integers_only: bool
 ) -> InputError | None:
     """Infer and fold in turns until neither finds more; return what still contradicts itself."""
+    opset = next(entry.version for entry in model.opset_import if not entry.domain)
+    rewrites: Sequence[Callable[[gs.Graph], bool]] = (
+        inline_conditionals,
+        leave_out_empty_windows,
+        partial(replace_sequences, opset=opset),
+        partial(replace_known_results, opset=opset),
+    )
     while True:
         failure = _infer(graph, model)
+        while complete_shapes(graph):
+            failure = _infer(graph, model)
         folded = fold(graph, integers_only=integers_only)
-        inlined, recounted = inline_conditionals(graph), leave_out_empty_windows(graph)
-        changed = inlined or recounted
-        done = failure is None and not changed and _is_done(graph)
-        if done or not (folded or changed):
+        changed = [folded, *(rewrite(graph) for rewrite in rewrites)]
+        done = failure is None and not any(changed[1:]) and _is_done(graph)
+        if done or not any(changed):
             return failure
 
 
 def _is_done(graph: gs.Graph) -> bool:
-    return all_static(graph) and all(node.op != "If" for node in graph.nodes)
+    """Tell whether every shape is known, and nothing is left that loading writes otherwise."""
+    simple = all(node.op != "If" and not _is_replaceable(node) for node in graph.nodes)
+    return simple and all_static(graph)
+
+
+def _is_replaceable(node: gs.Node) -> bool:
+    masks = node.op == "Dropout" and len(node.outputs) > 1
+    return masks or any(is_empty(tensor) for tensor in node.outputs)
 
 
 def _infer(graph: gs.Graph, model: onnx.ModelProto) -> InputError | None:

@@ -6,6 +6,8 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import InputError, UnsupportedError
+from condense_compiler.network.cutting import advice
+from condense_compiler.network.known_results import keeps_everything
 from condense_compiler.network.tensors import element_type, is_static, type_name, variables
 from condense_compiler.network.traversal import all_nodes, shown
 from condense_compiler.operators.fused import DOMAIN as CONDENSE_DOMAIN
@@ -73,9 +75,7 @@ def _require_schema(node: onnx.NodeProto, versions: dict[str, int]) -> None:
 
 def refuse_first_unknown(graph: gs.Graph) -> NoReturn:
     """Refuse a graph for the first tensor whose type or shape is not known."""
-    _check_nodes(graph)
-    for tensor in variables(graph):
-        _check_tensor(tensor)
+    _check_nodes_and_tensors(graph)
     raise UnsupportedError("some shapes are not known before the network runs")
 
 
@@ -85,13 +85,27 @@ def check_network(graph: gs.Graph) -> None:
         raise InputError("the model has no inputs: everything in it is constant")
     if not graph.outputs:
         raise InputError("the model has no outputs")
-    _check_nodes(graph)
-    for tensor in variables(graph):
-        _check_tensor(tensor)
+    _check_nodes_and_tensors(graph)
+
+
+def _check_nodes_and_tensors(graph: gs.Graph) -> None:
+    try:
+        _check_nodes(graph)
+        for tensor in variables(graph):
+            _check_tensor(tensor)
+    except UnsupportedError as error:
+        hint = advice(graph, lambda node: _refusal(node) is not None)
+        raise UnsupportedError(f"{error}{hint}") from None
 
 
 def _check_nodes(graph: gs.Graph) -> None:
+    known: set[int] = set()  # what depends on constants alone is computed when compiling
     for node in graph.nodes:
+        read = [tensor for tensor in node.inputs if tensor.name]
+        if all(isinstance(tensor, gs.Constant) or id(tensor) in known for tensor in read):
+            known.update(id(tensor) for tensor in node.outputs)
+            if node.op == "BatchNormalization":
+                continue
         reason = _refusal(node)
         if reason is not None:
             raise UnsupportedError(f"node '{node.name}' ({node.op}): {reason}")
@@ -113,10 +127,7 @@ def _trains(node: gs.Node) -> bool:
     if node.op == "BatchNormalization":
         outputs = sum(bool(tensor.name) for tensor in node.outputs)
         return bool(node.attrs.get("training_mode", 0)) or outputs > 1
-    if node.op == "Dropout" and len(node.inputs) > 2 and node.inputs[2].name:
-        mode = node.inputs[2]
-        return not isinstance(mode, gs.Constant) or bool(mode.values)
-    return False
+    return node.op == "Dropout" and not keeps_everything(node)
 
 
 def _check_tensor(tensor: gs.Variable) -> None:

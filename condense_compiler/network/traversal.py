@@ -39,18 +39,19 @@ def nested_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
 def reads(node: onnx.NodeProto) -> Iterator[str]:
     """Yield the tensors that a node reads, those read by its subgraphs from outside included."""
     yield from (name for name in node.input if name)
-    for graph in _subgraphs(node):
+    for graph in subgraphs(node):
         yield from _reads_from_outside(graph)
 
 
 def _nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
     for node in nodes:
         yield node
-        for graph in _subgraphs(node):
+        for graph in subgraphs(node):
             yield from _nodes(graph.node)
 
 
-def _subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    """Yield the graphs that a node has as attributes."""
     for attribute in node.attribute:
         if attribute.HasField("g"):
             yield attribute.g
@@ -63,7 +64,7 @@ def _attribute_tensors(node: onnx.NodeProto) -> Iterator[onnx.TensorProto]:
 
 
 def _subgraph_tensors(node: onnx.NodeProto) -> Iterator[onnx.TensorProto]:
-    for graph in _subgraphs(node):
+    for graph in subgraphs(node):
         yield from graph.initializer
         for inner in graph.node:
             yield from _attribute_tensors(inner)

@@ -7,6 +7,7 @@ from pathlib import Path
 import onnx
 import onnx_graphsurgeon as gs
 
+from condense_compiler.network.selection import Selection
 from condense_compiler.planned import Planned
 from condense_compiler.report.cost import total_macs, total_traffic_bytes
 from condense_compiler.report.footprint import Footprint, PlannedStorage, Storage
@@ -29,14 +30,14 @@ class Asked:
         model: The model as given: a path, or a model in memory.
         target: Name of the target.
         target_options: Its options, as text.
-        dims: Sizes given to symbolic dimensions.
+        selection: Dimensions, outputs and fixed inputs.
         memory_limit_bytes: What the arena should fit, if anything.
     """
 
     model: str | Path | onnx.ModelProto
     target: str
     target_options: Mapping[str, str]
-    dims: Mapping[str, int]
+    selection: Selection
     memory_limit_bytes: int | None
 
     @property
@@ -68,7 +69,9 @@ def collect_report(
         model_path=asked.path,
         target=asked.target,
         target_options=dict(asked.target_options),
-        dims=dict(asked.dims),
+        dims=dict(asked.selection.dims),
+        outputs=asked.selection.outputs,
+        values=asked.selection.values_as_text(),
         macs=total_macs(_running(planned)),
         macs_before=planned.given.macs,
         footprint=measured or _footprint(planned),

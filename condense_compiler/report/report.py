@@ -74,6 +74,8 @@ class Report:
         target: Name of the target.
         target_options: Options of the target that were given, as text.
         dims: Sizes given to symbolic dimensions.
+        outputs: Tensors asked for instead of the model's outputs; None for its own.
+        values: Inputs that were fixed, each value as JSON text.
         macs: Multiply-accumulate operations of one run of the compiled network.
         macs_before: The same for the network as given.
         footprint: What is stored and moved, before and after.
@@ -95,6 +97,8 @@ class Report:
     target: str
     target_options: Mapping[str, str]
     dims: Mapping[str, int]
+    outputs: Sequence[str] | None
+    values: Mapping[str, str]
     macs: int
     macs_before: int
     footprint: Footprint
@@ -153,6 +157,8 @@ class Report:
             "target": self.target,
             "target_options": dict(self.target_options),
             "dims": dict(self.dims),
+            "outputs": None if self.outputs is None else list(self.outputs),
+            "values": dict(self.values),
             "macs": self.macs,
             "macs_before": self.macs_before,
             "feature_maps": {"before": asdict(self.before), "after": asdict(self.after)},

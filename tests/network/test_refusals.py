@@ -252,9 +252,9 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], str]] = {
         lambda: model(
             [
                 node("SplitToSequence", ["x"], ["s"], name="it"),
-                node("ConcatFromSequence", ["s"], ["y"], axis=0),
+                node("SequenceAt", ["s", "i"], ["y"]),
             ],
-            [X],
+            [X, value("i", [], onnx.TensorProto.INT64)],
             [Y],
         ),
         "tensor 's', output of node 'it' (SplitToSequence): is a sequence; only tensors",

@@ -14,7 +14,6 @@ from condense_compiler.passes.fold_channel_shuffle import FoldChannelShuffle
 from condense_compiler.passes.fold_constants import FoldConstants
 from condense_compiler.passes.fold_linear_pooling import FoldLinearPooling
 from condense_compiler.passes.fold_pads import FoldPads
-from condense_compiler.passes.lift_opset import LiftOpset
 from condense_compiler.passes.move_codes import MoveCodes
 from condense_compiler.passes.postpone_activations import PostponeActivations
 from condense_compiler.passes.stay_in_codes import StayInCodes
@@ -25,7 +24,6 @@ ENTRY_POINTS = "condense_compiler.passes"
 
 # What `condense compile` runs unless told otherwise, in this order.
 DEFAULT_PASSES: tuple[Pass, ...] = (
-    LiftOpset(),
     CleanUp(),
     FoldConstants(),
     DropSigns(),

@@ -142,30 +142,39 @@ def _top_k(lifting: _Lifting, node: gs.Node) -> None:
         lifting.constant(node, "k", [node.attrs.pop("k")])
 
 
-def _resize(lifting: _Lifting, node: gs.Node) -> None:
-    """Write Upsample, or Resize of opset 10, as Resize: positions are divided by the scale."""
+def _resize(lifting: _Lifting, node: gs.Node) -> Sequence[gs.Node] | None:
+    """Write Upsample, or Resize of opset 10, as Resize: positions are divided by the scale.
+
+    The nearest position is rounded up along axes that shrink, down along the others: where a map
+    grows and shrinks, it takes one operator for each.
+    """
     if lifting.opset >= 11:
-        return
+        return None
     node.op = "Resize"
     if "scales" in node.attrs:
         lifting.constant(node, "scales", node.attrs.pop("scales"), np.float32)
     node.inputs.insert(1, gs.Variable.empty())  # a region, which only cropping reads
     node.attrs["coordinate_transformation_mode"] = "asymmetric"
-    if node.attrs.setdefault("mode", "nearest") == "nearest":
-        node.attrs["nearest_mode"] = _rounding(node)
-
-
-def _rounding(node: gs.Node) -> str:
-    """Return how positions were rounded: up along axes that shrink, down along the others."""
+    if node.attrs.setdefault("mode", "nearest") != "nearest":
+        return None
     before, after = node.inputs[0].shape, node.outputs[0].shape
-    pairs = list(zip(before, after, strict=True))
-    shrinks = any(new < old for old, new in pairs)
-    if shrinks and any(new > old for old, new in pairs):
-        raise UnsupportedError(
-            f"node '{node.name}' ({node.op}): grows along one axis and shrinks along another; "
-            "export the model with opset 11 or newer"
-        )
-    return "ceil" if shrinks else "floor"
+    grown = [max(sizes) for sizes in zip(before, after, strict=True)]
+    shrinks = grown != list(after)
+    node.attrs["nearest_mode"] = "ceil" if shrinks else "floor"
+    return [_growing(lifting, node, grown), node] if shrinks and grown != list(before) else None
+
+
+def _growing(lifting: _Lifting, node: gs.Node, shape: list[int]) -> gs.Node:
+    """Return the part of a Resize that makes axes longer; the node keeps the rest."""
+    scales = np.asarray(node.inputs[2].values, np.float32)
+    grown = gs.Variable(lifting.name(f"{node.name}/grown"), node.inputs[0].dtype, shape)
+    name = lifting.name(f"{node.name}/growing")
+    first = gs.Node("Resize", name, dict(node.attrs), node.inputs[:2], [grown])
+    lifting.constant(first, "scales", np.maximum(scales, 1), np.float32)
+    first.attrs["nearest_mode"] = "floor"
+    node.inputs = [grown, node.inputs[1]]
+    lifting.constant(node, "scales", np.minimum(scales, 1), np.float32)
+    return first
 
 
 def _softmax(lifting: _Lifting, node: gs.Node) -> Sequence[gs.Node]:

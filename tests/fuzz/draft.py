@@ -1,7 +1,7 @@
 """A random network under construction; what it computes is known at every moment.
 
-Each operator runs in ONNX Runtime when it is added, so that shapes and values need no rules here and
-every network is valid: what the runtime refuses is not added.
+Each operator runs in ONNX Runtime when it is added, so that shapes and values need no rules here
+and every network is valid: what the runtime refuses is not added.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,8 +1,8 @@
 """Random valid networks: `generate(seed)` returns the same one for the same seed.
 
-Over the operators that the project knows, of every opset, in every spelling of the kit, with batches
-above one, weights that several operators share, outputs that are read inside, equal values, and in
-8 bits.
+Over the operators that the project knows, of every opset, in every spelling of the kit, with
+batches above one, weights that several operators share, outputs that are read inside, equal values,
+and in 8 bits.
 """
 
 from collections.abc import Callable, Sequence

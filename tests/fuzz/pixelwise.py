@@ -62,6 +62,10 @@ UNARY: Mapping[str, tuple[Attributes, int]] = {
     "ThresholdedRelu": (_some(alpha=(0.1, 0.9)), 11),
 }
 ARITHMETIC = ("Add", "Add", "Add", "Div", "Max", "Min", "Mul", "Mul", "Sub")
+NORMALISATIONS = (
+    *("GroupNormalization", "InstanceNormalization", "LRN", "LayerNormalization"),
+    *("LpNormalization", "MeanVarianceNormalization"),
+)
 OF_SEVERAL = ("Max", "Mean", "Min", "Sum")
 
 
@@ -189,10 +193,7 @@ def normalisation(draft: Draft) -> None:
     """Add a normalisation by statistics of the map itself."""
     x = draft.map(ranks=(3, 4))
     shape = draft.shape(x)
-    op = draft.choose(
-        ("GroupNormalization", "InstanceNormalization", "LRN", "LayerNormalization")
-        + ("LpNormalization", "MeanVarianceNormalization")
-    )
+    op = draft.choose(NORMALISATIONS)
     if op == "LRN":
         draft.add(op, [draft.map(ranks=(4,))], size=draft.choose([1, 3, 5]), alpha=0.01)
     elif op == "LpNormalization":

@@ -63,6 +63,14 @@ miri:  ## Small cases of the planner under Miri (needs a nightly toolchain with 
 pytest: $(INSTALLED)  ## Python tests
 	$(BIN)/pytest -n auto -q
 
+# How many networks `make fuzz` checks: make fuzz GRAPHS=500
+GRAPHS ?= 10000
+
+.PHONY: fuzz
+fuzz: $(INSTALLED)  ## Check random networks (GRAPHS of them), and damaged files; minutes to hours
+	$(BIN)/python tests/fuzz/run.py --graphs $(GRAPHS)
+	if [ -f tests/fuzz/mutate.py ]; then $(BIN)/python tests/fuzz/mutate.py; fi
+
 .PHONY: docs
 docs: $(INSTALLED)  ## Write the generated pages, then the site into site/
 	$(BIN)/python docs/make_pages.py

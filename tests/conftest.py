@@ -1,13 +1,23 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from kit.command import Condense, runner
+from kit.needs import check_needs
+
+# How long an example takes says more about what else the machine does than about the project.
+settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("project")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write what is expected instead of comparing"
     )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    check_needs(item)
 
 
 @pytest.fixture

@@ -8,16 +8,27 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
+from condense_compiler import bisection
 from condense_compiler.artefacts import read_program, read_report, read_runnable, read_source
 from condense_compiler.cli.arguments import Inputs, OutputArrays, read_feeds
 from condense_compiler.cli.status import BOUND_NOT_MET, DONE
 from condense_compiler.errors import InputError
+from condense_compiler.passes import find_pass
 from condense_compiler.report.text import difference_text
-from condense_compiler.targets import Verifying
+from condense_compiler.targets import Verifying, find_target
 from condense_compiler.verification import random_feeds, verify
 
 Folder = Annotated[
     Path, typer.Argument(help="Folder that `condense compile` wrote.", show_default=False)
+]
+
+Bisect = Annotated[
+    bool,
+    typer.Option(
+        "--bisect",
+        help="Where outputs differ, find the first pass and rewrite, or operator of the target, "
+        "that makes them differ.",
+    ),
 ]
 
 
@@ -41,10 +52,13 @@ def run_command(
     return DONE
 
 
-def verify_command(folder: Folder) -> int:
+def verify_command(
+    folder: Folder,
+    bisect: Bisect = False,
+) -> int:
     """Check a compiled network: its plan, and its outputs against the model it was made from.
 
-    Example: condense verify out
+    Example: condense verify out --bisect
     """
     report, program = read_report(folder), read_program(folder)
     runnable = read_runnable(folder, report, program)
@@ -57,10 +71,27 @@ def verify_command(folder: Folder) -> int:
     memory = "arena" if report["residency"] is None else "chip memory"
     arena_bytes = report["feature_maps"]["after"]["arena_bytes"]
     typer.echo(
-        f"{verdict} with {result.against}: {difference_text(result)} (tolerance "
-        f"{result.tolerance:.0e}); plan valid, {memory} {arena_bytes:,} bytes"
+        f"{verdict} with {result.against}: {difference_text(result)}; "
+        f"plan valid, {memory} {arena_bytes:,} bytes"
     )
-    return DONE if result.passed else BOUND_NOT_MET
+    if result.passed:
+        return DONE
+    if bisect:
+        typer.echo(_found_by_bisection(folder, report))
+    return BOUND_NOT_MET
+
+
+def _found_by_bisection(folder: Path, report: Mapping[str, Any]) -> str:
+    """Return in one line what makes the outputs differ."""
+    finding = bisection.bisect(
+        read_source(folder, report),
+        find_target(report["target"], report["target_options"]),
+        report["dims"],
+        [find_pass(name) for name in report["rewrites"]],
+    )
+    if finding is not None:
+        return bisection.finding_text(finding)
+    return f"compiled again, the outputs agree: the files in {folder} are not what was compiled"
 
 
 def _extent(values: npt.NDArray[Any]) -> str:

@@ -20,9 +20,15 @@ class OperatorFacts:
 
     Attributes:
         macs: Multiply-accumulate operations that a node of it does.
+        around_one: Small results are differences of numbers around one, so that their last bits
+            are those of one: a sigmoid of -20 is right to 1e-7, not to seven digits.
+        keeps_steps: Results are some of what it reads, or means of it, so that what is read in
+            steps of a size comes out no farther apart.
     """
 
     macs: Callable[[gs.Node], int] = _no_macs
+    around_one: bool = False
+    keeps_steps: bool = False
 
 
 def _convolution_macs(node: gs.Node) -> int:
@@ -51,7 +57,21 @@ def _matrix_product_macs(node: gs.Node) -> int:
     return int(math.prod(node.outputs[0].shape) * node.inputs[0].shape[-1])
 
 
+_AROUND_ONE = (
+    *("Celu", "Cos", "Elu", "Erf", "GRU", "Gelu", "HardSigmoid", "HardSwish", "LSTM"),
+    *("LogSoftmax", "Mish", "RNN", "Selu", "Sigmoid", "Sin", "Softmax", "Softplus", "Softsign"),
+    *("Swish", "Tanh"),
+)
+_KEEPS_STEPS = (
+    *("AveragePool", "Clip", "Concat", "DepthToSpace", "Expand", "Flatten", "Gather"),
+    *("GlobalAveragePool", "GlobalMaxPool", "Identity", "Max", "MaxPool", "Min", "Pad"),
+    *("ReduceMax", "ReduceMean", "ReduceMin", "Relu", "Reshape", "Slice", "SpaceToDepth"),
+    *("Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"),
+)
+
 FACTS: Mapping[str, OperatorFacts] = {
+    **{op: OperatorFacts(around_one=True) for op in _AROUND_ONE},
+    **{op: OperatorFacts(keeps_steps=True) for op in _KEEPS_STEPS},
     "Conv": OperatorFacts(macs=_convolution_macs),
     "ConvInteger": OperatorFacts(macs=_convolution_macs),
     "ConvTranspose": OperatorFacts(macs=_transposed_convolution_macs),

@@ -1,5 +1,6 @@
 """What a compilation did and saved, as plain records; `to_dict` is the form of report.json."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,10 @@ class Verification:
         of_codes: 8-bit codes were compared: the largest difference is in steps, the relative one
             is the share of codes that differ.
         against: What it was compared with.
+        output: Name of the output that is farthest from agreeing, if outputs were compared.
+        moved: How far next to nothing moves the network as given, in the unit of
+            `relative_difference`; the tolerance follows from that. None where the type's own
+            tolerance was enough.
     """
 
     largest_difference: float
@@ -57,11 +62,21 @@ class Verification:
     tolerance: float
     of_codes: bool = False
     against: str = "ONNX Runtime"
+    output: str | None = None
+    moved: float | None = None
 
     @property
     def passed(self) -> bool:
         """Whether the outputs agree."""
         return self.relative_difference <= self.tolerance
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as it stands in report.json, which knows no infinity."""
+        finite = {
+            name: value if not isinstance(value, float) or math.isfinite(value) else None
+            for name, value in asdict(self).items()
+        }
+        return finite | {"passed": self.passed}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +192,7 @@ class Report:
             "rewrites": dict(self.rewrites),
             "target_facts": dict(self.target_facts),
             "seconds": {stage: round(seconds, 6) for stage, seconds in self.seconds.items()},
-            "verification": None
-            if self.verification is None
-            else asdict(self.verification) | {"passed": self.verification.passed},
+            "verification": None if self.verification is None else self.verification.to_dict(),
         }
 
     def to_frame(self) -> "pandas.DataFrame":

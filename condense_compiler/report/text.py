@@ -130,11 +130,24 @@ def _verification_line(report: Report) -> str:
 def difference_text(result: Verification) -> str:
     """Return how much the outputs of a compiled network differ from what they must equal."""
     if not result.of_codes:
-        return f"largest difference {result.relative_difference:.1e} of the largest magnitude"
+        return _difference_of_values(result)
     share, steps = result.relative_difference, result.largest_difference
     if math.isinf(share):
         return "codes differ" if math.isinf(steps) else f"codes differ by up to {steps:.0f} steps"
     return f"{share:.4%} of the codes differ, by at most {steps:.0f} steps"
+
+
+def _difference_of_values(result: Verification) -> str:
+    where = "" if result.passed or result.output is None else f"{result.output!r}: "
+    if math.isinf(result.relative_difference):
+        return f"{where}shapes, types, or places of NaN and infinity differ"
+    text = (
+        f"{where}largest difference {result.relative_difference:.1e} of the largest magnitude, "
+        f"allowed {result.tolerance:.1e}"
+    )
+    if result.moved is None:
+        return text
+    return f"{text} (next to nothing moves the network as given by {result.moved:.1e})"
 
 
 def _seconds_line(report: Report) -> str:

@@ -36,7 +36,7 @@ def fuse(network: Network, region: Region, pass_name: str) -> str | None:
 
 def _operator(network: Network, region: Region, name: str) -> list[gs.Node]:
     if not is_quantised(region):
-        if region.output.dtype != region.first.inputs[0].dtype:
-            raise NotFusableError("the pooled maps are codes, the maps that are convolved are not")
+        if region.output.dtype != region.first.outputs[0].dtype:
+            raise NotFusableError("the pooled maps become codes, the convolution is not of codes")
         return conv_pool(region, name)
     return quantised_conv_pool(region, quantised_layer(region, network.opset), name)

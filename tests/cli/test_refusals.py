@@ -11,6 +11,7 @@ import onnx
 import pytest
 from kit.damage import Damage, empty, folder_instead, nothing_there, random_bytes, text, truncated
 from kit.layers import Network
+from kit.needs import needs
 from onnx import TensorProto, helper, numpy_helper
 
 from .conftest import CONDENSE, LAYERS, Place
@@ -192,7 +193,7 @@ def test_disk_that_fills_up_leaves_nothing(place: Place) -> None:
     assert place.contents() == before
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@needs("a device that is always full", present=Path("/dev/full").exists())
 @pytest.mark.parametrize(
     "arguments", [["passes"], ["--version"], ["compile", "net.onnx", "--json", "--no-verify"]]
 )

@@ -11,9 +11,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from kit.needs import needs
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.skipif(find_spec("mkdocs") is None, reason="MkDocs is not installed")
+pytestmark = needs("MkDocs", present=find_spec("mkdocs") is not None)
 # Attributes by which an element has a browser load something.
 LOADING = {
     "audio": "src",

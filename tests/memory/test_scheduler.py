@@ -1,11 +1,9 @@
-import os
 import random
-import signal
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from kit.interrupting import interrupted_once
 from kit.order_problems import (
     arbitrary_problem,
     chain,
@@ -31,6 +29,7 @@ from condense_compiler.memory.scheduling import Schedule
 
 BLOCKS = range(8)
 CASES = 400  # in each block
+FOR_EVER = 1e6  # seconds
 
 
 RESIDUAL = OrderProblem(
@@ -171,20 +170,24 @@ def test_bad_time_limit_is_refused(seconds: float) -> None:
 
 
 def test_time_limit_returns_the_best_so_far() -> None:
-    hurried = find_order(hard_problem(), 0.0)
-    assert hurried.ending is Ending.TIME_LIMIT
+    hurried, longer = (find_order(hard_problem(), seconds) for seconds in (0.0, 0.1))
+    assert hurried.ending is longer.ending is Ending.TIME_LIMIT
+    assert longer.peak_bytes <= hurried.peak_bytes
+
+
+def test_progress_goes_down() -> None:
     progress: list[int] = []
-    longer = find_order(hard_problem(), 1.0, progress=progress.append)
-    assert longer.peak_bytes < hurried.peak_bytes
+    order = find_order(hard_problem(), 0.5, progress=progress.append)
     assert progress == sorted(progress, reverse=True)
+    assert all(peak_bytes >= order.peak_bytes for peak_bytes in progress)
 
 
 def test_interrupt_returns_the_best_so_far() -> None:
-    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    order = find_order(hard_problem(), 60.0)
-    timer.join()
+    hurried = find_order(hard_problem(), 0.0).peak_bytes
+    with interrupted_once(lambda peak_bytes: peak_bytes < hurried) as progress:
+        order = find_order(hard_problem(), FOR_EVER, progress=progress)
     assert order.ending is Ending.INTERRUPTED
+    assert order.peak_bytes < hurried
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from condense_compiler.network import load_network
 
 MODELS = {"relu": (relu_model(), {}), "rich": (rich_model(), RICH_DIMS)}
 CONTENTS = {name: model.SerializeToString() for name, (model, _) in MODELS.items()}
-QUICKLY = 5.0  # seconds, on a machine that does other things as well
+QUICKLY = 5.0  # seconds that the processor works
 
 relaxed = settings(
     deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
@@ -23,7 +23,7 @@ relaxed = settings(
 
 def load_or_refuse(path: Path, content: bytes, name: str) -> None:
     path.write_bytes(content)
-    started = time.monotonic()
+    started = time.process_time()
     message = ""
     try:
         network = load_network(path, MODELS[name][1])
@@ -33,7 +33,7 @@ def load_or_refuse(path: Path, content: bytes, name: str) -> None:
         onnx.checker.check_model(network.skeleton(), full_check=True)
         onnx.checker.check_model(network.to_model(), full_check=True)
     assert "\n" not in message
-    assert time.monotonic() - started < QUICKLY
+    assert time.process_time() - started < QUICKLY
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -320,3 +320,27 @@ def test_shuffle_of_codes_is_folded_into_the_filters() -> None:
     [expected] = run_optimised(given, {"x": x})
     [found] = onnxruntime_session(result.model).run(None, {"x": x})
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("first", ["QuantizeLinear", "ReduceMax"])
+def test_a_convolution_of_values_whose_pooled_maps_become_codes(first: str) -> None:
+    """Fused up to the quantisation, or not at all; never as one operator that returns codes."""
+    write = CodesWriter()
+    filters = write.constant(write.random.standard_normal((6, CHANNELS, 3, 3), np.float32))
+    [tensor] = write.apply("Conv", "x", filters, pads=[1] * 4)
+    [tensor] = write.apply("Reshape", tensor, write.constant(np.array([1, 3, 2, SIDE, SIDE])))
+    for op in (first, "ReduceMax" if first == "QuantizeLinear" else "QuantizeLinear"):
+        behind = (
+            [write.constant(np.array([2]))] if op == "ReduceMax" else write.parameters(0.1, 128)
+        )
+        [tensor] = write.apply(
+            op, tensor, *behind, **({"keepdims": 0} if op == "ReduceMax" else {})
+        )
+    given = write.model([tensor], (1, CHANNELS, SIDE, SIDE), opset=21)
+    given.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.UINT8
+    result = rewrite(given)
+    assert result.fused == (first == "ReduceMax")
+    x = np.random.default_rng(1).standard_normal((1, CHANNELS, SIDE, SIDE), np.float32)
+    [expected] = run_onnxruntime(given, {"x": x}).values()
+    [found] = run_onnxruntime(result.model, {"x": x}).values()
+    assert np.abs(found.astype(int) - expected).max() <= 1

@@ -7,6 +7,7 @@ from functools import cache, partial
 from pathlib import Path
 
 import pytest
+from kit.needs import needs
 from kit.pictures import (
     PROOFS,
     concatenating_picture,
@@ -21,7 +22,7 @@ from condense_compiler.report.picture import Picture
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next((path for path in map(shutil.which, NAMES) if path), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+pytestmark = needs("chromium", present=CHROMIUM is not None)
 READY = "html[data-ready]"
 TIMES = "\N{MULTIPLICATION SIGN}"
 

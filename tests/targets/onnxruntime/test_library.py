@@ -14,6 +14,7 @@ import onnxruntime as ort
 import pytest
 from kit.fused import FusedLayer
 from kit.layers import Layer, Network
+from kit.needs import needs
 from kit.numerics import assert_close, random_feeds, run_onnxruntime
 
 import condense_compiler as cc
@@ -29,7 +30,7 @@ SESSIONS = 1000
 KIB_FOR_SESSIONS = 16 * 1024
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, uses ldd")
-needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+needs_compiler = needs("a C compiler", present=shutil.which("cc") is not None)
 
 
 def quiet_session(model: onnx.ModelProto) -> ort.InferenceSession:

@@ -134,7 +134,8 @@ fn hurts(instance: &Instance, operator: usize) -> bool {
     let free_savings = instance.savings.iter().enumerate().filter(|(other, _)| free(other));
     let savings = free_savings.flat_map(|(_, savings)| savings);
     let lost = savings.filter(|saving| saving.needs.contains(operator)).map(|saving| saving.bytes);
-    let free_releases = (0..instance.count()).filter(|other| instance.releases[*other] && free(other));
+    let free_releases =
+        (0..instance.count()).filter(|other| instance.releases[*other] && free(other));
     let kept_alive = free_releases.map(|other| {
         let maps = instance.mortal[other].iter().map(|&map| &instance.maps[map]);
         maps.filter(|map| map.readers.contains(operator)).map(|map| map.size).sum()

@@ -14,6 +14,7 @@ from condense_compiler.passes.fold_channel_shuffle import FoldChannelShuffle
 from condense_compiler.passes.fold_constants import FoldConstants
 from condense_compiler.passes.fold_linear_pooling import FoldLinearPooling
 from condense_compiler.passes.fold_pads import FoldPads
+from condense_compiler.passes.fuse_elementwise import FuseElementwise
 from condense_compiler.passes.postpone_activations import PostponeActivations
 from condense_compiler.passes.stay_in_codes import StayInCodes
 from condense_compiler.plugins import installed_names, load_installed, unknown_name
@@ -33,6 +34,7 @@ DEFAULT_PASSES: tuple[Pass, ...] = (
     FoldChannelShuffle(),
     FoldLinearPooling(),
     StayInCodes(),
+    FuseElementwise(),
 )
 
 _BY_NAME = {step.name: step for step in DEFAULT_PASSES}

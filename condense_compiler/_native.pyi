@@ -19,6 +19,7 @@ def find_order(
     maps: list[tuple[int, int | None, list[int], bool]],
     overwrites: list[tuple[int, list[int], int]],
     accumulations: list[tuple[int, int, list[int], int]],
+    releasing: list[int],
     *,
     initial: list[int] | None = None,
     seconds: float | None = None,

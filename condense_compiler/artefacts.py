@@ -9,9 +9,7 @@ import onnx
 
 from condense_compiler.compilation import MODEL_FILE, PICTURE_FILE, PLAN_FILE, REPORT_FILE
 from condense_compiler.errors import InputError
-from condense_compiler.memory.order import file_order
-from condense_compiler.memory.placement_csv import read_placement
-from condense_compiler.memory.sharing import resolve_sharing
+from condense_compiler.memory.placement_csv import read_placement, read_sharing
 from condense_compiler.network import load_network
 from condense_compiler.network.fixed_values import read_value
 from condense_compiler.network.selection import Selection, as_selected
@@ -98,7 +96,7 @@ def read_program(folder: Path) -> ScheduledProgram:
     """
     network = load_network(folder / MODEL_FILE)
     network.name = folder.name
-    sharing = resolve_sharing(network, file_order(network))
+    sharing = read_sharing(folder / PLAN_FILE, network)
     steps, offsets, arena_bytes = read_placement(folder / PLAN_FILE, sharing)
     if arena_bytes > 2 * sum(map(tensor_bytes, sharing.tensors.values())):
         raise InputError(f"{folder / PLAN_FILE}: offsets beyond any need; compile the model again")

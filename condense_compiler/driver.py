@@ -1,17 +1,14 @@
 """The compiler from top to bottom: load, prepare, rewrite, schedule, plan, lower, verify."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import onnx
 
 from condense_compiler.compilation import Compilation
-from condense_compiler.memory.order import file_order
-from condense_compiler.memory.placement import place
+from condense_compiler.memory.arranging import Limits, arrange
 from condense_compiler.memory.planner import plan
-from condense_compiler.memory.scheduling import schedule
-from condense_compiler.memory.sharing import resolve_sharing
-from condense_compiler.memory.storages import QUICK, THOROUGH
 from condense_compiler.network.loading import load_selected
 from condense_compiler.network.selection import Selection, as_selected, selected_with_dims
 from condense_compiler.passes import DEFAULT_PASSES, find_pass
@@ -19,6 +16,7 @@ from condense_compiler.planned import Planned
 from condense_compiler.report.collect import Asked, collect_report
 from condense_compiler.report.measure import measure_given
 from condense_compiler.report.stages import Stages, StageWatcher
+from condense_compiler.retreat import Rewritten, retreat
 from condense_compiler.rewriting.contract import Pass
 from condense_compiler.rewriting.runner import run_passes
 from condense_compiler.targets import (
@@ -140,14 +138,25 @@ def _plan(
             network, backend = backend.prepare(*selected_with_dims(model, selection))
     with stages("rewrite"):
         applied = run_passes(network, pipeline)
+    limits = Limits(order_seconds, plan_seconds, order_alone=isinstance(backend, Placing))
     with stages("schedule"):
-        sharing = resolve_sharing(network, file_order(network))
-        scheduled = schedule(sharing, seconds=order_seconds)
+        rewritten = Rewritten(network, applied, arrange(network, limits))
     with stages("plan"):
         before = plan(given.buffers)
-        efforts = (QUICK,) if isinstance(backend, Placing) else (QUICK, THOROUGH)
-        placement = place(sharing, scheduled.steps, plan_seconds, efforts=efforts)
-    return Planned(network, backend, given, applied, sharing, scheduled, before, placement)
+        if rewritten.arena_bytes > before.arena_bytes and not isinstance(backend, Preparing):
+            load = partial(load_selected, model, selection)
+            rewritten = retreat(rewritten, load, pipeline, limits, before.arena_bytes)
+    found = rewritten.arrangement
+    return Planned(
+        rewritten.network,
+        backend,
+        given,
+        rewritten.applied,
+        found.sharing,
+        found.scheduled,
+        before,
+        found.placement,
+    )
 
 
 def _pipeline(passes: Sequence[str | Pass] | None) -> Sequence[Pass]:

@@ -14,6 +14,7 @@ from condense_compiler.passes.fold_channel_shuffle import FoldChannelShuffle
 from condense_compiler.passes.fold_constants import FoldConstants
 from condense_compiler.passes.fold_linear_pooling import FoldLinearPooling
 from condense_compiler.passes.fold_pads import FoldPads
+from condense_compiler.passes.fuse_elementwise import FuseElementwise
 from condense_compiler.passes.move_codes import MoveCodes
 from condense_compiler.passes.postpone_activations import PostponeActivations
 from condense_compiler.passes.stay_in_codes import StayInCodes
@@ -35,6 +36,7 @@ DEFAULT_PASSES: tuple[Pass, ...] = (
     FoldLinearPooling(),
     MoveCodes(),
     StayInCodes(),
+    FuseElementwise(),
 )
 
 _BY_NAME = {step.name: step for step in DEFAULT_PASSES}

@@ -14,14 +14,17 @@ class Slot:
         part: Name of the tensor; None for a constant.
         start: First byte, from the start of the concatenation.
         size: Bytes.
+        apart: It is to be copied.
     """
 
     part: str | None
     start: int
     size: int
+    apart: bool = False
 
 
 CONSTANT = "it is a constant"
+CHOSEN = "the arena is smaller that way"
 ELSEWHERE = "it is needed at another place of the same memory"
 NO_ROOM = "what it is a part of has no room in the concatenation"
 
@@ -58,6 +61,8 @@ def _settle(positions: Positions, slot: Slot, moved: dict[int, tuple[Group, int]
     """Move a part's group so that it lies in its slot, if that is possible so far."""
     if slot.part is None:
         return CONSTANT
+    if slot.apart:
+        return CHOSEN
     group = positions.group_of(slot.part)
     distance = slot.start - group.tensors[slot.part]
     if id(group) in moved:

@@ -36,7 +36,14 @@ class CannotAccumulateError(Exception):
         self.pair = pair
 
 
-def lay_out(sharing: Sharing, options: Options, steps: Steps, limit_bytes: int = 0) -> Layout:
+def lay_out(
+    sharing: Sharing,
+    options: Options,
+    steps: Steps,
+    limit_bytes: int = 0,
+    *,
+    heaviest_first: bool = False,
+) -> Layout:
     """Decide what overwrites what, and form storages.
 
     Args:
@@ -45,6 +52,8 @@ def lay_out(sharing: Sharing, options: Options, steps: Steps, limit_bytes: int =
         steps: The order.
         limit_bytes: Overwrite only where the load would exceed this otherwise. Storages that are
             not tied to each other are easier to place.
+        heaviest_first: Where ties exclude each other, those at the steps of the largest load come
+            first instead of those at the first steps.
 
     Raises:
         CannotAccumulateError: A pair of steps has to run apart.
@@ -52,7 +61,11 @@ def lay_out(sharing: Sharing, options: Options, steps: Steps, limit_bytes: int =
     times = find_lifetimes(sharing, steps)
     ties = Ties(sharing.positions.copy(), times, options, steps)
     loads = _loads(sharing, times, len(steps))
-    for step, operators in enumerate(steps):
+    sequence = list(range(len(steps)))
+    if heaviest_first:
+        sequence.sort(key=lambda step: (len(steps[step]) < 2, -loads[step], step))
+    for step in sequence:
+        operators = steps[step]
         is_pair = len(operators) > 1
         if not is_pair and loads[step] <= limit_bytes:
             continue
@@ -65,7 +78,7 @@ def _loads(sharing: Sharing, times: Lifetimes, step_count: int) -> list[int]:
     """Return the bytes alive at each step if nothing is overwritten."""
     changes = [0] * (max(step_count, 1) + 1)  # what is given is alive even if nothing runs
     for number, first in times.first.items():
-        changes[first] += sharing.writings[number].size
+        changes[max(first, 0)] += sharing.writings[number].size
         changes[times.last[number] + 1] -= sharing.writings[number].size
     return list(itertools.accumulate(changes))[:step_count]
 

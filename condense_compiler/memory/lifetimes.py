@@ -24,17 +24,26 @@ class Lifetimes:
 def find_lifetimes(sharing: Sharing, steps: Steps) -> Lifetimes:
     """Return the lifetimes of everything that is written.
 
-    Inputs of the network are needed from the first step, outputs to the last.
+    Inputs of the network are needed from the first step, outputs to the last. An input that is gone
+    when the first step begins had its memory before; then step -1 stands for that time, for all
+    inputs.
+
+    What a moving operator reads for the last time is needed until the step before: it gives up the
+    old place while it takes the new one.
     """
     step_of = {operator: step for step, operators in enumerate(steps) for operator in operators}
     accumulated = {operators[0] for operators in steps if len(operators) > 1}
     first: dict[int, int] = {}
     last: dict[int, int] = {}
+    given = [number for number, writing in enumerate(sharing.writings) if writing.writer is None]
     for number, writing in enumerate(sharing.writings):
         if writing.writer in accumulated:
             continue
-        first[number] = 0 if writing.writer is None else step_of[writing.writer]
-        readers = [step_of[reader] for reader in writing.readers]
-        last[number] = len(steps) - 1 if writing.kept else max(readers, default=first[number])
-        last[number] = max(last[number], first[number])
+        first[number] = -1 if writing.writer is None else step_of[writing.writer]
+        readers = [step_of[reader] - (reader in sharing.releasing) for reader in writing.readers]
+        last[number] = max([first[number], *readers])
+        if writing.kept:
+            last[number] = max(last[number], len(steps) - 1)
+    if all(last[number] >= 0 for number in given):
+        first |= dict.fromkeys(given, 0)
     return Lifetimes(first, last)

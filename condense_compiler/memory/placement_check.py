@@ -1,8 +1,9 @@
 """The check that every placement passes: does any byte still needed get written over?
 
 It knows nothing of storages or plans. It walks through the steps, keeps who owns which bytes, and
-allows one thing only: a result may start where an input of the same operator starts, if the
-operator can compute in place and the input is not needed afterwards.
+allows two things only: a result may start where an input of the same operator starts, if the
+operator can compute in place and the input is not needed afterwards; and a concatenation may move
+its parts over what it has moved already.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from condense_compiler.memory.lifetimes import Steps
 from condense_compiler.memory.overwriting import find_accumulatings, find_overwritings
 from condense_compiler.memory.sharing import Sharing
 from condense_compiler.network.tensors import tensor_bytes, type_alignment
+from condense_compiler.operators.byte_moves import moves_of, order_of_moves
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,9 @@ def check_placement(
     _check_order(sharing, steps)
     _check_alignment(sharing, offsets)
     allowed = _handovers(sharing, offsets, accumulated)
+    allowed |= _moved(sharing, offsets)
     alive: list[_Owned] = []
-    # What is given is there before the first step, whose result may take its place.
-    given = {number for number, writing in enumerate(sharing.writings) if writing.writer is None}
-    for new in sorted(owned, key=lambda o: (o.first, o.number not in given, o.bottom)):
+    for new in sorted(owned, key=lambda o: (o.first, o.bottom)):
         alive = [old for old in alive if old.last >= new.first]
         for old in alive:
             meets = old.bottom < new.top and new.bottom < old.top
@@ -76,7 +77,8 @@ def _owned(
             if writing.writer in accumulated or stretch.top == stretch.bottom:
                 continue
             bottom = offsets[writing.tensor] + stretch.bottom - group.tensors[writing.tensor]
-            first = 0 if writing.writer is None else step_of[writing.writer]
+            # What is given is there before the first step, whose result may take its place.
+            first = -1 if writing.writer is None else step_of[writing.writer]
             last = max([first, *(step_of[reader] for reader in writing.readers)])
             last = len(steps) - 1 if writing.kept else last
             size = stretch.top - stretch.bottom
@@ -133,6 +135,22 @@ def _handovers(
         result = sharing.tensors[option.result]
         written = sharing.positions.stretches_of(option.result, tensor_bytes(result))
         pairs |= {(old, new.number) for old in option.stretches for new in written}
+    return pairs
+
+
+def _moved(sharing: Sharing, offsets: Mapping[str, int]) -> set[tuple[int, int]]:
+    """Return pairs of writings of which a concatenation moves the first into the second's place.
+
+    All of them may meet, since there is an order in which none is lost.
+    """
+    pairs: set[tuple[int, int]] = set()
+    for operator in sharing.releasing:
+        node = sharing.order[operator]
+        if order_of_moves(moves_of(node, offsets)) is None:
+            raise ContractError(f"the parts of {node.outputs[0].name!r} cannot be moved one by one")
+        read = (n for n, writing in enumerate(sharing.writings) if operator in writing.readers)
+        written = [n for n, writing in enumerate(sharing.writings) if writing.writer == operator]
+        pairs |= {(old, new) for old in read for new in written}
     return pairs
 
 

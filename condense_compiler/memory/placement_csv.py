@@ -6,6 +6,7 @@ lie follows from the network.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from condense_compiler.errors import ContractError, InputError
 from condense_compiler.memory.buffers import Buffer, Plan
 from condense_compiler.memory.buffers_csv import read_buffers, read_offsets, write_plan
 from condense_compiler.memory.lifetimes import Lifetimes, Steps, find_lifetimes
+from condense_compiler.memory.order import file_order
 from condense_compiler.memory.placement_check import check_placement
-from condense_compiler.memory.sharing import Sharing
+from condense_compiler.memory.sharing import Shared, Sharing, resolve_sharing
+from condense_compiler.network import Network
 from condense_compiler.network.tensors import type_alignment
 from condense_compiler.operators.aliasing import accumulates
 
@@ -83,13 +86,13 @@ def _without(span: tuple[int, int], takers: list[tuple[int, int]]) -> list[tuple
 
 
 def writing_names(sharing: Sharing) -> list[str]:
-    """Return a name for each writing: its tensor's, numbered where a tensor has several."""
+    """Return a name for each writing: its label, numbered where several have the same."""
     seen: dict[str, int] = {}
     names: list[str] = []
     for writing in sharing.writings:
-        seen[writing.tensor] = seen.get(writing.tensor, 0) + 1
-        count = seen[writing.tensor]
-        names.append(writing.tensor if count == 1 else f"{writing.tensor}#{count}")
+        seen[writing.label] = seen.get(writing.label, 0) + 1
+        count = seen[writing.label]
+        names.append(writing.label if count == 1 else f"{writing.label}#{count}")
     return names
 
 
@@ -115,6 +118,35 @@ def read_placement(path: Path, sharing: Sharing) -> tuple[Steps, dict[str, int],
         InputError: The file cannot be used, or is not a placement of this network.
     """
     buffers, placed = read_buffers(path), read_offsets(path)
+    try:
+        return _match(path, sharing, buffers, placed)
+    except InputError:
+        if not sharing.releasing:
+            raise
+    # Parts that could not be moved one by one keep their old places until all have new ones.
+    return _match(path, replace(sharing, releasing=frozenset()), buffers, placed)
+
+
+def read_sharing(path: Path, network: Network) -> Sharing:
+    """Return what shares memory in the plan of a network: what is copied has a row of its own.
+
+    Raises:
+        InputError: The file cannot be used.
+    """
+    order = file_order(network)
+    rows = {buffer.id for buffer in read_buffers(path)}
+    apart = (
+        Shared(node.outputs[0].name, index, is_part)
+        for node in order
+        for is_part in (True, False)
+        for index in range(len(node.inputs) if is_part else 1)
+    )
+    return resolve_sharing(network, order, frozenset(a for a in apart if a.label in rows))
+
+
+def _match(
+    path: Path, sharing: Sharing, buffers: list[Buffer], placed: Mapping[str, int]
+) -> tuple[Steps, dict[str, int], int]:
     rows = {buffer.id: buffer for buffer in buffers}
     try:
         steps = _steps(sharing, rows)

@@ -71,6 +71,8 @@ class OrderProblem:
         maps: All feature maps.
         overwrites: Alternatives; an operator uses at most one of its own.
         accumulations: Alternatives; an operator takes part in at most one.
+        releasing: Operators that only move what they read: the maps that die at such an operator
+            need no room while its results have theirs.
     """
 
     operator_count: int
@@ -78,6 +80,7 @@ class OrderProblem:
     maps: tuple[StoredMap, ...]
     overwrites: tuple[Overwrite, ...] = ()
     accumulations: tuple[Accumulation, ...] = ()
+    releasing: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,7 @@ def find_order(
             [(m.size, m.writer, list(m.readers), m.kept) for m in problem.maps],
             [(o.operator, list(o.maps), o.saved_bytes) for o in problem.overwrites],
             [(a.producer, a.consumer, list(a.maps), a.saved_bytes) for a in problem.accumulations],
+            list(problem.releasing),
             initial=None if initial is None else list(initial),
             seconds=seconds,
             progress=progress,
@@ -212,7 +216,7 @@ def _loads(problem: OrderProblem, order: Order, step_of: dict[int, int]) -> list
     loads = [0] * len(order.steps)
     for stored in problem.maps:
         written = -1 if stored.writer is None else step_of[stored.writer]
-        last = max((step_of[reader] for reader in stored.readers), default=max(written, 0))
+        last = max((step_of[reader] for reader in stored.readers), default=written)
         end = len(loads) if stored.kept else min(last + 1, len(loads))
         for step in range(written + 1, end):
             loads[step] += stored.size
@@ -229,12 +233,14 @@ def _saved(
 ) -> int:
     """Return the bytes that a step saves by writing over maps that die at it."""
 
-    def die(maps: tuple[int, ...]) -> bool:
-        stored = [problem.maps[position] for position in maps]
-        return all(
-            not m.kept and all(step_of[reader] <= number for reader in m.readers) for m in stored
-        )
+    def dies(stored: StoredMap) -> bool:
+        return not stored.kept and all(step_of[reader] <= number for reader in stored.readers)
 
+    def die(maps: tuple[int, ...]) -> bool:
+        return all(dies(problem.maps[position]) for position in maps)
+
+    if step[0] in problem.releasing:
+        return sum(m.size for m in problem.maps if step[0] in m.readers and dies(m))
     if len(step) == 1:
         options = (o for o in problem.overwrites if o.operator == step[0] and die(o.maps))
         return max((option.saved_bytes for option in options), default=0)

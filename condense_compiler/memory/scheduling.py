@@ -22,20 +22,20 @@ class Schedule:
         steps: Operators by their position in the order of the file; two where one accumulates
             into what the other adds it to.
         peak_bytes: Most bytes alive at a step.
-        optimal: No order is proved to need less.
+        lower_bound_bytes: No order needs less, and no other choice of what shares memory.
     """
 
     steps: Steps
     peak_bytes: int
-    optimal: bool
+    lower_bound_bytes: int
 
     def proves(self, arena_bytes: int) -> bool:
         """Whether an arena is proved to be the smallest that any order of the operators allows."""
-        return self.optimal and arena_bytes == self.peak_bytes
+        return arena_bytes <= self.lower_bound_bytes
 
 
 def schedule(sharing: Sharing, seconds: float | None = None) -> Schedule:
-    """Find the order with the smallest peak.
+    """Find the order with the smallest peak, and a bound that holds for this sharing.
 
     Args:
         sharing: What the network stores.
@@ -44,7 +44,7 @@ def schedule(sharing: Sharing, seconds: float | None = None) -> Schedule:
     running = [number for number in range(len(sharing.order)) if number not in sharing.idle]
     order = find_order(order_problem(sharing, running), seconds)
     steps = [tuple(running[operator] for operator in step) for step in order.steps]
-    return Schedule(steps, order.peak_bytes, order.optimal)
+    return Schedule(steps, order.peak_bytes, order.lower_bound_bytes)
 
 
 def order_problem(sharing: Sharing, running: list[int]) -> OrderProblem:
@@ -78,4 +78,7 @@ def order_problem(sharing: Sharing, running: list[int]) -> OrderProblem:
         )
         for pair in find_accumulatings(sharing)
     )
-    return OrderProblem(len(running), ((),) * len(running), maps, overwrites, accumulations)
+    releasing = tuple(number_of[position] for position in sorted(sharing.releasing))
+    return OrderProblem(
+        len(running), ((),) * len(running), maps, overwrites, accumulations, releasing
+    )

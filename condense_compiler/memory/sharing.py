@@ -1,6 +1,6 @@
 """What an ordered or unordered network stores: views resolved, concatenations turned around."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import onnx_graphsurgeon as gs
@@ -19,6 +19,7 @@ class Writing:
 
     Attributes:
         tensor: Name of the tensor that they are first part of.
+        label: What a plan calls them: the tensor, and which part of it if that is copied there.
         writer: Position of the operator in the order; None for an input of the network.
         size: Bytes.
         readers: Positions of the operators that read them, also through views.
@@ -26,6 +27,7 @@ class Writing:
     """
 
     tensor: str
+    label: str
     writer: int | None
     size: int
     readers: list[int] = field(default_factory=list)
@@ -42,6 +44,26 @@ class Copied:
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """Memory that a tensor could also do without sharing: a view, or a part of a concatenation.
+
+    Attributes:
+        result: Name of the operator's first result.
+        index: Position of the part in a concatenation; 0 for a view.
+        is_part: Whether it is a part of a concatenation.
+    """
+
+    result: str
+    index: int
+    is_part: bool
+
+    @property
+    def label(self) -> str:
+        """What a plan calls the bytes that are copied where nothing is shared."""
+        return f"{self.result}#part{self.index}" if self.is_part else self.result
+
+
+@dataclass(frozen=True, slots=True)
 class Sharing:
     """Which feature maps share memory whatever the order.
 
@@ -50,8 +72,11 @@ class Sharing:
         positions: Where tensors lie relative to each other.
         writings: All bytes that are written; a stretch's number is an index into this.
         idle: Positions of the operators that have nothing to do.
-        copies: Parts of concatenations that could not be produced in place.
+        copies: Parts of concatenations that are not produced in place.
         tensors: All feature maps, by name.
+        shared: What shares memory, and would be copied were that chosen.
+        releasing: Positions of the operators that only move what they read: they give up the old
+            place while they take the new one, even where both meet.
     """
 
     order: Order
@@ -60,15 +85,25 @@ class Sharing:
     idle: frozenset[int]
     copies: tuple[Copied, ...]
     tensors: dict[str, gs.Tensor]
+    shared: tuple[Shared, ...] = ()
+    releasing: frozenset[int] = frozenset()
 
     def stores(self, name: str) -> bool:
         """Tell whether a tensor is a feature map."""
         return name in self.positions
 
 
-def resolve_sharing(network: Network, order: Order) -> Sharing:
-    """Find what shares memory: views of a tensor, and parts inside a concatenation."""
-    builder = _Builder(order)
+def resolve_sharing(
+    network: Network, order: Order, apart: Collection[Shared] = frozenset()
+) -> Sharing:
+    """Find what shares memory: views of a tensor, and parts inside a concatenation.
+
+    Args:
+        network: The network.
+        order: Its operators.
+        apart: What is to have memory of its own, copied, though it could share.
+    """
+    builder = _Builder(order, apart)
     for tensor in network.graph.inputs:
         builder.store(tensor, None)
     for number, node in enumerate(order):
@@ -82,8 +117,11 @@ def resolve_sharing(network: Network, order: Order) -> Sharing:
 class _Builder:
     """Collects what is stored while walking over the operators in order."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, apart: Collection[Shared]) -> None:
         self._order = order
+        self._apart = apart
+        self._shared: list[Shared] = []
+        self._releasing: set[int] = set()
         self._positions = Positions()
         self._tensors: dict[str, gs.Tensor] = {}
         self._writings: list[Writing] = []
@@ -95,7 +133,7 @@ class _Builder:
     def store(self, tensor: gs.Tensor, writer: int | None) -> None:
         """Note a tensor that an operator writes as a whole."""
         self._introduce(tensor)
-        self._write(tensor.name, tensor, writer, 0)
+        self._write(tensor.name, tensor.name, tensor, writer, 0)
 
     def visit(self, number: int, node: gs.Node) -> None:
         """Note what an operator writes and reads, or that its results are views."""
@@ -106,7 +144,10 @@ class _Builder:
             self._concatenate(number, node, aliases)
             return
         sources = {node.inputs[alias.input].name for alias in aliases}
-        if aliases and len(aliases) == len(outputs) and sources <= self._tensors.keys():
+        view = Shared(outputs[0].name, 0, is_part=False) if outputs else None
+        viewed = aliases and len(aliases) == len(outputs) and sources <= self._tensors.keys()
+        if viewed and view is not None and view not in self._apart:
+            self._shared.append(view)
             for alias in aliases:
                 self._view(node, alias)
             self._idle.add(number)
@@ -124,30 +165,35 @@ class _Builder:
         """Produce as many parts as possible inside the result; the operator copies the others."""
         result = node.outputs[0]
         parts = [node.inputs[alias.input] for alias in aliases]
+        keys = [Shared(result.name, index, is_part=True) for index in range(len(parts))]
         slots = [
             Slot(
                 part.name if part.name in self._tensors else None,
                 start=-alias.shift,
                 size=tensor_bytes(part),
+                apart=key in self._apart,
             )
-            for part, alias in zip(parts, aliases, strict=True)
+            for part, alias, key in zip(parts, aliases, keys, strict=True)
         ]
         reasons = refuse_parts(self._positions, slots)
         self._introduce(result)
         copied: list[gs.Tensor] = []
-        for part, slot, reason in zip(parts, slots, reasons, strict=True):
+        for part, slot, reason, key in zip(parts, slots, reasons, keys, strict=True):
             if reason is not None:
-                self._write(result.name, part, number, slot.start)
+                self._write(result.name, key.label, part, number, slot.start)
             if slot.part is None:
                 continue
             if reason is None:
                 self._join(result, part, slot.start)
+                self._shared.append(key)
             else:
                 copied.append(part)
                 self._copies.append(Copied(node.name, part.name, reason))
         self._reads[number] = copied
         if all(reason is None for reason in reasons):
             self._idle.add(number)
+        elif copied:
+            self._releasing.add(number)
 
     def _join(self, result: gs.Tensor, part: gs.Tensor, start: int) -> None:
         one, two, distance = self._positions.distance(result.name, part.name, start)
@@ -158,10 +204,12 @@ class _Builder:
         self._tensors[tensor.name] = tensor
         self._positions.add(tensor.name)
 
-    def _write(self, name: str, part: gs.Tensor, writer: int | None, offset: int) -> None:
+    def _write(
+        self, name: str, label: str, part: gs.Tensor, writer: int | None, offset: int
+    ) -> None:
         size = tensor_bytes(part)
         self._positions.write(name, len(self._writings), offset, size)
-        self._writings.append(Writing(name, writer, size))
+        self._writings.append(Writing(name, label, writer, size))
 
     def cut(self, outputs: Sequence[gs.Tensor]) -> None:
         """Divide what is written where it is read in parts, so that each ends with its readers."""
@@ -179,7 +227,8 @@ class _Builder:
             return [stretch]
         writing = self._writings[stretch.number]
         writing.size = edge - stretch.bottom
-        self._writings.append(Writing(writing.tensor, writing.writer, stretch.top - edge))
+        size = stretch.top - edge
+        self._writings.append(Writing(writing.tensor, writing.label, writing.writer, size))
         above = Stretch(len(self._writings) - 1, edge, stretch.top)
         return [Stretch(stretch.number, stretch.bottom, edge), above]
 
@@ -208,4 +257,6 @@ class _Builder:
             frozenset(self._idle),
             tuple(self._copies),
             self._tensors,
+            tuple(self._shared),
+            frozenset(self._releasing),
         )

@@ -8,6 +8,7 @@ import onnx_graphsurgeon as gs
 from condense_compiler.operators.function_body import function_of
 from condense_compiler.operators.fused import BODY_OP, KERNEL_TYPE, OP
 from condense_compiler.operators.fused import DOMAIN as CONDENSE_DOMAIN
+from condense_compiler.operators.fused_elementwise import ELEMENTWISE_OP, elementwise_function
 from condense_compiler.operators.on_codes import ON_CODES_OP, on_codes_function
 from condense_compiler.operators.quantized import QUANTIZED_OP, quantized_function_of
 
@@ -15,6 +16,7 @@ _FUNCTION_OF: Mapping[str, Callable[[gs.Node, int], onnx.FunctionProto]] = {
     OP: function_of,
     QUANTIZED_OP: quantized_function_of,
     ON_CODES_OP: on_codes_function,
+    ELEMENTWISE_OP: elementwise_function,
 }
 
 

@@ -10,6 +10,7 @@ from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.operators.attributes import constant_input, int_list
 from condense_compiler.operators.elementwise import UNARY
 from condense_compiler.operators.fused import is_conv_pool
+from condense_compiler.operators.fused_elementwise import is_elementwise
 from condense_compiler.operators.on_codes import ELEMENT_WISE, is_on_codes
 
 
@@ -226,6 +227,8 @@ def overwritable_inputs(node: gs.Node) -> list[int]:
         return []
     if is_conv_pool(node):
         return _pixel_by_pixel(node)
+    if is_elementwise(node):
+        return _first_if_same(node)
     if is_on_codes(node) and node.attrs["op"] in ELEMENT_WISE:
         return _same_place(node)
     if not is_plain(node) or node.op not in OVERWRITABLE:

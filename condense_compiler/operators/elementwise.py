@@ -83,6 +83,18 @@ WITH_CONSTANTS: Mapping[str, Mapping[int, Callable[[Constants], bool]]] = {
     "Sub": {0: lambda _: True, 1: lambda _: False},
 }
 
+# Attributes that a program can hold, by operator: numbers all of them.
+ATTRIBUTES: Mapping[str, frozenset[str]] = {
+    "Celu": frozenset({"alpha"}),
+    "Clip": frozenset({"min", "max"}),
+    "Elu": frozenset({"alpha"}),
+    "HardSigmoid": frozenset({"alpha", "beta"}),
+    "LeakyRelu": frozenset({"alpha"}),
+    "Selu": frozenset({"alpha", "gamma"}),
+    "Swish": frozenset({"alpha"}),
+    "ThresholdedRelu": frozenset({"alpha"}),
+}
+
 OPERATORS = frozenset(UNARY) | frozenset(WITH_CONSTANTS)
 
 

@@ -103,7 +103,7 @@ def loads_of(spans: Iterable[tuple[int, int, int]], count: int) -> list[int]:
     """Return the bytes alive at each step, from half-open lifetimes and sizes."""
     changes = [0] * (count + 1)
     for lower, upper, size in spans:
-        changes[lower] += size
+        changes[min(max(lower, 0), count)] += size
         changes[min(upper, count)] -= size
     return list(itertools.accumulate(changes))[:count]
 

@@ -13,6 +13,7 @@ from condense_compiler.network.tensors import element_type, tensor_bytes, type_n
 from condense_compiler.operators.elementwise import UNARY
 from condense_compiler.operators.facts import facts_of
 from condense_compiler.operators.fused import DOMAIN
+from condense_compiler.operators.fused_elementwise import is_elementwise
 from condense_compiler.operators.moving import MOVING_OPERATORS
 from condense_compiler.operators.on_codes import is_on_codes
 
@@ -107,6 +108,8 @@ def kind_of(node: gs.Node) -> Kind:
     """Return what a node's results are drawn as."""
     if is_on_codes(node):
         return _KIND_OF.get(node.attrs["op"], Kind.OTHER)
+    if is_elementwise(node):
+        return Kind.ELEMENT_WISE
     if node.domain == DOMAIN:
         return Kind.FUSED
     return _KIND_OF.get(node.op, Kind.OTHER)

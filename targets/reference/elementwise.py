@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from condense_compiler.operators.elementwise import ATTRIBUTES
+from condense_compiler.operators.fused_elementwise import program_of
 from condense_compiler.targets.reference.blocks import BLOCK_ELEMENTS, blocks
 from condense_compiler.targets.reference.functions import FUNCTIONS, Function, temporaries
 from condense_compiler.targets.reference.kernel import (
@@ -16,17 +18,7 @@ from condense_compiler.targets.reference.kernel import (
     compute_dtype,
     is_float,
 )
-
-# Attributes that a function takes, by operator; a node with any other goes to `onnx.reference`.
-_ATTRIBUTES: Mapping[str, frozenset[str]] = {
-    "Celu": frozenset({"alpha"}),
-    "Elu": frozenset({"alpha"}),
-    "HardSigmoid": frozenset({"alpha", "beta"}),
-    "LeakyRelu": frozenset({"alpha"}),
-    "Selu": frozenset({"alpha", "gamma"}),
-    "Swish": frozenset({"alpha"}),
-    "ThresholdedRelu": frozenset({"alpha"}),
-}
+from condense_compiler.targets.reference.programs import run_block, scratch_arrays
 
 
 def elementwise(context: NodeContext) -> Kernel | None:
@@ -37,7 +29,7 @@ def elementwise(context: NodeContext) -> Kernel | None:
         if (name, value) != ("approximate", "none")
     }
     indices = range(len(context.node.inputs))
-    supported = attributes.keys() <= _ATTRIBUTES.get(context.node.op, frozenset()) and all(
+    supported = attributes.keys() <= ATTRIBUTES.get(context.node.op, frozenset()) and all(
         context.has_input(i) and context.dtype(i) == context.dtype() for i in indices
     )
     if not supported or not is_float(context.dtype()):
@@ -121,6 +113,29 @@ def _in_blocks(
     elements = min(prod(context.output_shape()), BLOCK_ELEMENTS)
     held = temporaries(context.node.op) + half * (1 + len(context.node.inputs))
     return Kernel(compute, temporary_bytes=elements * held * dtype.itemsize)
+
+
+def program(context: NodeContext) -> Kernel:
+    """Prepare condense::Elementwise: a program, block by block, rounded where operators round."""
+    steps = program_of(context.node)
+    stored, dtype = context.dtype(), compute_dtype(context.dtype())
+    half = stored != dtype
+
+    def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
+        output = np.atleast_1d(outputs[0])
+        data = np.broadcast_to(inputs[0], output.shape)
+        operands = [np.broadcast_to(o.astype(dtype), output.shape) for o in inputs[1:]]
+        for index in blocks(output.shape):
+            block = data[index].astype(dtype) if half else data[index]
+            result = np.empty(block.shape, dtype) if half else output[index]
+            run_block(steps, block, result, [o[index] for o in operands], stored)
+            if half:
+                np.copyto(output[index], result, casting="unsafe")
+
+    elements = min(prod(context.output_shape()), BLOCK_ELEMENTS)
+    spread = sum(prod(context.shape(index)) for index in range(1, len(context.node.inputs)))
+    held = scratch_arrays(steps) + half * 3
+    return Kernel(compute, temporary_bytes=(elements * held + spread) * dtype.itemsize)
 
 
 BUILDERS = {

@@ -1,10 +1,15 @@
 """Operators that move elements and compute nothing."""
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from math import prod
 
 import numpy as np
 
+from condense_compiler.errors import ContractError
+from condense_compiler.operators.aliasing import aliases_of
+from condense_compiler.operators.byte_moves import Move, order_of_moves
+from condense_compiler.targets.reference.blocks import BLOCK_ELEMENTS
 from condense_compiler.targets.reference.kernel import Array, Kernel, NodeContext
 
 
@@ -68,6 +73,8 @@ def slice_(context: NodeContext) -> Kernel | None:
 
 def concat(context: NodeContext) -> Kernel:
     """Prepare Concat."""
+    if aliases_of(context.node):
+        return _stretch_by_stretch(context)
     axis = context.attribute("axis") % len(context.output_shape())
 
     def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
@@ -78,6 +85,43 @@ def concat(context: NodeContext) -> Kernel:
             begin = end
 
     return Kernel(compute)
+
+
+def _stretch_by_stretch(context: NodeContext) -> Kernel:
+    """Prepare a Concat whose parts are whole stretches of memory, which the result may meet."""
+    sizes = [prod(context.shape(index)) for index in range(len(context.node.inputs))]
+    ends = list(accumulate(sizes))
+    itemsize = context.dtype().itemsize
+
+    def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
+        whole = outputs[0].reshape(-1)
+        slots = [whole[end - size : end] for size, end in zip(sizes, ends, strict=True)]
+        parts = [part.reshape(-1) for part in inputs]
+        moves = [
+            Move(_address(part), _address(slot), size * itemsize)
+            for part, slot, size in zip(parts, slots, sizes, strict=True)
+        ]
+        order = order_of_moves(moves)
+        if order is None:
+            raise ContractError(f"node {context.node.name!r}: its parts lie in each other's way")
+        for index in order:
+            _move_blocks(parts[index], slots[index], moves[index])
+
+    return Kernel(compute, temporary_bytes=min(max(sizes), BLOCK_ELEMENTS) * itemsize)
+
+
+def _address(array: Array) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def _move_blocks(source: Array, target: Array, move: Move) -> None:
+    """Copy, away from where the target meets the source, so that each block is read in time."""
+    if move.source == move.target:
+        return
+    starts = range(0, len(source), BLOCK_ELEMENTS)
+    for start in starts if move.target < move.source else reversed(starts):
+        block = slice(start, start + BLOCK_ELEMENTS)
+        np.copyto(target[block], source[block])
 
 
 def split(context: NodeContext) -> Kernel:

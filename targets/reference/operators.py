@@ -9,6 +9,7 @@ import numpy as np
 from condense_compiler.errors import ContractError
 from condense_compiler.operators import fused, quantized
 from condense_compiler.operators.aliasing import accumulates
+from condense_compiler.operators.fused_elementwise import ELEMENTWISE_OP
 from condense_compiler.operators.on_codes import ON_CODES_OP
 from condense_compiler.targets.reference import elementwise, layout
 from condense_compiler.targets.reference.convolution import conv, conv_pool
@@ -88,6 +89,7 @@ _STANDARD: Mapping[str, Builder] = {
 _BUILDERS: Mapping[tuple[str, str], Builder] = {
     (fused.DOMAIN, fused.OP): conv_pool,
     (fused.DOMAIN, quantized.QUANTIZED_OP): qlinear_conv_pool,
+    (fused.DOMAIN, ELEMENTWISE_OP): elementwise.program,
     (fused.DOMAIN, ON_CODES_OP): on_codes,
     **{("", op): builder for op, builder in _STANDARD.items()},
 }

@@ -9,6 +9,7 @@ import onnx_graphsurgeon as gs
 from condense_compiler.errors import ContractError
 from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.operators.aliasing import Alias, aliases_of, overwritable_inputs
+from condense_compiler.operators.byte_moves import Move, order_of_moves
 from condense_compiler.program import Step
 
 
@@ -97,6 +98,9 @@ def _check_accumulation(node: gs.Node, addition: gs.Node, places: Places) -> Non
 
 def _check_moves(node: gs.Node, aliases: list[Alias], places: Places) -> None:
     """Check that what is copied, unless it is in its place already, is not written over."""
+    if node.op == "Concat":
+        _check_concatenation(node, aliases, places)
+        return
     moves = list(_moves(node, aliases, places))
     aliased = {alias.input for alias in aliases}
     read = [source for source, _ in moves if source is not None] + [
@@ -116,6 +120,19 @@ def _check_moves(node: gs.Node, aliases: list[Alias], places: Places) -> None:
         for source in read:
             if _meet(source, target):
                 raise _error(node, target.tensor, source.tensor)
+
+
+def _check_concatenation(node: gs.Node, aliases: list[Alias], places: Places) -> None:
+    """Check that parts can be moved to their slots one by one, constants coming last."""
+    moves = list(_moves(node, aliases, places))
+    moved = [
+        Move(source.offset, target.offset, target.size_bytes)
+        for source, target in moves
+        if source is not None
+    ]
+    if order_of_moves(moved) is None:
+        first = next(source for source, _ in moves if source is not None)
+        raise _error(node, node.outputs[0].name, first.tensor)
 
 
 def _moves(

@@ -12,6 +12,9 @@ from condense_compiler.targets.reference.blocks import BLOCK_ELEMENTS, blocks
 from condense_compiler.targets.reference.functions import FUNCTIONS, temporaries
 from condense_compiler.targets.reference.kernel import Array
 
+# Names that attributes of old operators have as arguments of functions.
+_NAMES = {"min": "low", "max": "high"}
+
 
 @dataclass(frozen=True, slots=True)
 class BoundProgram:
@@ -38,24 +41,47 @@ class BoundProgram:
             return
         for channels, pixels in blocks(values.shape):
             operands = [o[channels] if len(o) > 1 else o for o in self.operands]
-            self._run_block(values[channels, pixels], operands)
-
-    def _run_block(self, block: Array, operands: Sequence[Array]) -> None:
-        results: list[Array] = []
-        last = len(self.program.instructions) - 1
-        for index, instruction in enumerate(self.program.instructions):
-            arguments = [_value(a, block, results, operands) for a in instruction.arguments]
-            out = block if index == last else np.empty_like(block)
-            FUNCTIONS[instruction.op](out, *arguments, **dict(instruction.attributes))
-            results.append(out)
+            block = values[channels, pixels]
+            run_block(self.program, block, block, operands, block.dtype)
 
     def scratch_bytes(self, itemsize: int) -> int:
         """Return the size of the temporaries of a run."""
-        instructions = self.program.instructions
-        if not instructions:
-            return 0
-        most = max(temporaries(instruction.op) for instruction in instructions)
-        return BLOCK_ELEMENTS * itemsize * (len(instructions) - 1 + most)
+        return BLOCK_ELEMENTS * itemsize * scratch_arrays(self.program)
+
+
+def run_block(
+    program: Program,
+    block: Array,
+    target: Array,
+    operands: Sequence[Array],
+    stored: np.dtype[Any],
+) -> None:
+    """Apply a program to one block.
+
+    Args:
+        program: The instructions, one at least.
+        block: What they are applied to.
+        target: Gets the result; may be the block.
+        operands: One for each `$i`, of a shape that broadcasts to the block's.
+        stored: Element type to which each result between is rounded.
+    """
+    results: list[Array] = []
+    last = len(program.instructions) - 1
+    for index, instruction in enumerate(program.instructions):
+        arguments = [_value(a, block, results, operands) for a in instruction.arguments]
+        out = target if index == last else np.empty_like(block)
+        attributes = {_NAMES.get(name, name): value for name, value in instruction.attributes}
+        FUNCTIONS[instruction.op](out, *arguments, **attributes)
+        if index < last and stored != block.dtype:
+            out = out.astype(stored).astype(block.dtype)
+        results.append(out)
+
+
+def scratch_arrays(program: Program) -> int:
+    """Return how many arrays of the size of a block are held at one time, at most."""
+    instructions = program.instructions
+    most = max((temporaries(instruction.op) for instruction in instructions), default=0)
+    return len(instructions) - 1 + most if instructions else 0
 
 
 def bind(program: Program, operands: Sequence[Array], dtype: np.dtype[Any]) -> BoundProgram:

@@ -24,7 +24,8 @@ def least_peak(problem: OrderProblem) -> int:
         return min((max(load, least(behind)) for load, behind in steps), default=0)
 
     assert not definition.steps(everything)
-    return max(definition.alive(frozenset()), least(frozenset()))
+    given = sum(stored.size for stored in problem.maps if stored.writer is None)
+    return max(given, least(frozenset()))
 
 
 class _Definition:
@@ -41,8 +42,6 @@ class _Definition:
         return sum(m.size for m in self._problem.maps if self._is_alive(m, done))
 
     def _is_alive(self, stored: StoredMap, done: frozenset[int]) -> bool:
-        if stored.writer is None and not stored.readers and not done:
-            return True
         written = stored.writer is None or stored.writer in done
         return written and (stored.kept or not done.issuperset(stored.readers))
 
@@ -52,6 +51,10 @@ class _Definition:
         steps = []
         for operator in set(range(self._problem.operator_count)) - done:
             if not self._before[operator] <= done:
+                continue
+            if operator in self._problem.releasing:
+                load = stored + self._written(operator) - self._freed(operator, done)
+                steps.append((load, done | {operator}))
                 continue
             options = (o for o in self._problem.overwrites if o.operator == operator)
             saved = [o.saved_bytes for o in options if self._die(o.maps, done, operator)]
@@ -74,6 +77,15 @@ class _Definition:
     def _die(self, maps: tuple[int, ...], done: frozenset[int], operator: int) -> bool:
         stored = [self._problem.maps[position] for position in maps]
         return all(not m.kept and set(m.readers) <= done | {operator} for m in stored)
+
+    def _freed(self, operator: int, done: frozenset[int]) -> int:
+        """Return the bytes of what dies at an operator."""
+        numbers = [n for n, m in enumerate(self._problem.maps) if operator in m.readers]
+        return sum(
+            self._problem.maps[number].size
+            for number in numbers
+            if self._die((number,), done, operator)
+        )
 
     def _written(self, operator: int) -> int:
         return sum(m.size for m in self._problem.maps if m.writer == operator)
@@ -116,7 +128,21 @@ def arbitrary_problem(rng: random.Random) -> OrderProblem:
         accumulations += [
             Accumulation(producer, consumer, *some_maps(consumer, read)) for _ in range(number)
         ]
-    return replace(problem, overwrites=tuple(overwrites), accumulations=tuple(accumulations))
+    return replace(
+        problem,
+        overwrites=tuple(overwrites),
+        accumulations=tuple(accumulations),
+        releasing=_some_releasing(rng, count, accumulations),
+    )
+
+
+def _some_releasing(
+    rng: random.Random, count: int, pairs: Sequence[Accumulation]
+) -> tuple[int, ...]:
+    """Choose operators that only move what they read; those are no convolutions and no sums."""
+    others = {operator for pair in pairs for operator in (pair.producer, pair.consumer)}
+    share = rng.choice([0, 0.2, 0.6])
+    return tuple(o for o in range(count) if o not in others and rng.random() < share)
 
 
 def network_problem(rng: random.Random) -> OrderProblem:
@@ -153,7 +179,9 @@ def network_problem(rng: random.Random) -> OrderProblem:
         and target != p + 1
         and target not in reads[p]
     )
-    return replace(problem, accumulations=accumulations)
+    moving = _some_releasing(rng, count, accumulations)
+    releasing = tuple(operator for operator in moving if not elementwise[operator])
+    return replace(problem, accumulations=accumulations, releasing=releasing)
 
 
 def private_readers(problem: OrderProblem) -> list[tuple[int, int]]:
@@ -205,6 +233,7 @@ def shuffled(problem: OrderProblem, rng: random.Random) -> OrderProblem:
         tuple(maps[row] for row in rows),
         tuple(overwrites),
         tuple(pairs),
+        renumber(problem.releasing),
     )
 
 

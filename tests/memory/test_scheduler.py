@@ -102,18 +102,27 @@ def test_without_operators_the_inputs_are_stored() -> None:
 
 
 @pytest.mark.parametrize(
-    ("optimal", "arena_bytes", "proved"), [(True, 7, True), (True, 8, False), (False, 7, False)]
+    ("bound", "arena_bytes", "proved"), [(7, 7, True), (7, 8, False), (6, 7, False)]
 )
 def test_only_an_arena_as_small_as_the_best_order_is_proved(
-    optimal: bool, arena_bytes: int, proved: bool
+    bound: int, arena_bytes: int, proved: bool
 ) -> None:
-    assert Schedule((), peak_bytes=7, optimal=optimal).proves(arena_bytes) is proved
+    assert Schedule((), peak_bytes=7, lower_bound_bytes=bound).proves(arena_bytes) is proved
 
 
-def test_unread_input_is_gone_after_the_first_step() -> None:
-    problem = chain(1, 1, 50, 1)
-    unread = StoredMap(40, None, (), kept=False)
-    assert find_order(replace(problem, maps=(*problem.maps, unread))).peak_bytes == 51
+@pytest.mark.parametrize(("size", "peak"), [(40, 51), (50, 51), (60, 61)])
+def test_unread_input_is_gone_when_the_first_step_begins(size: int, peak: int) -> None:
+    problem = chain(1, 50, 1)
+    unread = StoredMap(size, None, (), kept=False)
+    assert find_order(replace(problem, maps=(*problem.maps, unread))).peak_bytes == peak
+
+
+def test_an_operator_that_moves_needs_no_room_for_what_it_takes_away() -> None:
+    problem = chain(10, 10, 10)
+    assert find_order(problem).peak_bytes == 20
+    assert find_order(replace(problem, releasing=(0, 1))).peak_bytes == 10
+    with pytest.raises(InputError, match="releasing 1"):
+        find_order(replace(problem, releasing=(0, 2)))
 
 
 def test_best_initial_order_is_kept() -> None:

@@ -26,7 +26,7 @@ type Answer = (Vec<Vec<usize>>, i64, i64, usize, &'static str);
 /// the best order so far. `progress`, if any, is called with the peak in bytes each time that it
 /// becomes smaller.
 #[pyfunction]
-#[pyo3(signature = (predecessors, maps, overwrites, accumulations, *, initial=None, seconds=None, progress=None))]
+#[pyo3(signature = (predecessors, maps, overwrites, accumulations, releasing, *, initial=None, seconds=None, progress=None))]
 #[expect(clippy::too_many_arguments, reason = "plain tuples cross the border fastest")]
 pub fn find_order(
     py: Python<'_>,
@@ -34,6 +34,7 @@ pub fn find_order(
     maps: Vec<MapFields>,
     overwrites: Vec<OverwriteFields>,
     accumulations: Vec<AccumulationFields>,
+    releasing: Vec<usize>,
     initial: Option<Vec<usize>>,
     seconds: Option<f64>,
     progress: Option<&Bound<'_, PyAny>>,
@@ -46,6 +47,7 @@ pub fn find_order(
         maps: maps.into_iter().map(stored_map).collect(),
         overwrites: overwrites.into_iter().map(overwrite).collect(),
         accumulations: accumulations.into_iter().map(accumulation).collect(),
+        releasing,
     };
     let request = Request { initial, time_limit };
     let progress = progress.map(|callback| callback.clone().unbind());

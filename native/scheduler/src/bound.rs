@@ -30,8 +30,7 @@ pub fn lower_bound(instance: &Instance, steps: &[Step], known: i64, limits: &Lim
         }
         let mut least = i64::MAX;
         for way in ways {
-            let waiting = Bits::of(instance.count(), [way.waiting]);
-            least = least.min(flow.least_alive(&way.done, &waiting) + way.room);
+            least = least.min(flow.least_alive(&way.done, &way.waiting) + way.room);
             if least <= bound {
                 break;
             }
@@ -56,7 +55,7 @@ struct Way {
     /// What must have run.
     done: Bits,
     /// What must not.
-    waiting: usize,
+    waiting: Bits,
     /// Bytes needed on top of those stored.
     room: i64,
 }
@@ -65,13 +64,21 @@ struct Way {
 fn ways(instance: &Instance, operator: usize) -> Vec<Way> {
     let before = &instance.graph.predecessors[operator];
     let written = instance.written[operator];
+    if instance.releases[operator] {
+        // What is stored once it has run, and what it writes for nobody.
+        let mut done = before.clone();
+        done.insert(operator);
+        let waiting = Bits::of(instance.count(), instance.graph.successors[operator].clone());
+        return vec![Way { done, waiting, room: written - instance.staying[operator] }];
+    }
+    let waiting = Bits::of(instance.count(), [operator]);
     let mut ways = pair_ways(instance, operator, None);
     for saving in &instance.savings[operator] {
         let mut done = before.clone();
         done.unite(&saving.needs);
-        ways.push(Way { done, waiting: operator, room: written - saving.bytes });
+        ways.push(Way { done, waiting: waiting.clone(), room: written - saving.bytes });
     }
-    ways.push(Way { done: before.clone(), waiting: operator, room: written });
+    ways.push(Way { done: before.clone(), waiting, room: written });
     ways
 }
 
@@ -82,7 +89,7 @@ fn pair_ways(instance: &Instance, producer: usize, consumer: Option<usize>) -> V
         .filter(|pair| consumer.is_none_or(|consumer| pair.consumer == consumer))
         .map(|pair| Way {
             done: pair.needs.clone(),
-            waiting: producer,
+            waiting: Bits::of(instance.count(), [producer]),
             room: instance.written[pair.consumer] - pair.bytes,
         })
         .collect()

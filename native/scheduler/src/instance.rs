@@ -75,9 +75,11 @@ pub struct Instance {
     pub pairs: Vec<Vec<Pair>>,
     /// The operator is the producer of a pair that can save what nothing else saves.
     pub clings: Vec<bool>,
+    /// The operator has given up the maps that die at it when it writes.
+    pub releases: Vec<bool>,
     /// Bytes stored before the first step.
     pub stored: i64,
-    /// Bytes of inputs that nobody reads: they are gone after the first step.
+    /// Bytes of inputs that nobody reads: they are gone when the first step begins.
     pub unread: i64,
 }
 
@@ -95,9 +97,11 @@ impl Instance {
             savings: (0..count).map(|_| Vec::new()).collect(),
             pairs: (0..count).map(|_| Vec::new()).collect(),
             clings: vec![false; count],
+            releases: vec![false; count],
             stored: 0,
             unread: 0,
         };
+        problem.releasing.iter().for_each(|&operator| instance.releases[operator] = true);
         instance.add_maps(problem);
         instance.add_overwrites(problem);
         instance.add_accumulations(problem);
@@ -188,14 +192,22 @@ impl Instance {
 
     /// Returns by how much the stored bytes change when `operator` runs; `done` must hold it.
     pub fn change(&self, operator: usize, done: &Bits) -> i64 {
+        self.staying[operator] - self.freed(operator, done)
+    }
+
+    /// Returns the bytes of maps that are dead once `operator` has run; `done` must hold it.
+    fn freed(&self, operator: usize, done: &Bits) -> i64 {
         let dead = |map: &&usize| self.maps[**map].readers.is_subset(done);
-        let freed: i64 =
-            self.mortal[operator].iter().filter(dead).map(|&map| self.maps[map].size).sum();
-        self.staying[operator] - freed
+        self.mortal[operator].iter().filter(dead).map(|&map| self.maps[map].size).sum()
     }
 
     /// Returns bytes that an operator needs on top of what is stored when it runs after `done`.
     pub fn room(&self, operator: usize, done: &Bits) -> i64 {
+        if self.releases[operator] {
+            let mut with = done.clone();
+            with.insert(operator);
+            return self.written[operator] - self.freed(operator, &with);
+        }
         let mut savings = self.savings[operator].iter();
         let saved = savings.find(|saving| saving.needs.is_subset(done)).map_or(0, |s| s.bytes);
         self.written[operator] - saved

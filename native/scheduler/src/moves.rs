@@ -112,8 +112,7 @@ fn can_wait(instance: &Instance, operator: usize) -> bool {
         return false;
     };
     let mortal = &instance.mortal[operator];
-    // An input that nobody reads makes the first step special: it must stay the first.
-    if instance.unread > 0 || !instance.pairs[operator].is_empty() || mortal.len() > MOST_MORTAL {
+    if !instance.pairs[operator].is_empty() || mortal.len() > MOST_MORTAL {
         return false;
     }
     let freed: i64 = mortal.iter().map(|&map| instance.maps[map].size).sum();
@@ -135,16 +134,25 @@ fn hurts(instance: &Instance, operator: usize) -> bool {
     let free_savings = instance.savings.iter().enumerate().filter(|(other, _)| free(other));
     let savings = free_savings.flat_map(|(_, savings)| savings);
     let lost = savings.filter(|saving| saving.needs.contains(operator)).map(|saving| saving.bytes);
+    let free_releases =
+        (0..instance.count()).filter(|other| instance.releases[*other] && free(other));
+    let kept_alive = free_releases.map(|other| {
+        let maps = instance.mortal[other].iter().map(|&map| &instance.maps[map]);
+        maps.filter(|map| map.readers.contains(operator)).map(|map| map.size).sum()
+    });
     // At least one of the maps that it reads is still read by the other, so does not die here.
     let sizes = instance.mortal[operator].iter().map(|&map| instance.maps[map].size);
     let freed = sizes.clone().sum::<i64>() - sizes.min().unwrap_or(0);
-    lost.max().is_some_and(|lost| lost > instance.staying[operator] - freed)
+    lost.chain(kept_alive).max().is_some_and(|lost| lost > instance.staying[operator] - freed)
 }
 
 /// Returns the most bytes by which the load of the operator exceeds what is stored behind it.
 fn most_left(instance: &Instance, operator: usize) -> i64 {
     let mortal = &instance.mortal[operator];
     let brief = instance.written[operator] - instance.staying[operator];
+    if instance.releases[operator] {
+        return brief;
+    }
     let left = |alive: usize| {
         // The maps whose bits are set have other readers that have not run.
         let lives = |index: usize| alive >> index & 1 == 1;
@@ -169,6 +177,10 @@ fn shares_reader(instance: &Instance, map: usize, operator: usize, needs: &Bits)
 
 /// Returns the least room that an operator needs, alone or as a consumer or producer.
 fn least_room(instance: &Instance, operator: usize) -> i64 {
+    if instance.releases[operator] {
+        let freed: i64 = instance.mortal[operator].iter().map(|&map| instance.maps[map].size).sum();
+        return instance.written[operator] - freed;
+    }
     let saved = instance.savings[operator].first().map_or(0, |saving| saving.bytes);
     let single = instance.written[operator] - saved;
     let own = instance.pairs[operator].iter();

@@ -64,10 +64,6 @@ pub fn narrowings(instance: &Instance, limits: &Limits<'_>) -> Vec<usize> {
 fn is_narrowing(instance: &Instance, flow: &mut Flow, done: &Bits, alive: i64) -> bool {
     let graph = &instance.graph;
     let count = instance.count();
-    let starts = |operator: &usize| graph.predecessors[*operator].len() == 0;
-    if instance.unread > 0 && !(0..count).filter(starts).all(|operator| done.contains(operator)) {
-        return false; // the first step of the given order might no longer be the first
-    }
     if splits_pair(instance, done) || loses_saving(instance, done) {
         return false;
     }
@@ -95,5 +91,9 @@ fn loses_saving(instance: &Instance, done: &Bits) -> bool {
     done.iter().any(|operator| {
         instance.savings[operator].iter().any(|saving| !saving.needs.is_subset(done))
             || instance.pairs[operator].iter().any(|pair| !pair.needs.is_subset(done))
+            || instance.releases[operator]
+                && instance.mortal[operator]
+                    .iter()
+                    .any(|&map| !instance.maps[map].readers.is_subset(done))
     })
 }

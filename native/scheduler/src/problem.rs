@@ -58,6 +58,9 @@ pub struct OrderProblem {
     pub overwrites: Vec<Overwrite>,
     /// Alternatives; an operator takes part in at most one.
     pub accumulations: Vec<Accumulation>,
+    /// Operators that only move what they read: the maps that die at such an operator need no room
+    /// while its results have theirs.
+    pub releasing: Vec<usize>,
 }
 
 /// Why a problem cannot be searched; numbers are positions in the input.
@@ -71,6 +74,8 @@ pub enum ProblemError {
     BadOverwrite(usize, &'static str),
     /// The accumulation breaks a rule.
     BadAccumulation(usize, &'static str),
+    /// This entry of `releasing` names no operator.
+    BadReleasing(usize),
     /// These operators wait for each other, or for one that does.
     Cycle(Vec<usize>),
     /// The initial order is not an order of the operators.
@@ -90,6 +95,7 @@ impl fmt::Display for ProblemError {
             }
             Self::BadOverwrite(i, rule) => write!(f, "overwrite {i}: {rule}"),
             Self::BadAccumulation(i, rule) => write!(f, "accumulation {i}: {rule}"),
+            Self::BadReleasing(i) => write!(f, "releasing {i}: it names no operator"),
             Self::Cycle(operators) => {
                 let first: Vec<String> = operators.iter().take(8).map(usize::to_string).collect();
                 write!(f, "operators wait for each other: {}", first.join(", "))
@@ -152,6 +158,9 @@ impl OrderProblem {
         let total: i128 = self.maps.iter().map(|map| i128::from(map.size)).sum();
         if total > i128::from(MAX_TOTAL_BYTES) {
             return Err(ProblemError::TooLarge);
+        }
+        if let Some(index) = self.releasing.iter().position(|&operator| operator >= count) {
+            return Err(ProblemError::BadReleasing(index));
         }
         self.check_overwrites()?;
         self.check_accumulations()

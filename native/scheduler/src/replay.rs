@@ -8,20 +8,18 @@ struct Replay<'a> {
     instance: &'a Instance,
     done: Bits,
     alive: i64,
-    /// Bytes that are gone after the first step.
-    extra: i64,
 }
 
 impl<'a> Replay<'a> {
     fn new(instance: &'a Instance) -> Self {
         let done = instance.none_done();
-        Self { instance, done, alive: instance.stored, extra: instance.unread }
+        Self { instance, done, alive: instance.stored }
     }
 
     /// Returns the load of a step; none where a pair cannot run as one.
     fn load(&self, step: Step) -> Option<i64> {
         let room = self.instance.step_room(step, &self.done);
-        room.map(|room| self.alive + self.extra + room)
+        room.map(|room| self.alive + room)
     }
 
     /// Returns the greater load of an operator and the next, each by itself.
@@ -37,7 +35,6 @@ impl<'a> Replay<'a> {
             self.done.insert(operator);
             self.alive += self.instance.change(operator, &self.done);
         }
-        self.extra = 0;
     }
 }
 

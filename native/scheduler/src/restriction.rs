@@ -39,6 +39,7 @@ pub fn restrict(problem: &OrderProblem, place: &[usize], order: &[usize]) -> Ord
                 saved_bytes: pair.saved_bytes,
             })
             .collect(),
+        releasing: part.numbers(&problem.releasing),
         maps,
     }
 }

@@ -134,7 +134,6 @@ impl<'a> Search<'a> {
             return;
         }
         let mut walk = Walk::new(instance, self.target, state.done.clone(), state.alive);
-        walk.extra = if state.trace == 0 { instance.unread } else { 0 };
         if !walk.take(&next.steps) {
             self.refused = self.refused.min(walk.refused);
             return;

@@ -10,8 +10,6 @@ pub struct Walk<'a> {
     pub done: Bits,
     /// Bytes stored.
     pub alive: i64,
-    /// Bytes that are gone after the next step.
-    pub extra: i64,
     /// Largest load allowed.
     target: i64,
     /// Least load that was refused.
@@ -21,26 +19,24 @@ pub struct Walk<'a> {
 impl<'a> Walk<'a> {
     /// Starts behind `done`.
     pub fn new(instance: &'a Instance, target: i64, done: Bits, alive: i64) -> Self {
-        Self { instance, done, alive, extra: 0, target, refused: i64::MAX }
+        Self { instance, done, alive, target, refused: i64::MAX }
     }
 
     /// Runs all steps if they fit, and otherwise none; tells which.
     pub fn take(&mut self, steps: &[Step]) -> bool {
-        let (alive, extra) = (self.alive, self.extra);
+        let alive = self.alive;
         for (number, &step) in steps.iter().enumerate() {
             let room = self.instance.step_room(step, &self.done);
-            let load = room.map(|room| self.alive + self.extra + room);
+            let load = room.map(|room| self.alive + room);
             if load.is_none_or(|load| load > self.target) {
                 self.refused = self.refused.min(load.unwrap_or(i64::MAX));
                 self.undo(&steps[..number], alive);
-                self.extra = extra;
                 return false;
             }
             for operator in step.operators() {
                 self.done.insert(operator);
                 self.alive += self.instance.change(operator, &self.done);
             }
-            self.extra = 0;
         }
         true
     }

@@ -1,0 +1,234 @@
+"""What shares memory, what runs when, what lies where: chosen together.
+
+Sharing whatever can share, in the best order, is nearly always best. Where the arena then exceeds
+what is proved to be needed, parts of concatenations that stand in the way are taken out: they lie
+anywhere and are moved into the concatenation when it runs.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from condense_compiler.memory.lifetimes import Steps
+from condense_compiler.memory.order import Order, file_order
+from condense_compiler.memory.placement import Placement, place
+from condense_compiler.memory.placement_check import check_placement
+from condense_compiler.memory.relaxation import relaxed_problem
+from condense_compiler.memory.scheduler import find_order
+from condense_compiler.memory.scheduling import Schedule, schedule
+from condense_compiler.memory.sharing import Shared, Sharing, resolve_sharing
+from condense_compiler.network import Network
+
+# Operators that are scheduled and placed in the whole search for what to take out.
+_EFFORT = 12_000
+_MOST_TRIES = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """A network as far as the plan.
+
+    Attributes:
+        sharing: What shares memory.
+        scheduled: The order, and what no order and no sharing can go below.
+        placement: Where everything lies.
+        apart: What was given memory of its own.
+    """
+
+    sharing: Sharing
+    scheduled: Schedule
+    placement: Placement
+    apart: frozenset[Shared] = frozenset()
+
+    @property
+    def arena_bytes(self) -> int:
+        """Size of the arena."""
+        return self.placement.plan.arena_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long to search.
+
+    Attributes:
+        order_seconds: For an order; without it the effort is fixed.
+        plan_seconds: For a plan; without it the effort is fixed.
+        order_alone: The order is wanted; the feature maps will lie elsewhere.
+    """
+
+    order_seconds: float | None = None
+    plan_seconds: float | None = None
+    order_alone: bool = False
+
+
+def arrange(network: Network, limits: Limits) -> Arrangement:
+    """Find the smallest arena.
+
+    Args:
+        network: The network.
+        limits: How long to search.
+    """
+    order = file_order(network)
+    best = _attempt(network, order, frozenset(), limits, quick=limits.order_alone)
+    if limits.order_alone:
+        found = best.placement
+        check_placement(best.sharing, found.steps, found.offsets, found.plan.arena_bytes)
+        return best
+    bound = best.scheduled.lower_bound_bytes
+    if any(shared.is_part for shared in best.sharing.shared) or best.sharing.copies:
+        bound = _least_bytes(network, order, best.scheduled, limits)
+    if best.arena_bytes > bound:
+        best = _Search(network, order, bound, best).run()
+    return replace(best, scheduled=replace(best.scheduled, lower_bound_bytes=bound))
+
+
+def arrange_plainly(network: Network, limits: Limits) -> Arrangement:
+    """Find the smallest arena for the order of the file, with all sharing, less of it, and none."""
+    return min(_plain_attempts(network, file_order(network), limits), key=lambda f: f.arena_bytes)
+
+
+def _attempt(
+    network: Network,
+    order: Order,
+    apart: frozenset[Shared],
+    limits: Limits,
+    *,
+    quick: bool = False,
+) -> Arrangement:
+    sharing = resolve_sharing(network, order, apart)
+    scheduled = schedule(sharing, seconds=limits.order_seconds)
+    placement = place(sharing, scheduled.steps, limits.plan_seconds, quick=quick)
+    return _arranged(sharing, scheduled, placement, apart)
+
+
+def _arranged(
+    sharing: Sharing, scheduled: Schedule, placement: Placement, apart: frozenset[Shared]
+) -> Arrangement:
+    if not placement.releases:
+        sharing = replace(sharing, releasing=frozenset())
+    return Arrangement(sharing, scheduled, placement, apart)
+
+
+def _least_bytes(network: Network, order: Order, found: Schedule, limits: Limits) -> int:
+    """Return what no order and no sharing can go below."""
+    problem = relaxed_problem(network, order)
+    if problem is None or found.peak_bytes > found.lower_bound_bytes:
+        return 0
+    return find_order(problem, limits.order_seconds).lower_bound_bytes
+
+
+def _plain_attempts(network: Network, order: Order, limits: Limits) -> Iterator[Arrangement]:
+    """Yield what keeps the order of the file: with all sharing, with views alone, with none."""
+    shared = resolve_sharing(network, order).shared
+    parts = frozenset(each for each in shared if each.is_part)
+    for apart, overwrite in ((frozenset(), True), (parts, True), (frozenset(shared), False)):
+        sharing = resolve_sharing(network, order, apart)
+        if not overwrite:
+            sharing = replace(sharing, releasing=frozenset())
+        steps: Steps = [(n,) for n in range(len(order)) if n not in sharing.idle]
+        placement = place(sharing, steps, limits.plan_seconds, overwrite=overwrite)
+        peak_bytes = placement.plan.lower_bound_bytes
+        yield _arranged(sharing, Schedule(steps, peak_bytes, 0), placement, apart)
+
+
+class _Search:
+    """Takes parts out of concatenations as long as the arena becomes smaller."""
+
+    def __init__(self, network: Network, order: Order, bound: int, best: Arrangement) -> None:
+        self._network = network
+        self._order = order
+        self._bound = bound
+        self._best = best
+        self._tries = min(_MOST_TRIES, _EFFORT // (len(order) + 1))
+        self._met: set[frozenset[Shared]] = set()
+        # What was placed and not gone on from.
+        self._open: list[Arrangement] = [best]
+
+    def run(self) -> Arrangement:
+        """Return the smallest arrangement found, the one started from if there is none smaller."""
+        start = self._best
+        while self._open and self._goes_on():
+            # An order that needs less may be worth more than a better place in this one.
+            origin = min(self._open, key=lambda f: (f.scheduled.peak_bytes, f.arena_bytes))
+            self._descend(origin)
+            limit = self._best.arena_bytes
+            self._open = [f for f in self._open if f.scheduled.peak_bytes < limit]
+        if self._best.apart == start.apart:
+            return start
+        self._put_back()
+        thorough = _attempt(self._network, self._order, self._best.apart, Limits())
+        return min((thorough, self._best), key=lambda found: found.arena_bytes)
+
+    def _goes_on(self) -> bool:
+        return self._best.arena_bytes > self._bound and self._tries > 0
+
+    def _descend(self, found: Arrangement) -> None:
+        """Follow the first improvement each time, as far as that goes."""
+        better: Arrangement | None = found
+        while better is not None and self._goes_on():
+            found = better
+            self._open.remove(found)
+            better = self._improved(found)
+
+    def _improved(self, origin: Arrangement) -> Arrangement | None:
+        """Return the first arrangement that is smaller."""
+        for taken in _suspects(origin, self._bound):
+            if not self._goes_on():
+                break
+            found = self._try(origin.apart | taken)
+            if found is not None and found.arena_bytes < origin.arena_bytes:
+                return found
+        return None
+
+    def _try(self, apart: frozenset[Shared]) -> Arrangement | None:
+        """Return an arrangement that is new, and that could be smaller than the best."""
+        if apart in self._met:
+            return None
+        self._met.add(apart)
+        self._tries -= 1
+        sharing = resolve_sharing(self._network, self._order, apart)
+        scheduled = schedule(sharing)
+        if scheduled.peak_bytes >= self._best.arena_bytes:
+            return None
+        placement = place(sharing, scheduled.steps, quick=True)
+        found = _arranged(sharing, scheduled, placement, apart)
+        self._open.append(found)
+        self._best = min((self._best, found), key=lambda each: each.arena_bytes)
+        return found
+
+    def _put_back(self) -> None:
+        """Put back what need not have been taken out: less is copied then."""
+        best = self._best
+        for shared in sorted(best.apart, key=lambda each: (each.result, each.index)):
+            if len(best.apart) > 1:
+                less = _attempt(
+                    self._network, self._order, best.apart - {shared}, Limits(), quick=True
+                )
+                best = less if less.arena_bytes <= best.arena_bytes else best
+        self._best = best
+
+
+def _suspects(found: Arrangement, bound: int) -> Iterator[frozenset[Shared]]:
+    """Yield what might be taken out: parts, and whole concatenations, alive when it is tight."""
+    placement = found.placement
+    offsets, storages = placement.plan.offsets, placement.storages
+    tight = {
+        step
+        for storage in storages
+        for part in storage.parts
+        if offsets[storage.id] + part.top > bound
+        for step in range(part.lower, part.upper)
+    }
+    alive = {
+        storage.id
+        for storage in storages
+        if any(part.lower <= step < part.upper for part in storage.parts for step in tight)
+    }
+    parts: dict[str, list[Shared]] = {}
+    for shared in found.sharing.shared:
+        if shared.is_part and placement.storage_of.get(shared.result) in alive:
+            parts.setdefault(shared.result, []).append(shared)
+    for group in parts.values():
+        yield from (frozenset({shared}) for shared in group)
+    for group in parts.values():
+        if len(group) > 1:
+            yield frozenset(group)

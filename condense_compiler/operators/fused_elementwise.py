@@ -1,0 +1,63 @@
+"""The operator `condense::Elementwise`: an element-wise program of one feature map.
+
+Inputs: the map, then the operands of the program, constants that broadcast to the map. Attribute:
+`program`, its text form. Output: of the map's shape and type.
+
+Written as single operators, `x * f(x)` keeps `x` beside `f(x)`; computed element by element the
+result can take the place of `x`. What it computes is exactly what the single operators compute,
+each result rounded to the type of the map.
+"""
+
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+import onnx_graphsurgeon as gs
+from onnx import FunctionProto, helper
+
+from condense_compiler.operators.elementwise import Program, parse
+from condense_compiler.operators.function_body import Body
+from condense_compiler.operators.fused import DOMAIN
+
+ELEMENTWISE_OP = "Elementwise"
+
+
+def is_elementwise(node: gs.Node) -> bool:
+    """Tell whether a node is a `condense::Elementwise`."""
+    return bool(node.domain == DOMAIN and node.op == ELEMENTWISE_OP)
+
+
+def program_of(node: gs.Node) -> Program:
+    """Return the program of a node.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    return parse(node.attrs["program"].splitlines())
+
+
+def elementwise_node(
+    name: str, program: Program, source: gs.Tensor, operands: Sequence[gs.Constant]
+) -> gs.Node:
+    """Return a node that applies a program to a map; its output is for the caller to add."""
+    text = "\n".join(program.lines())
+    return gs.Node(ELEMENTWISE_OP, name, {"program": text}, [source, *operands], [], domain=DOMAIN)
+
+
+def elementwise_function(node: gs.Node, opset: int) -> FunctionProto:
+    """Return the plain ONNX subgraph that a node stands for, as a model-local function."""
+    operands = [f"operand{index}" for index in range(len(node.inputs) - 1)]
+    body = Body(opset, np.dtype(node.inputs[0].dtype), "X")
+    body.run(program_of(node), operands)
+    body.nodes[-1].output[0] = "Y"
+    function = helper.make_function(
+        DOMAIN,
+        ELEMENTWISE_OP,
+        ["X", *operands],
+        ["Y"],
+        body.nodes,
+        [helper.make_opsetid("", opset)],
+        attributes=["program"],
+    )
+    function.overload = f"{zlib.crc32(function.SerializeToString(deterministic=True)):08x}"
+    return function

@@ -1,0 +1,77 @@
+"""No compiled network needs a larger arena than the network as given: what is done where it would.
+
+Rewriting makes nearly every network smaller. Where it does not, less is rewritten, in the end
+nothing; and where the search for an order or for places is misled, the order of the file is kept.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from condense_compiler.memory.arranging import Arrangement, Limits, arrange, arrange_plainly
+from condense_compiler.network import Network
+from condense_compiler.rewriting.contract import Pass
+from condense_compiler.rewriting.runner import AppliedPass, run_passes
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A network, rewritten and arranged.
+
+    Attributes:
+        network: The rewritten network.
+        applied: What each pass did.
+        arrangement: What shares memory, runs when, and lies where.
+    """
+
+    network: Network
+    applied: Sequence[AppliedPass]
+    arrangement: Arrangement
+
+    @property
+    def arena_bytes(self) -> int:
+        """Size of the arena."""
+        return self.arrangement.arena_bytes
+
+
+def retreat(
+    rewritten: Rewritten,
+    load: Callable[[], Network],
+    pipeline: Sequence[Pass],
+    limits: Limits,
+    given_bytes: int,
+) -> Rewritten:
+    """Return what needs no more than the network as given, or else the least that was found.
+
+    Args:
+        rewritten: What needs more.
+        load: Returns the network as given.
+        pipeline: The passes that rewrote it.
+        limits: How long to search.
+        given_bytes: What the network as given needs.
+    """
+    best = rewritten
+    for candidate in _candidates(rewritten, load, pipeline, limits):
+        if candidate.arena_bytes < best.arena_bytes:
+            best = candidate
+        if best.arena_bytes <= given_bytes:
+            break
+    return best
+
+
+def _candidates(
+    rewritten: Rewritten, load: Callable[[], Network], pipeline: Sequence[Pass], limits: Limits
+) -> Iterator[Rewritten]:
+    yield _plainly(rewritten, limits)
+    active = {step.name for step in rewritten.applied if step.outcome.rewrites}
+    fewer = [[step for step in pipeline if step.name != name] for name in sorted(active)]
+    for passes in (*fewer, []):
+        network = load()
+        applied = run_passes(network, passes)
+        found = Rewritten(network, applied, arrange(network, limits))
+        yield found
+        yield _plainly(found, limits)
+
+
+def _plainly(rewritten: Rewritten, limits: Limits) -> Rewritten:
+    arrangement = arrange_plainly(rewritten.network, limits)
+    return Rewritten(rewritten.network, rewritten.applied, arrangement)

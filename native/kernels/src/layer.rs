@@ -30,6 +30,17 @@ enum Packed {
     Winograd(winograd::Filters),
 }
 
+/// What became of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome {
+    /// The output holds the result.
+    Done,
+    /// The fast convolution met something infinite, or no number, which it spreads over whole
+    /// tiles: a layer of [`Recipe::without_winograd`] has to compute the output.
+    NotFinite,
+}
+
 /// A fused layer that is ready to run.
 pub struct Layer {
     recipe: Recipe,
@@ -69,19 +80,28 @@ impl Layer {
         let after = before.split_off(split);
         let zeros = vec![0.0; wide];
         let kernels = isa.kernels();
+        let before = Bound::new(recipe.before.clone(), before, wide, kernels.lanes)?;
+        let outputs = recipe.output_channels(wide);
+        let after = Bound::new(recipe.after.clone(), after, outputs, kernels.lanes)?;
+        let (before, after) = (Elementwise::new(before), Elementwise::new(after));
         let source = direct::Source {
             weights: weights.filters,
             bias: weights.bias.unwrap_or(&zeros),
             filter_size: weights.shape[1..].iter().product(),
         };
+        let filters = pack(&recipe, weights.shape, source, pixels, kernels);
+        let (lanes, window) = (kernels.lanes, recipe.window);
+        let before = match (&filters, direct::canonical_order(&recipe, wide)) {
+            (Packed::Winograd(_), Some(order)) => before
+                .for_units(outputs.div_ceil(lanes) * window, |vector, lane| {
+                    winograd::filter_at(&order, window, lanes, vector, lane)
+                }),
+            _ => before,
+        };
         Ok(Self {
-            filters: pack(&recipe, weights.shape, source, pixels, kernels),
-            before: Elementwise::new(Bound::new(recipe.before.clone(), before, wide)?),
-            after: Elementwise::new(Bound::new(
-                recipe.after.clone(),
-                after,
-                recipe.output_channels(wide),
-            )?),
+            filters,
+            before,
+            after,
             shape: weights.shape.to_vec(),
             recipe,
             kernels,
@@ -98,6 +118,8 @@ impl Layer {
 
     /// Computes the output.
     ///
+    /// The outcome tells whether the output holds it.
+    ///
     /// # Errors
     /// The tensors do not fit the layer, or the runtime cannot provide threads or memory.
     pub fn run(
@@ -106,7 +128,7 @@ impl Layer {
         input: &[f32],
         shape: &[usize],
         output: &mut [f32],
-    ) -> Result<(), Error> {
+    ) -> Result<Outcome, Error> {
         let expected: usize = self.output_shape(shape)?.iter().product();
         if output.len() != expected || input.len() != shape.iter().product::<usize>() {
             return Err(Error::new("X or Y has another size than its shape says"));
@@ -137,11 +159,15 @@ impl Layer {
                     sizes,
                     tail,
                 };
-                direct::run(&call, runtime, output)
+                direct::run(&call, runtime, output)?;
+                Ok(Outcome::Done)
             }
             Packed::Winograd(filters) => {
-                let call = winograd::Call { recipe, filters, window, input, batch, sizes, tail };
-                winograd::run(&call, runtime, output)
+                let before = &self.before;
+                let call =
+                    winograd::Call { recipe, filters, before, window, input, batch, sizes, tail };
+                let finite = winograd::run(&call, runtime, output)?;
+                Ok(if finite { Outcome::Done } else { Outcome::NotFinite })
             }
         }
     }

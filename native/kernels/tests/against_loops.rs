@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Random, Threads};
-use condense_kernels::{Isa, Layer, Program, Recipe, Reduction, Runtime, Serial, Weights, Window};
+use condense_kernels::{Isa, Layer, Outcome, Program, Recipe, Reduction, Runtime, Serial, Weights, Window};
 
 /// Returns numbers from -1 to 1.
 fn values(random: &mut Random, count: usize) -> Vec<f32> {
@@ -113,7 +113,8 @@ fn check(sizes: Sizes, reduction: &Reduction, winograd: bool) {
         let input_shape = [1, sizes.channels, sizes.side, sizes.side];
         for runtime in [&Serial as &dyn Runtime, &Threads] {
             let mut output = vec![f32::NAN; expected.len()];
-            layer.run(runtime, &input, &input_shape, &mut output).expect("the input fits");
+            let outcome = layer.run(runtime, &input, &input_shape, &mut output);
+            assert_eq!(outcome.expect("the input fits"), Outcome::Done);
             for (value, wanted) in output.iter().zip(&expected) {
                 let error = (value - wanted).abs();
                 assert!(error <= 1e-4 * largest, "{isa:?}, {sizes:?}, {reduction:?}: {error}");

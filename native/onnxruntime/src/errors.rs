@@ -7,13 +7,16 @@ use ort_sys::{OrtErrorCode, OrtStatusPtr};
 use crate::api::Api;
 
 /// Runs a function; what goes wrong becomes a status that names the operator.
-pub fn guarded(name: &str, function: impl FnOnce() -> Result<(), String>) -> OrtStatusPtr {
+pub fn guarded(
+    name: impl FnOnce() -> String,
+    function: impl FnOnce() -> Result<(), String>,
+) -> OrtStatusPtr {
     let (code, reason) = match catch_unwind(AssertUnwindSafe(function)) {
         Ok(Ok(())) => return OrtStatusPtr::default(),
         Ok(Err(reason)) => (OrtErrorCode::ORT_INVALID_ARGUMENT, reason),
         Err(panic) => (OrtErrorCode::ORT_FAIL, panic_message(&*panic)),
     };
-    Api::get().status(code, &format!("{name}: {reason}"))
+    Api::get().status(code, &format!("{}: {reason}", name()))
 }
 
 /// Returns what a panic said.

@@ -64,11 +64,12 @@ pub unsafe extern "C" fn RegisterCustomOps(
     }
 }
 
-/// Returns the name of the best instruction set that the processor has, as a C string.
+/// Returns the name of the instruction set that kernels made now would use, as a C string; null
+/// where the environment variable `CONDENSE_ISA` names one that cannot be used.
 #[unsafe(no_mangle)]
 pub extern "C" fn condense_instruction_set() -> *const c_char {
-    let best = Isa::ALL.into_iter().find(|isa| isa.is_available());
-    let name = match best.unwrap_or(Isa::Portable) {
+    let Ok(isa) = Isa::detect() else { return std::ptr::null() };
+    let name = match isa {
         Isa::Avx512 => c"avx512",
         Isa::Avx2 => c"avx2",
         Isa::Portable => c"portable",

@@ -41,7 +41,6 @@ fn is_possible(recipe: &Recipe) -> bool {
         && window.strides == [1, 1]
         && window.dilations == [1, 1]
         && recipe.group == 1
-        && recipe.before.is_empty()
         && !matches!(recipe.reduction, Reduction::Ordinal(_))
 }
 

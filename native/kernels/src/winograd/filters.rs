@@ -64,11 +64,8 @@ impl Filters {
         let vectors = (order.len() / recipe.window).div_ceil(lanes);
         let in_block = (VECTORS_IN_BLOCK / recipe.window).max(1);
         let (mut packed, mut biases, mut blocks) = (Vec::new(), Vec::new(), Vec::new());
-        // Filter of a lane of a vector of slots; nothing where there are no more groups.
-        let filter_at = |vector: usize, lane: usize| {
-            let group = vector / recipe.window * lanes + lane;
-            order.get(group * recipe.window + vector % recipe.window).copied()
-        };
+        let filter_at =
+            |vector: usize, lane: usize| filter_at(order, recipe.window, lanes, vector, lane);
         for first in (0..vectors).step_by(in_block) {
             let groups = in_block.min(vectors - first);
             let count = groups * recipe.window;
@@ -110,6 +107,18 @@ impl Filters {
     pub fn elements(&self) -> usize {
         (self.tile + TAPS - 1).pow(2)
     }
+}
+
+/// Returns the filter of a lane of a vector of slots; none where there are no more groups.
+pub fn filter_at(
+    order: &[usize],
+    window: usize,
+    lanes: usize,
+    vector: usize,
+    lane: usize,
+) -> Option<usize> {
+    let group = vector / window * lanes + lane;
+    order.get(group * window + vector % window).copied()
 }
 
 /// Cuts vectors into panels of nearly equal size.

@@ -18,4 +18,4 @@ mod transforms;
 
 pub use convolve::{Call, run};
 pub use cost::{Extent, choose};
-pub use filters::Filters;
+pub use filters::{Filters, filter_at};

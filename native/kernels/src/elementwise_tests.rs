@@ -1,0 +1,1 @@
+#![expect(clippy::float_cmp, reason = "these sums and products are exact")]

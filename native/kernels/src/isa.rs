@@ -5,6 +5,7 @@ use crate::activation::{self, Activation};
 use crate::direct::kernel::{self, Tile};
 use crate::elementwise::{self, Bound};
 use crate::maxpool;
+use crate::narrow::product::{self as pixels, PixelProduct};
 use crate::reduce::{self, Pooling};
 use crate::simd::Portable;
 #[cfg(target_arch = "x86_64")]
@@ -110,6 +111,8 @@ pub struct Kernels {
     pub transform_input: unsafe fn(&InputRun),
     /// Multiplies transformed tiles and filters.
     pub multiply: unsafe fn(&Product),
+    /// Adds the product of pixels and filters to sums.
+    pub multiply_pixels: unsafe fn(&PixelProduct),
     /// Transforms a run of tiles back and pools the channels; tells whether all was finite.
     pub transform_output: unsafe fn(&OutputRun<'_>) -> bool,
     /// Applies a simple activation.
@@ -155,6 +158,14 @@ macro_rules! kernels {
             }
 
             $(#[target_feature(enable = $feature)])?
+            unsafe fn multiply_pixels(product: &PixelProduct) {
+                // SAFETY: as the caller promises.
+                unsafe {
+                    pixels::multiply::<$simd, $product_tiles, $product_vectors>(product);
+                }
+            }
+
+            $(#[target_feature(enable = $feature)])?
             unsafe fn transform_output(run: &OutputRun<'_>) -> bool {
                 // SAFETY: as the caller promises.
                 unsafe { output::transform::<$simd>(run) }
@@ -191,6 +202,7 @@ macro_rules! kernels {
                 product_vectors: $product_vectors,
                 transform_input,
                 multiply,
+                multiply_pixels,
                 transform_output,
                 activate,
                 program,

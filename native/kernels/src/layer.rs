@@ -1,14 +1,16 @@
 //! A fused layer with its weights packed.
 
 use crate::activation::Elementwise;
+use crate::cost::{self, Algorithm, Extent};
 use crate::direct;
 use crate::elementwise::Bound;
 use crate::epilogue::Tail;
 use crate::geometry::{Window3, on_three_axes};
 use crate::isa::Kernels;
+use crate::narrow;
 use crate::recipe::Recipe;
 use crate::runtime::Runtime;
-use crate::winograd::{self, Extent};
+use crate::winograd;
 use crate::{Error, Isa};
 
 /// The tensors that a layer is made of.
@@ -27,6 +29,7 @@ pub struct Weights<'a> {
 /// Filters in the form of the algorithm that was chosen for them.
 enum Packed {
     Direct(direct::Filters),
+    Narrow(winograd::Filters),
     Winograd(winograd::Filters),
 }
 
@@ -92,7 +95,7 @@ impl Layer {
         let filters = pack(&recipe, weights.shape, source, pixels, kernels);
         let (lanes, window) = (kernels.lanes, recipe.window);
         let before = match (&filters, direct::canonical_order(&recipe, wide)) {
-            (Packed::Winograd(_), Some(order)) => before
+            (Packed::Winograd(_) | Packed::Narrow(_), Some(order)) => before
                 .for_units(outputs.div_ceil(lanes) * window, |vector, lane| {
                     winograd::filter_at(&order, window, lanes, vector, lane)
                 }),
@@ -162,6 +165,13 @@ impl Layer {
                 direct::run(&call, runtime, output)?;
                 Ok(Outcome::Done)
             }
+            Packed::Narrow(filters) => {
+                let before = &self.before;
+                let call =
+                    narrow::Call { recipe, filters, before, window, input, batch, sizes, tail };
+                narrow::run(&call, runtime, output)?;
+                Ok(Outcome::Done)
+            }
             Packed::Winograd(filters) => {
                 let before = &self.before;
                 let call =
@@ -176,6 +186,7 @@ impl Layer {
 /// Spatial size that is assumed where it is not known before the first run.
 const USUAL_SIZE: usize = 56;
 
+/// Returns the algorithm for the sizes that most inputs have, and the filters in its order.
 fn pack(
     recipe: &Recipe,
     shape: &[usize],
@@ -183,21 +194,25 @@ fn pack(
     pixels: Option<&[usize]>,
     kernels: &'static Kernels,
 ) -> Packed {
-    let order = direct::canonical_order(recipe, shape[0]);
-    let known = pixels.and_then(|pixels| recipe.convolution.output(pixels).ok());
-    let size = known.filter(|pixels| pixels.len() == 2);
-    let [height, width] = size.map_or([USUAL_SIZE; 2], |pixels| [pixels[0], pixels[1]]);
-    let extent = Extent { channels: shape[1], wide: shape[0], height, width };
-    match (order, winograd::choose(recipe, extent, kernels)) {
-        (Some(order), Some(tile)) => Packed::Winograd(winograd::Filters::pack(
-            recipe,
-            &order,
-            source.weights,
-            source.bias,
-            tile,
-            kernels.lanes,
-            kernels.product_vectors,
-        )),
-        _ => Packed::Direct(direct::Filters::pack(recipe, source, kernels)),
+    let Some(order) = direct::canonical_order(recipe, shape[0]) else {
+        return Packed::Direct(direct::Filters::pack(recipe, source, kernels));
+    };
+    let usual = vec![USUAL_SIZE; recipe.convolution.kernel_shape.len()];
+    let known = pixels.and_then(|pixels| Some((pixels, recipe.convolution.output(pixels).ok()?)));
+    let (sizes, convolved) = known.unwrap_or((&usual, usual.clone()));
+    let extent = Extent {
+        channels: shape[1],
+        wide: shape[0],
+        sizes: on_three_axes(sizes, 1),
+        convolved: on_three_axes(&convolved, 1),
+    };
+    let by_vectors = |tile| {
+        let (lanes, panel) = (kernels.lanes, kernels.product_vectors);
+        winograd::Filters::pack(recipe, &order, source.weights, source.bias, tile, lanes, panel)
+    };
+    match cost::choose(recipe, extent, kernels) {
+        Algorithm::Direct => Packed::Direct(direct::Filters::pack(recipe, source, kernels)),
+        Algorithm::Narrow => Packed::Narrow(by_vectors(1)),
+        Algorithm::Winograd(tile) => Packed::Winograd(by_vectors(tile)),
     }
 }

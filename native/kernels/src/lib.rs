@@ -14,6 +14,7 @@
 
 mod activation;
 mod aligned;
+mod cost;
 mod direct;
 mod elementwise;
 mod epilogue;
@@ -23,6 +24,7 @@ mod geometry;
 mod isa;
 mod layer;
 mod maxpool;
+mod narrow;
 mod pool;
 mod program;
 mod quantized;

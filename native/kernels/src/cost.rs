@@ -20,6 +20,11 @@ const PER_CYCLE: f64 = 2.0;
 /// Cycles for a number that is brought into another order alone.
 const PER_MOVED: f64 = 1.5;
 
+/// Maps with a longer side are convolved directly, whatever else might be faster.
+const LARGEST_SIDE: usize = 1 << 14;
+/// The most positions for which the sums of a few vectors of filters stay near.
+const LARGEST_NARROW: usize = 1024;
+
 /// How a layer is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
@@ -52,8 +57,12 @@ impl Extent {
 
 /// Returns the fastest algorithm for a layer whose groups need not be gathered.
 pub fn choose(recipe: &Recipe, extent: Extent, kernels: &Kernels) -> Algorithm {
+    let [depth, height, width] = extent.convolved;
+    if depth.max(height).max(width) > LARGEST_SIDE {
+        return Algorithm::Direct;
+    }
     let mut costs = vec![(Algorithm::Direct, direct(recipe, extent, kernels))];
-    if recipe.group == 1 {
+    if recipe.group == 1 && depth * height * width <= LARGEST_NARROW {
         costs.push((Algorithm::Narrow, narrow(recipe, extent, kernels)));
     }
     if has_fast_algorithm(recipe) {
@@ -98,9 +107,8 @@ fn direct(recipe: &Recipe, extent: Extent, kernels: &Kernels) -> f64 {
     let window = Window3::new(&recipe.convolution);
     // Positions between the rows are computed, too.
     let [depth, height, width] = extent.convolved;
-    let reach = |axis: usize| {
-        (window.kernel[axis] - 1) * window.dilations[axis] / window.strides[axis]
-    };
+    let reach =
+        |axis: usize| (window.kernel[axis] - 1) * window.dilations[axis] / window.strides[axis];
     let rows = (depth - 1) * (height + reach(1)) + height;
     let positions = (rows - 1) * (width + reach(2)) + width;
     let vectors = positions.div_ceil(kernels.lanes);

@@ -101,14 +101,7 @@ impl Layer {
                 }),
             _ => before,
         };
-        Ok(Self {
-            filters,
-            before,
-            after,
-            shape: weights.shape.to_vec(),
-            recipe,
-            kernels,
-        })
+        Ok(Self { filters, before, after, shape: weights.shape.to_vec(), recipe, kernels })
     }
 
     /// Returns the shape of the output for a shape of the input.

@@ -61,7 +61,10 @@ unsafe fn fold_slots<S: Simd, P: Pool<S>>(pooling: &Pooling<'_>) {
                     let value = S::load(pooling.wide.add(slot * pixels + pixel));
                     all = P::combine(P::prepare(value), all);
                 }
-                S::store(pooling.out.add(group * pooling.out_stride + pixel), P::finish(all, window));
+                S::store(
+                    pooling.out.add(group * pooling.out_stride + pixel),
+                    P::finish(all, window),
+                );
             }
             pixel += S::LANES;
         }

@@ -1,6 +1,7 @@
 //! Errors and panics on their way to ONNX Runtime.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 
 use ort_sys::{OrtErrorCode, OrtStatusPtr};
 
@@ -17,6 +18,13 @@ pub fn guarded(
         Err(panic) => (OrtErrorCode::ORT_FAIL, panic_message(&*panic)),
     };
     Api::get().status(code, &format!("{}: {reason}", name()))
+}
+
+/// Keeps panics of this library from printing: what they say reaches ONNX Runtime as an error.
+/// The hook is that of the library's own copy of the standard library, nobody else's.
+pub fn silence_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| std::panic::set_hook(Box::new(|_| {})));
 }
 
 /// Returns what a panic said.

@@ -146,7 +146,11 @@ impl Call<'_> {
             channels += chunk.rows;
             let positions = if rows > 0 { layout.positions() } else { 0 };
             for start in (0..positions).step_by(places.block) {
-                let part = Part { start, count: places.block.min(positions - start), stride: places.block };
+                let part = Part {
+                    start,
+                    count: places.block.min(positions - start),
+                    stride: places.block,
+                };
                 self.convolve(chunk, &layout, part, packed, wide);
                 let block = self.reduce(chunk, names, part, wide, pooled);
                 self.scatter(chunk, &layout, stripe, part, block, staged, output);
@@ -221,9 +225,7 @@ impl Call<'_> {
             Elementwise::Simple(simple) if !sorts => {
                 Finish::Fold { reduction, window, activation: Some(*simple) }
             }
-            before => {
-                Finish::Pool { reduction, window, before, units, kernels: self.tail.kernels }
-            }
+            before => Finish::Pool { reduction, window, before, units, kernels: self.tail.kernels },
         }
     }
 

@@ -45,10 +45,11 @@ pub fn valid_steps(window: &Window3, sizes: Sizes, output: Sizes) -> usize {
         let taps = (0..window.kernel[axis]).map(|tap| tap * window.dilations[axis]);
         let positions = taps.map(|tap| {
             let padded = (0..output[axis]).map(move |at| at * window.strides[axis] + tap);
-            padded.filter(|&at| {
-                at.checked_sub(window.before[axis]).is_some_and(|at| at < sizes[axis])
-            })
-            .count()
+            padded
+                .filter(|&at| {
+                    at.checked_sub(window.before[axis]).is_some_and(|at| at < sizes[axis])
+                })
+                .count()
         });
         positions.sum::<usize>()
     };

@@ -63,11 +63,7 @@ pub fn scratch_size(lanes: usize) -> usize {
 pub unsafe fn transform<S: Simd>(run: &OutputRun<'_>) -> bool {
     // SAFETY: as the caller promises.
     unsafe {
-        if run.tile == 2 {
-            by_reduction::<S, 2, 4>(run)
-        } else {
-            by_reduction::<S, 4, 6>(run)
-        }
+        if run.tile == 2 { by_reduction::<S, 2, 4>(run) } else { by_reduction::<S, 4, 6>(run) }
     }
 }
 
@@ -89,9 +85,7 @@ where
 }
 
 #[inline(always)]
-unsafe fn tiles<S: Simd, P: Pool<S>, const M: usize, const E: usize>(
-    run: &OutputRun<'_>,
-) -> bool
+unsafe fn tiles<S: Simd, P: Pool<S>, const M: usize, const E: usize>(run: &OutputRun<'_>) -> bool
 where
     Transform<M>: Line<S, M, E>,
 {

@@ -17,7 +17,7 @@ import onnxruntime as ort
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.program import ScheduledProgram
 from condense_compiler.targets.feeds import check_feeds
-from condense_compiler.targets.onnxruntime.library import best_instruction_set, why_unsuitable
+from condense_compiler.targets.onnxruntime.library import instruction_set, why_unsuitable
 from condense_compiler.targets.onnxruntime.session import (
     create_session,
     register_kernels,
@@ -93,5 +93,5 @@ class OnnxRuntimeProgram:
     def facts(self) -> dict[str, object]:
         """Return the version of ONNX Runtime, and the instruction set of the native kernels."""
         native = self.kernels and why_unsuitable() is None
-        kernels = best_instruction_set() if native else None
+        kernels = instruction_set() if native else None
         return {"onnxruntime": ort.__version__, "kernels": kernels}

@@ -1,17 +1,31 @@
-//! Runs element-wise programs, block by block.
+//! Runs element-wise programs on vectors, block by block.
 
 use crate::Error;
-use crate::erf::erf;
-use crate::program::{Argument, Instruction, Operator, Program};
+use crate::aligned::Aligned;
+use crate::program::{Argument, Program};
+use crate::simd::Simd;
+use crate::step::{self, Operand};
 
-const BLOCK: usize = 64;
+/// Values that one step computes before the next one starts.
+pub const BLOCK: usize = 64;
+/// Steps whose results need no memory from the heap.
+const FEW_STEPS: usize = 4;
+
 type Block = [f32; BLOCK];
 
-/// A program with its operands.
-#[derive(Clone, Debug)]
+/// A program with its operands, for vectors of one width.
+///
+/// Operands and the numbers of its text are constants: for each *unit*, which is a channel or a
+/// vector of channels, each of them is a vector.
+#[derive(Clone)]
 pub struct Bound {
     program: Program,
     operands: Vec<Vec<f32>>,
+    /// Unit, constant, lane.
+    constants: Aligned<f32>,
+    lanes: usize,
+    /// Constants of a unit.
+    count: usize,
 }
 
 impl Bound {
@@ -19,7 +33,12 @@ impl Bound {
     ///
     /// # Errors
     /// An operand is missing or has another number of values.
-    pub fn new(program: Program, operands: Vec<Vec<f32>>, channels: usize) -> Result<Self, Error> {
+    pub fn new(
+        program: Program,
+        operands: Vec<Vec<f32>>,
+        channels: usize,
+        lanes: usize,
+    ) -> Result<Self, Error> {
         if program.operand_count() != operands.len() {
             return Err(Error::new(format!(
                 "the programs read {} operands, the node has {}",
@@ -33,7 +52,27 @@ impl Bound {
                 operands[index].len()
             )));
         }
-        Ok(Self { program, operands })
+        let (program, literals) = named(program, operands.len());
+        let operands: Vec<_> = operands.into_iter().chain(literals).collect();
+        let count = operands.len();
+        let bound = Self { program, operands, constants: Vec::new().into(), lanes, count };
+        let units = if bound.is_uniform() { 1 } else { channels };
+        Ok(bound.for_units(units, |unit, _| Some(unit)))
+    }
+
+    /// Returns the program for units whose lanes are the named channels, if they are any.
+    pub fn for_units(&self, units: usize, channel: impl Fn(usize, usize) -> Option<usize>) -> Self {
+        let units = if self.is_uniform() { 1 } else { units };
+        let mut constants = Vec::with_capacity(units * self.count * self.lanes);
+        for unit in 0..units {
+            for operand in &self.operands {
+                constants.extend((0..self.lanes).map(|lane| match operand.as_slice() {
+                    [single] => *single,
+                    values => channel(unit, lane).map_or(0.0, |channel| values[channel]),
+                }));
+            }
+        }
+        Self { constants: constants.into(), ..self.clone() }
     }
 
     /// Returns the instructions.
@@ -41,174 +80,114 @@ impl Bound {
         &self.program
     }
 
-    /// Replaces the values of one channel by the program's output.
-    pub fn run(&self, channel: usize, values: &mut [f32]) {
-        if self.program.is_empty() {
-            return;
+    /// Tells whether all channels have the same operands, so that they are one unit.
+    pub fn is_uniform(&self) -> bool {
+        self.operands.iter().all(|operand| operand.len() == 1)
+    }
+
+    /// Returns the value of an operand that is one number.
+    pub fn number(&self, operand: usize) -> Option<f32> {
+        match self.operands[operand].as_slice() {
+            [number] => Some(*number),
+            _ => None,
         }
-        let mut results = vec![[0.0; BLOCK]; self.program.instructions.len()];
-        for chunk in values.chunks_mut(BLOCK) {
-            let mut input = [0.0; BLOCK];
-            input[..chunk.len()].copy_from_slice(chunk);
-            for (index, instruction) in self.program.instructions.iter().enumerate() {
-                results[index] = self.step(instruction, &input, &results, channel);
+    }
+
+    fn constants_of(&self, unit: usize) -> &[f32] {
+        let unit = if self.is_uniform() { 0 } else { unit };
+        &self.constants[unit * self.count * self.lanes..(unit + 1) * self.count * self.lanes]
+    }
+}
+
+/// Makes operands of the numbers in a program's text.
+fn named(mut program: Program, operands: usize) -> (Program, Vec<Vec<f32>>) {
+    let mut literals = Vec::new();
+    for argument in program.instructions.iter_mut().flat_map(|step| &mut step.arguments) {
+        if let Argument::Literal(number) = *argument {
+            *argument = Argument::Operand(operands + literals.len());
+            literals.push(vec![number]);
+        }
+    }
+    (program, literals)
+}
+
+/// Replaces the values of one unit by the program's output.
+///
+/// # Safety
+/// The processor has the instruction set, and the program was bound for its vectors.
+#[inline(always)]
+pub unsafe fn run<S: Simd>(bound: &Bound, unit: usize, values: &mut [f32]) {
+    let steps = bound.program.instructions.len();
+    let constants = bound.constants_of(unit);
+    let mut few = [[0.0; BLOCK]; FEW_STEPS];
+    let mut many = Vec::new();
+    let results: &mut [Block] = if steps <= FEW_STEPS {
+        &mut few[..steps]
+    } else {
+        many.resize(steps, [0.0; BLOCK]);
+        &mut many
+    };
+    for chunk in values.chunks_mut(BLOCK) {
+        let count = chunk.len().div_ceil(S::LANES) * S::LANES;
+        // SAFETY: `input` and every result have room for a block, constants are whole vectors.
+        unsafe {
+            if count == chunk.len() {
+                steps_on::<S>(bound, constants, chunk.as_ptr(), count, results);
+            } else {
+                let mut input = [0.0; BLOCK];
+                input[..chunk.len()].copy_from_slice(chunk);
+                steps_on::<S>(bound, constants, input.as_ptr(), count, results);
             }
-            chunk.copy_from_slice(&results[results.len() - 1][..chunk.len()]);
+        }
+        if let Some(last) = results.last() {
+            chunk.copy_from_slice(&last[..chunk.len()]);
         }
     }
+}
 
-    fn step(
-        &self,
-        instruction: &Instruction,
-        input: &Block,
-        results: &[Block],
-        channel: usize,
-    ) -> Block {
-        let value = |argument: &Argument| match *argument {
-            Argument::Input => *input,
-            Argument::Result(index) => results[index],
-            Argument::Operand(index) => {
-                let operand = &self.operands[index];
-                [operand[if operand.len() > 1 { channel } else { 0 }]; BLOCK]
+#[inline(always)]
+unsafe fn steps_on<S: Simd>(
+    bound: &Bound,
+    constants: &[f32],
+    input: *const f32,
+    count: usize,
+    results: &mut [Block],
+) {
+    for (index, instruction) in bound.program.instructions.iter().enumerate() {
+        let (earlier, rest) = results.split_at_mut(index);
+        let mut operands = [Operand::vector(std::ptr::null(), 0); step::MOST_AT_ONCE];
+        let arguments = &instruction.arguments;
+        for (operand, argument) in operands.iter_mut().zip(arguments) {
+            *operand = locate::<S>(*argument, constants, input, earlier);
+        }
+        // SAFETY: operands lie where `locate` says, the result has room for a block.
+        unsafe {
+            step::run::<S>(instruction, &operands, count, rest[0].as_mut_ptr());
+            for argument in arguments.iter().skip(step::MOST_AT_ONCE) {
+                let next = locate::<S>(*argument, constants, input, earlier);
+                let so_far = Operand::vector(rest[0].as_ptr(), S::LANES);
+                step::combine::<S>(instruction.operator, so_far, next, count, rest[0].as_mut_ptr());
             }
-            Argument::Literal(number) => [number; BLOCK],
-        };
-        let mut blocks = instruction.arguments.iter().map(value);
-        let first = blocks.next().unwrap_or([0.0; BLOCK]);
-        match instruction.operator {
-            Operator::Clip => {
-                let low = blocks.next().unwrap_or([f32::NEG_INFINITY; BLOCK]);
-                let high = blocks.next().unwrap_or([f32::INFINITY; BLOCK]);
-                zip(&zip(&first, &low, f32::max), &high, f32::min)
-            }
-            operator => match binary(operator) {
-                Some(function) => blocks.fold(first, |all, next| zip(&all, &next, function)),
-                None => unary(instruction, &first),
-            },
         }
     }
 }
 
-fn zip(first: &Block, second: &Block, function: impl Fn(f32, f32) -> f32) -> Block {
-    std::array::from_fn(|i| function(first[i], second[i]))
-}
-
-fn binary(operator: Operator) -> Option<fn(f32, f32) -> f32> {
-    match operator {
-        Operator::Add => Some(|a, b| a + b),
-        Operator::Sub => Some(|a, b| a - b),
-        Operator::Mul => Some(|a, b| a * b),
-        Operator::Div => Some(|a, b| a / b),
-        Operator::Max => Some(f32::max),
-        Operator::Min => Some(f32::min),
-        Operator::Pow => Some(f32::powf),
-        Operator::PRelu => Some(|x, slope| if x < 0.0 { x * slope } else { x }),
-        _ => None,
+/// Returns where an argument's vectors lie.
+#[inline(always)]
+fn locate<S: Simd>(
+    argument: Argument,
+    constants: &[f32],
+    input: *const f32,
+    earlier: &[Block],
+) -> Operand {
+    match argument {
+        Argument::Result(index) => Operand::vector(earlier[index].as_ptr(), S::LANES),
+        Argument::Operand(index) => Operand::vector(constants[index * S::LANES..].as_ptr(), 0),
+        // Numbers have become operands.
+        Argument::Input | Argument::Literal(_) => Operand::vector(input, S::LANES),
     }
-}
-
-const SELU_ALPHA: f32 = 1.673_263_2;
-const SELU_GAMMA: f32 = 1.050_701;
-
-fn unary(step: &Instruction, x: &Block) -> Block {
-    let alpha = |default| step.attribute("alpha", default);
-    match step.operator {
-        Operator::Abs => x.map(f32::abs),
-        Operator::Ceil => x.map(f32::ceil),
-        Operator::Celu => {
-            let alpha = alpha(1.0);
-            x.map(|x| x.max(0.0) + (alpha * (x / alpha).exp_m1()).min(0.0))
-        }
-        Operator::Elu => {
-            let alpha = alpha(1.0);
-            x.map(|x| if x < 0.0 { alpha * x.exp_m1() } else { x })
-        }
-        Operator::Erf => x.map(erf),
-        Operator::Exp => x.map(f32::exp),
-        Operator::Floor => x.map(f32::floor),
-        Operator::Gelu => x.map(|x| 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2))),
-        Operator::HardSigmoid => {
-            let (alpha, beta) = (alpha(0.2), step.attribute("beta", 0.5));
-            x.map(|x| (alpha * x + beta).clamp(0.0, 1.0))
-        }
-        Operator::HardSwish => x.map(|x| x * (x / 6.0 + 0.5).clamp(0.0, 1.0)),
-        Operator::LeakyRelu => {
-            let alpha = alpha(0.01);
-            x.map(|x| if x < 0.0 { alpha * x } else { x })
-        }
-        Operator::Log => x.map(f32::ln),
-        Operator::Mish => x.map(|x| x * softplus(x).tanh()),
-        Operator::Neg => x.map(|x| -x),
-        Operator::Reciprocal => x.map(f32::recip),
-        Operator::Relu => x.map(|x| x.max(0.0)),
-        Operator::Round => x.map(f32::round_ties_even),
-        Operator::Selu => {
-            let (alpha, gamma) = (alpha(SELU_ALPHA), step.attribute("gamma", SELU_GAMMA));
-            x.map(|x| gamma * if x > 0.0 { x } else { alpha * x.exp_m1() })
-        }
-        Operator::Sigmoid => x.map(sigmoid),
-        Operator::Sign => x.map(|x| if x == 0.0 { 0.0 } else { x.signum() }),
-        Operator::Softplus => x.map(softplus),
-        Operator::Softsign => x.map(|x| x / (1.0 + x.abs())),
-        Operator::Sqrt => x.map(f32::sqrt),
-        Operator::Swish => {
-            let alpha = alpha(1.0);
-            x.map(|x| x * sigmoid(alpha * x))
-        }
-        Operator::Tanh => x.map(f32::tanh),
-        Operator::ThresholdedRelu => {
-            let alpha = alpha(1.0);
-            x.map(|x| if x > alpha { x } else { 0.0 })
-        }
-        _ => *x,
-    }
-}
-
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
-}
-
-fn softplus(x: f32) -> f32 {
-    x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::float_cmp, reason = "these sums and products are exact")]
-
-    use super::Bound;
-    use crate::program::Program;
-
-    fn run(text: &str, operands: Vec<Vec<f32>>, values: &mut [f32]) {
-        let program = Program::parse(text).expect("the program can be read");
-        Bound::new(program, operands, 2).expect("operands fit").run(1, values);
-    }
-
-    #[test]
-    fn instructions_read_earlier_results_and_operands() {
-        let mut values = [-2.0, 3.0];
-        run("LeakyRelu x alpha=0.5\nMul %0 $0\nAdd %1 x", vec![vec![9.0, 10.0]], &mut values);
-        assert_eq!(values, [-12.0, 33.0]);
-    }
-
-    #[test]
-    fn clip_takes_numbers_and_infinity() {
-        let mut values = [-7.0, 7.0];
-        run("Clip x -1.5 inf", vec![], &mut values);
-        assert_eq!(values, [-1.5, 7.0]);
-    }
-
-    #[test]
-    fn every_operator_is_read_and_runs() {
-        for operator in crate::program::Operator::ALL {
-            let line = ["x", "x 2.0"]
-                .map(|arguments| format!("{operator:?} {arguments}"))
-                .into_iter()
-                .find_map(|line| Program::parse(&line).ok());
-            let program = line.expect("one or two arguments");
-            let mut values = [0.25, 0.75];
-            Bound::new(program, vec![], 1).expect("no operands").run(0, &mut values);
-            assert!(values.iter().all(|value| value.is_finite()), "{operator:?}");
-        }
-    }
-}
+#[path = "elementwise_tests.rs"]
+mod tests;

@@ -5,13 +5,32 @@ use crate::geometry::{Sizes, Window3};
 use crate::isa::Kernels;
 use crate::maxpool;
 
-/// Runs an element-wise program on the values of one channel.
-pub fn apply(program: &Elementwise, kernels: &Kernels, channel: usize, values: &mut [f32]) {
+/// Runs an element-wise program on the values of one unit: a channel, or vectors of channels.
+pub fn apply(program: &Elementwise, kernels: &Kernels, unit: usize, values: &mut [f32]) {
     match program {
         Elementwise::Identity => {}
         // SAFETY: kernels are only made for instruction sets that the processor has.
         Elementwise::Simple(activation) => unsafe { (kernels.activate)(*activation, values) },
-        Elementwise::General(bound) => bound.run(channel, values),
+        // SAFETY: as above, and programs are bound for vectors of these kernels.
+        Elementwise::General(bound) => unsafe { (kernels.program)(bound, unit, values) },
+    }
+}
+
+/// Runs an element-wise program on rows of `pixels` values, one for each named unit.
+pub fn apply_rows(
+    program: &Elementwise,
+    kernels: &Kernels,
+    units: impl Iterator<Item = usize>,
+    rows: &mut [f32],
+    pixels: usize,
+) {
+    match program {
+        Elementwise::General(bound) if !bound.is_uniform() => {
+            for (row, unit) in rows.chunks_exact_mut(pixels).zip(units) {
+                apply(program, kernels, unit, row);
+            }
+        }
+        simple => apply(simple, kernels, 0, rows),
     }
 }
 

@@ -1,8 +1,11 @@
 //! Instruction sets, and the functions compiled for each.
 
+use crate::Error;
 use crate::activation::{self, Activation};
 use crate::direct::kernel::{self, Tile};
+use crate::elementwise::{self, Bound};
 use crate::maxpool;
+use crate::narrow::product::{self as pixels, PixelProduct};
 use crate::reduce::{self, Pooling};
 use crate::simd::Portable;
 #[cfg(target_arch = "x86_64")]
@@ -27,13 +30,24 @@ const VARIABLE: &str = "CONDENSE_ISA";
 
 impl Isa {
     /// Returns the best instruction set that the processor has, or the one that the environment
-    /// variable `CONDENSE_ISA` names (`portable`, `avx2`, `avx512`) if the processor has it.
-    #[must_use]
-    pub fn detect() -> Self {
+    /// variable `CONDENSE_ISA` names (`portable`, `avx2`, `avx512`).
+    ///
+    /// # Errors
+    /// The variable names no instruction set, or one that the processor lacks.
+    pub fn detect() -> Result<Self, Error> {
         let wanted = std::env::var(VARIABLE).unwrap_or_default();
-        let named = Self::ALL.into_iter().find(|isa| isa.name() == wanted);
-        let best = Self::ALL.into_iter().find(|isa| isa.is_available());
-        named.filter(|isa| isa.is_available()).or(best).unwrap_or(Self::Portable)
+        if wanted.is_empty() {
+            let best = Self::ALL.into_iter().find(|isa| isa.is_available());
+            return Ok(best.unwrap_or(Self::Portable));
+        }
+        let Some(named) = Self::ALL.into_iter().find(|isa| isa.name() == wanted) else {
+            let known = Self::ALL.map(Self::name).join(", ");
+            return Err(Error::new(format!("{VARIABLE} is {wanted:?}, not one of {known}")));
+        };
+        if named.is_available() {
+            return Ok(named);
+        }
+        Err(Error::new(format!("{VARIABLE} is {wanted:?}, which this processor lacks")))
     }
 
     /// All instruction sets, best first.
@@ -97,10 +111,14 @@ pub struct Kernels {
     pub transform_input: unsafe fn(&InputRun),
     /// Multiplies transformed tiles and filters.
     pub multiply: unsafe fn(&Product),
-    /// Transforms a run of tiles back and pools the channels.
-    pub transform_output: unsafe fn(&OutputRun<'_>),
+    /// Adds the product of pixels and filters to sums.
+    pub multiply_pixels: unsafe fn(&PixelProduct),
+    /// Transforms a run of tiles back and pools the channels; tells whether all was finite.
+    pub transform_output: unsafe fn(&OutputRun<'_>) -> bool,
     /// Applies a simple activation.
     pub activate: unsafe fn(Activation, &mut [f32]),
+    /// Runs an element-wise program on values of one unit.
+    pub program: unsafe fn(&Bound, usize, &mut [f32]),
     /// Lowers a row to the maximum with another.
     pub maximum: unsafe fn(&mut [f32], &[f32]),
     /// Maxima of neighbouring pairs.
@@ -140,7 +158,15 @@ macro_rules! kernels {
             }
 
             $(#[target_feature(enable = $feature)])?
-            unsafe fn transform_output(run: &OutputRun<'_>) {
+            unsafe fn multiply_pixels(product: &PixelProduct) {
+                // SAFETY: as the caller promises.
+                unsafe {
+                    pixels::multiply::<$simd, $product_tiles, $product_vectors>(product);
+                }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn transform_output(run: &OutputRun<'_>) -> bool {
                 // SAFETY: as the caller promises.
                 unsafe { output::transform::<$simd>(run) }
             }
@@ -148,6 +174,12 @@ macro_rules! kernels {
             $(#[target_feature(enable = $feature)])?
             unsafe fn activate(activation: Activation, values: &mut [f32]) {
                 activation::activate(activation, values);
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn program(bound: &Bound, unit: usize, values: &mut [f32]) {
+                // SAFETY: as the caller promises.
+                unsafe { elementwise::run::<$simd>(bound, unit, values) }
             }
 
             $(#[target_feature(enable = $feature)])?
@@ -170,8 +202,10 @@ macro_rules! kernels {
                 product_vectors: $product_vectors,
                 transform_input,
                 multiply,
+                multiply_pixels,
                 transform_output,
                 activate,
+                program,
                 maximum,
                 pairs,
             };

@@ -1,14 +1,16 @@
 //! A fused layer with its weights packed.
 
 use crate::activation::Elementwise;
+use crate::cost::{self, Algorithm, Extent};
 use crate::direct;
 use crate::elementwise::Bound;
 use crate::epilogue::Tail;
 use crate::geometry::{Window3, on_three_axes};
 use crate::isa::Kernels;
+use crate::narrow;
 use crate::recipe::Recipe;
 use crate::runtime::Runtime;
-use crate::winograd::{self, Extent};
+use crate::winograd;
 use crate::{Error, Isa};
 
 /// The tensors that a layer is made of.
@@ -27,7 +29,19 @@ pub struct Weights<'a> {
 /// Filters in the form of the algorithm that was chosen for them.
 enum Packed {
     Direct(direct::Filters),
+    Narrow(winograd::Filters),
     Winograd(winograd::Filters),
+}
+
+/// What became of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome {
+    /// The output holds the result.
+    Done,
+    /// The fast convolution met something infinite, or no number, which it spreads over whole
+    /// tiles: a layer of [`Recipe::without_winograd`] has to compute the output.
+    NotFinite,
 }
 
 /// A fused layer that is ready to run.
@@ -69,23 +83,25 @@ impl Layer {
         let after = before.split_off(split);
         let zeros = vec![0.0; wide];
         let kernels = isa.kernels();
+        let before = Bound::new(recipe.before.clone(), before, wide, kernels.lanes)?;
+        let outputs = recipe.output_channels(wide);
+        let after = Bound::new(recipe.after.clone(), after, outputs, kernels.lanes)?;
+        let (before, after) = (Elementwise::new(before), Elementwise::new(after));
         let source = direct::Source {
             weights: weights.filters,
             bias: weights.bias.unwrap_or(&zeros),
             filter_size: weights.shape[1..].iter().product(),
         };
-        Ok(Self {
-            filters: pack(&recipe, weights.shape, source, pixels, kernels),
-            before: Elementwise::new(Bound::new(recipe.before.clone(), before, wide)?),
-            after: Elementwise::new(Bound::new(
-                recipe.after.clone(),
-                after,
-                recipe.output_channels(wide),
-            )?),
-            shape: weights.shape.to_vec(),
-            recipe,
-            kernels,
-        })
+        let filters = pack(&recipe, weights.shape, source, pixels, kernels);
+        let (lanes, window) = (kernels.lanes, recipe.window);
+        let before = match (&filters, direct::canonical_order(&recipe, wide)) {
+            (Packed::Winograd(_) | Packed::Narrow(_), Some(order)) => before
+                .for_units(outputs.div_ceil(lanes) * window, |vector, lane| {
+                    winograd::filter_at(&order, window, lanes, vector, lane)
+                }),
+            _ => before,
+        };
+        Ok(Self { filters, before, after, shape: weights.shape.to_vec(), recipe, kernels })
     }
 
     /// Returns the shape of the output for a shape of the input.
@@ -98,6 +114,8 @@ impl Layer {
 
     /// Computes the output.
     ///
+    /// The outcome tells whether the output holds it.
+    ///
     /// # Errors
     /// The tensors do not fit the layer, or the runtime cannot provide threads or memory.
     pub fn run(
@@ -106,7 +124,7 @@ impl Layer {
         input: &[f32],
         shape: &[usize],
         output: &mut [f32],
-    ) -> Result<(), Error> {
+    ) -> Result<Outcome, Error> {
         let expected: usize = self.output_shape(shape)?.iter().product();
         if output.len() != expected || input.len() != shape.iter().product::<usize>() {
             return Err(Error::new("X or Y has another size than its shape says"));
@@ -137,11 +155,22 @@ impl Layer {
                     sizes,
                     tail,
                 };
-                direct::run(&call, runtime, output)
+                direct::run(&call, runtime, output)?;
+                Ok(Outcome::Done)
+            }
+            Packed::Narrow(filters) => {
+                let before = &self.before;
+                let call =
+                    narrow::Call { recipe, filters, before, window, input, batch, sizes, tail };
+                narrow::run(&call, runtime, output)?;
+                Ok(Outcome::Done)
             }
             Packed::Winograd(filters) => {
-                let call = winograd::Call { recipe, filters, window, input, batch, sizes, tail };
-                winograd::run(&call, runtime, output)
+                let before = &self.before;
+                let call =
+                    winograd::Call { recipe, filters, before, window, input, batch, sizes, tail };
+                let finite = winograd::run(&call, runtime, output)?;
+                Ok(if finite { Outcome::Done } else { Outcome::NotFinite })
             }
         }
     }
@@ -150,6 +179,7 @@ impl Layer {
 /// Spatial size that is assumed where it is not known before the first run.
 const USUAL_SIZE: usize = 56;
 
+/// Returns the algorithm for the sizes that most inputs have, and the filters in its order.
 fn pack(
     recipe: &Recipe,
     shape: &[usize],
@@ -157,21 +187,25 @@ fn pack(
     pixels: Option<&[usize]>,
     kernels: &'static Kernels,
 ) -> Packed {
-    let order = direct::canonical_order(recipe, shape[0]);
-    let known = pixels.and_then(|pixels| recipe.convolution.output(pixels).ok());
-    let size = known.filter(|pixels| pixels.len() == 2);
-    let [height, width] = size.map_or([USUAL_SIZE; 2], |pixels| [pixels[0], pixels[1]]);
-    let extent = Extent { channels: shape[1], wide: shape[0], height, width };
-    match (order, winograd::choose(recipe, extent, kernels)) {
-        (Some(order), Some(tile)) => Packed::Winograd(winograd::Filters::pack(
-            recipe,
-            &order,
-            source.weights,
-            source.bias,
-            tile,
-            kernels.lanes,
-            kernels.product_vectors,
-        )),
-        _ => Packed::Direct(direct::Filters::pack(recipe, source, kernels)),
+    let Some(order) = direct::canonical_order(recipe, shape[0]) else {
+        return Packed::Direct(direct::Filters::pack(recipe, source, kernels));
+    };
+    let usual = vec![USUAL_SIZE; recipe.convolution.kernel_shape.len()];
+    let known = pixels.and_then(|pixels| Some((pixels, recipe.convolution.output(pixels).ok()?)));
+    let (sizes, convolved) = known.unwrap_or((&usual, usual.clone()));
+    let extent = Extent {
+        channels: shape[1],
+        wide: shape[0],
+        sizes: on_three_axes(sizes, 1),
+        convolved: on_three_axes(&convolved, 1),
+    };
+    let by_vectors = |tile| {
+        let (lanes, panel) = (kernels.lanes, kernels.product_vectors);
+        winograd::Filters::pack(recipe, &order, source.weights, source.bias, tile, lanes, panel)
+    };
+    match cost::choose(recipe, extent, kernels) {
+        Algorithm::Direct => Packed::Direct(direct::Filters::pack(recipe, source, kernels)),
+        Algorithm::Narrow => Packed::Narrow(by_vectors(1)),
+        Algorithm::Winograd(tile) => Packed::Winograd(by_vectors(tile)),
     }
 }

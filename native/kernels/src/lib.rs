@@ -14,15 +14,17 @@
 
 mod activation;
 mod aligned;
+mod cost;
 mod direct;
 mod elementwise;
 mod epilogue;
-mod erf;
 mod error;
+mod functions;
 mod geometry;
 mod isa;
 mod layer;
 mod maxpool;
+mod narrow;
 mod pool;
 mod program;
 mod quantized;
@@ -30,11 +32,12 @@ mod recipe;
 mod reduce;
 mod runtime;
 mod simd;
+mod step;
 mod winograd;
 
 pub use error::Error;
 pub use isa::Isa;
-pub use layer::{Layer, Weights};
+pub use layer::{Layer, Outcome, Weights};
 pub use program::Program;
 pub use quantized::{Quantization, QuantizedLayer, QuantizedWeights};
 pub use recipe::{Recipe, Reduction, Window};

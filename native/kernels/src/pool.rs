@@ -9,8 +9,9 @@ use crate::simd::Simd;
 pub trait Pool<S: Simd> {
     /// What a slot contributes.
     unsafe fn prepare(slot: S::V) -> S::V;
-    /// Two contributions together.
-    unsafe fn combine(a: S::V, b: S::V) -> S::V;
+    /// The next contribution and those before. As in ONNX Runtime, a maximum or minimum is no
+    /// number where the first slot is none; later ones that are none are passed over.
+    unsafe fn combine(next: S::V, all: S::V) -> S::V;
     /// The result for a number of slots.
     unsafe fn finish(all: S::V, window: usize) -> S::V;
 }
@@ -36,8 +37,8 @@ macro_rules! pool {
             }
 
             #[inline(always)]
-            unsafe fn combine(a: S::V, b: S::V) -> S::V {
-                unsafe { S::$combine(a, b) }
+            unsafe fn combine(next: S::V, all: S::V) -> S::V {
+                unsafe { S::$combine(next, all) }
             }
 
             #[inline(always)]

@@ -20,18 +20,20 @@ pub struct Window {
 
 impl Window {
     /// Returns the number of positions along an axis of the given size (ONNX Conv and `MaxPool`);
-    /// none if the window does not fit.
+    /// none if the window does not fit, or sizes are beyond all memory.
     #[must_use]
     pub fn positions(&self, axis: usize, size: usize) -> Option<usize> {
         let rank = self.kernel_shape.len();
-        let (before, after) = (self.pads[axis], self.pads[axis + rank]);
-        let stride = self.strides[axis];
-        let reach = self.dilations[axis] * (self.kernel_shape[axis] - 1) + 1;
-        let free = (size + before + after).checked_sub(reach)?;
-        let rounded = if self.ceil_mode { free + stride - 1 } else { free };
-        let count = rounded / stride + 1;
+        let (before, after) = (*self.pads.get(axis)?, *self.pads.get(axis + rank)?);
+        let stride = *self.strides.get(axis)?;
+        let reach =
+            self.dilations.get(axis)?.checked_mul(self.kernel_shape[axis].checked_sub(1)?)?;
+        let filled = size.checked_add(before)?;
+        let free = filled.checked_add(after)?.checked_sub(reach.checked_add(1)?)?;
+        let rounded = if self.ceil_mode { free.checked_add(stride - 1)? } else { free };
+        let count = rounded.checked_div(stride)? + 1;
         // A position that would start in the padding behind the map is dropped.
-        let starts_behind = self.ceil_mode && (count - 1) * stride >= size + before;
+        let starts_behind = self.ceil_mode && (count - 1) * stride >= filled;
         Some(count - usize::from(starts_behind))
     }
 
@@ -132,13 +134,7 @@ impl Recipe {
     /// # Errors
     /// The first thing that does not fit.
     pub fn check(&self, filters: &[usize]) -> Result<(), Error> {
-        self.convolution.check("convolution")?;
-        if let Some(spatial) = &self.spatial {
-            spatial.check("max-pooling")?;
-            if spatial.kernel_shape.len() != self.convolution.kernel_shape.len() {
-                return Err(Error::new("max-pooling and convolution differ in rank"));
-            }
-        }
+        self.check_windows()?;
         if filters.len() < 3 || filters[2..] != self.convolution.kernel_shape[..] {
             return Err(Error::new(format!(
                 "W has shape {filters:?}, but kernel_shape is {:?}",
@@ -152,6 +148,20 @@ impl Recipe {
             )));
         }
         self.check_slots(filters[0])
+    }
+
+    /// Checks that each window has as many numbers as it has axes.
+    ///
+    /// # Errors
+    /// The first thing that does not fit.
+    pub fn check_windows(&self) -> Result<(), Error> {
+        self.convolution.check("convolution")?;
+        let Some(spatial) = &self.spatial else { return Ok(()) };
+        spatial.check("max-pooling")?;
+        if spatial.kernel_shape.len() == self.convolution.kernel_shape.len() {
+            return Ok(());
+        }
+        Err(Error::new("max-pooling and convolution differ in rank"))
     }
 
     fn check_slots(&self, wide: usize) -> Result<(), Error> {

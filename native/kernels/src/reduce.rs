@@ -21,6 +21,8 @@ pub struct Pooling<'a> {
     pub out: *mut f32,
     /// Values in a row, a multiple of the vector's.
     pub pixels: usize,
+    /// Distance of output rows.
+    pub out_stride: usize,
 }
 
 /// Reduces every group of slots.
@@ -57,9 +59,12 @@ unsafe fn fold_slots<S: Simd, P: Pool<S>>(pooling: &Pooling<'_>) {
                 let mut all = P::prepare(S::load(pooling.wide.add(slots[0] * pixels + pixel)));
                 for &slot in &slots[1..] {
                     let value = S::load(pooling.wide.add(slot * pixels + pixel));
-                    all = P::combine(all, P::prepare(value));
+                    all = P::combine(P::prepare(value), all);
                 }
-                S::store(pooling.out.add(group * pixels + pixel), P::finish(all, window));
+                S::store(
+                    pooling.out.add(group * pooling.out_stride + pixel),
+                    P::finish(all, window),
+                );
             }
             pixel += S::LANES;
         }
@@ -83,7 +88,8 @@ unsafe fn weigh_sorted<S: Simd>(pooling: &Pooling<'_>, weights: &[f32]) {
                 for end in (1..window).rev() {
                     for i in 0..end {
                         let (upper, lower) = (ranked[i], ranked[i + 1]);
-                        ranked[i] = S::max(upper, lower);
+                        // In this order, what is no number stays where it is.
+                        ranked[i] = S::max(lower, upper);
                         ranked[i + 1] = S::min(upper, lower);
                     }
                 }
@@ -91,7 +97,7 @@ unsafe fn weigh_sorted<S: Simd>(pooling: &Pooling<'_>, weights: &[f32]) {
                 for (&value, &weight) in ranked.iter().zip(weights) {
                     sum = S::multiply_add(value, S::splat(weight), sum);
                 }
-                S::store(pooling.out.add(group * pixels + pixel), sum);
+                S::store(pooling.out.add(group * pooling.out_stride + pixel), sum);
             }
             pixel += S::LANES;
         }
@@ -110,7 +116,7 @@ unsafe fn weigh_ranked(pooling: &Pooling<'_>, weights: &[f32]) {
                 }
                 ranked.sort_by(|a, b| b.total_cmp(a));
                 let weighted = ranked.iter().zip(weights).map(|(value, weight)| value * weight);
-                *pooling.out.add(group * pooling.pixels + pixel) = weighted.sum();
+                *pooling.out.add(group * pooling.out_stride + pixel) = weighted.sum();
             }
         }
     }

@@ -138,7 +138,7 @@ pub fn recipe(attributes: &impl Attributes) -> Result<Recipe, String> {
     let rank_weights = attributes.floats("rank_weights").unwrap_or_default();
     let reduction = Reduction::parse(&reduction, &rank_weights).map_err(|e| e.to_string())?;
     let pooled = attributes.integers("pool_kernel_shape").is_some();
-    Ok(Recipe {
+    let recipe = Recipe {
         convolution: window(attributes, "")?,
         group: positive("group", required("group")?)?,
         reduction,
@@ -148,7 +148,9 @@ pub fn recipe(attributes: &impl Attributes) -> Result<Recipe, String> {
         after: program(attributes, "after")?,
         spatial: if pooled { Some(window(attributes, "pool_")?) } else { None },
         winograd: attributes.integer("winograd").unwrap_or(1) != 0,
-    })
+    };
+    recipe.check_windows().map_err(|error| error.to_string())?;
+    Ok(recipe)
 }
 
 fn window(attributes: &impl Attributes, prefix: &str) -> Result<Window, String> {

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use condense_kernels::{Isa, Layer, Recipe, Weights};
+use condense_kernels::{Isa, Layer, Outcome, Recipe, Weights};
 use ort_sys::{
     ONNXTensorElementDataType, OrtCustomOp, OrtCustomOpInputOutputCharacteristic, OrtKernelContext,
     OrtKernelInfo,
@@ -62,29 +62,71 @@ impl Operator for ConvPool {
     }
 
     unsafe fn compute(&self, context: *mut OrtKernelContext) -> Result<(), String> {
-        let computed;
-        let layer = if let Some(layer) = &self.constant {
-            layer
-        } else {
-            let count = FIRST_OPERAND + operand_count(&self.recipe);
-            // SAFETY: the context is that of this call.
-            let inputs = (1..count)
-                .map(|index| unsafe { tensor::input(context, index, &input_name(index)) })
-                .collect::<Result<Vec<_>, _>>()?;
-            computed = layer(&self.recipe.without_winograd(), &inputs, None)?;
-            &computed
+        // SAFETY: the context is that of this call.
+        let (input, runtime) = unsafe {
+            let input = tensor::input(context, 0, "X")?.ok_or("X is missing")?;
+            (input, KernelRuntime::new(context, &self.allocator))
         };
+        let mut output = None;
+        if let Some(layer) = &self.constant {
+            // SAFETY: the output is asked for once.
+            let memory = unsafe { output_of(layer, &input, context)? };
+            if run(layer, &runtime, &input, memory)? == Outcome::Done {
+                return Ok(());
+            }
+            output = Some(memory);
+        }
         // SAFETY: the context is that of this call, and the output is asked for once.
         unsafe {
-            let input = tensor::input(context, 0, "X")?.ok_or("X is missing")?;
-            let shape = layer.output_shape(&input.shape).map_err(|e| e.to_string())?;
-            let output = tensor::output::<f32>(context, &shape)?;
-            let runtime = KernelRuntime::new(context, &self.allocator);
-            layer
-                .run(&runtime, input.floats()?, &input.shape, output)
-                .map_err(|error| error.to_string())
+            let layer = self.direct(context)?;
+            let memory = match output {
+                Some(memory) => memory,
+                None => output_of(&layer, &input, context)?,
+            };
+            match run(&layer, &runtime, &input, memory)? {
+                Outcome::Done => Ok(()),
+                Outcome::NotFinite => Err("the direct convolution has one outcome".to_owned()),
+            }
         }
     }
+}
+
+impl ConvPool {
+    /// Makes a layer of this call's weights that computes whatever the input holds.
+    ///
+    /// # Safety
+    /// The context is that of this call.
+    unsafe fn direct(&self, context: *mut OrtKernelContext) -> Result<Layer, String> {
+        let count = FIRST_OPERAND + operand_count(&self.recipe);
+        let inputs = (1..count)
+            // SAFETY: as the caller promises.
+            .map(|index| unsafe { tensor::input(context, index, &input_name(index)) })
+            .collect::<Result<Vec<_>, _>>()?;
+        layer(&self.recipe.without_winograd(), &inputs, None)
+    }
+}
+
+/// Returns the memory of the output.
+///
+/// # Safety
+/// The context is that of this call, and the output is asked for once.
+unsafe fn output_of<'c>(
+    layer: &Layer,
+    input: &Tensor<'_>,
+    context: *mut OrtKernelContext,
+) -> Result<&'c mut [f32], String> {
+    let shape = layer.output_shape(&input.shape).map_err(|error| error.to_string())?;
+    // SAFETY: as the caller promises.
+    unsafe { tensor::output::<f32>(context, &shape) }
+}
+
+fn run(
+    layer: &Layer,
+    runtime: &KernelRuntime<'_>,
+    input: &Tensor<'_>,
+    output: &mut [f32],
+) -> Result<Outcome, String> {
+    layer.run(runtime, input.floats()?, &input.shape, output).map_err(|error| error.to_string())
 }
 
 fn operand_count(recipe: &Recipe) -> usize {
@@ -111,5 +153,6 @@ fn layer(
         inputs.iter().skip(2).flatten().map(|tensor| tensor.floats().map(<[f32]>::to_vec));
     let operands = operands.collect::<Result<_, _>>()?;
     let weights = Weights { filters: filters.floats()?, shape: &filters.shape, bias, operands };
-    Layer::new(recipe.clone(), weights, pixels, Isa::detect()).map_err(|error| error.to_string())
+    let isa = Isa::detect().map_err(|error| error.to_string())?;
+    Layer::new(recipe.clone(), weights, pixels, isa).map_err(|error| error.to_string())
 }

@@ -1,4 +1,4 @@
-//! A library of custom operators for ONNX Runtime 1.20 and later.
+//! A library of custom operators for ONNX Runtime 1.22 and later.
 //!
 //! `RegisterCustomOps` adds the operators of the domain `condense` to a session's options. The C
 //! interface is used directly, because ONNX Runtime calls one kernel from many threads at once,
@@ -23,8 +23,11 @@ use ort_sys::{OrtApiBase, OrtCustomOpDomain, OrtErrorCode, OrtSessionOptions, Or
 use crate::api::Api;
 
 const DOMAIN: &CStr = c"condense";
-/// Version of the C interface that is used, and with it the oldest ONNX Runtime.
+/// Version of the C interface whose functions are used.
 const API_VERSION: u32 = 20;
+/// Version of the oldest ONNX Runtime: those before allow one input of any type alone, and
+/// `QLinearConvPool` has several.
+const OLDEST_VERSION: u32 = 22;
 
 /// The domain with its operators, which sessions refer to for as long as they live.
 struct Domain(*mut OrtCustomOpDomain);
@@ -45,14 +48,15 @@ pub unsafe extern "C" fn RegisterCustomOps(
     options: *mut OrtSessionOptions,
     base: *const OrtApiBase,
 ) -> OrtStatusPtr {
+    errors::silence_panics();
     // SAFETY: `base` points to ONNX Runtime's table of functions.
-    let table = unsafe { ((*base).GetApi)(API_VERSION) };
+    let table = unsafe { ((*base).GetApi)(OLDEST_VERSION) };
     if table.is_null() {
         // An interface that is too old has no way to say so in this version's terms; its oldest
         // functions are the same in all versions.
         // SAFETY: version 1 is part of every ONNX Runtime.
         let oldest = unsafe { ((*base).GetApi)(1) };
-        let message = c"condense: ONNX Runtime 1.20 or later is needed";
+        let message = c"condense: ONNX Runtime 1.22 or later is needed";
         // SAFETY: `CreateStatus` is the first function of every version.
         return unsafe { ((*oldest).CreateStatus)(OrtErrorCode::ORT_FAIL, message.as_ptr()) };
     }
@@ -64,11 +68,12 @@ pub unsafe extern "C" fn RegisterCustomOps(
     }
 }
 
-/// Returns the name of the best instruction set that the processor has, as a C string.
+/// Returns the name of the instruction set that kernels made now would use, as a C string; null
+/// where the environment variable `CONDENSE_ISA` names one that cannot be used.
 #[unsafe(no_mangle)]
 pub extern "C" fn condense_instruction_set() -> *const c_char {
-    let best = Isa::ALL.into_iter().find(|isa| isa.is_available());
-    let name = match best.unwrap_or(Isa::Portable) {
+    let Ok(isa) = Isa::detect() else { return std::ptr::null() };
+    let name = match isa {
         Isa::Avx512 => c"avx512",
         Isa::Avx2 => c"avx2",
         Isa::Portable => c"portable",
@@ -77,6 +82,7 @@ pub extern "C" fn condense_instruction_set() -> *const c_char {
 }
 
 fn register(api: Api, options: *mut OrtSessionOptions) -> Result<(), String> {
+    Isa::detect().map_err(|error| format!("condense: {error}"))?;
     let domain = if let Some(domain) = DOMAIN_OF_PROCESS.get() {
         domain
     } else {

@@ -211,8 +211,8 @@ unsafe extern "system" fn create<O: Operator>(
     kernel: *mut *mut c_void,
 ) -> OrtStatusPtr {
     // SAFETY: `info` comes from ONNX Runtime.
-    let title = title::<O>(&unsafe { node_name(info) });
-    guarded(&title, || {
+    let title = || title::<O>(&unsafe { node_name(info) });
+    guarded(title, || {
         // SAFETY: as above; ONNX Runtime takes the kernel and gives it to `destroy`.
         unsafe { *kernel = Box::into_raw(Box::new(O::new(info)?)).cast() };
         Ok(())
@@ -226,7 +226,7 @@ unsafe extern "system" fn compute<O: Operator>(
     // SAFETY: `create` made the kernel; it is only shared, since threads may meet here.
     let operator = unsafe { &*kernel.cast::<O>().cast_const() };
     // SAFETY: the context is ONNX Runtime's.
-    guarded(&title::<O>(operator.name()), || unsafe { operator.compute(context) })
+    guarded(|| title::<O>(operator.name()), || unsafe { operator.compute(context) })
 }
 
 unsafe extern "system" fn destroy<O: Operator>(kernel: *mut c_void) {

@@ -125,7 +125,8 @@ fn layer(recipe: &Recipe, inputs: &[Option<Tensor<'_>>]) -> Result<QuantizedLaye
         quantization(x_scale.as_ref(), x_zero.as_ref())?,
         quantization(y_scale.as_ref(), y_zero.as_ref())?,
     );
-    QuantizedLayer::new(recipe.clone(), &weights, input, output, Isa::detect())
+    let isa = Isa::detect().map_err(|error| error.to_string())?;
+    QuantizedLayer::new(recipe.clone(), &weights, input, output, isa)
         .map_err(|error| error.to_string())
 }
 

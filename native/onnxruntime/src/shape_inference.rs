@@ -14,8 +14,8 @@ pub unsafe extern "system" fn infer<O: Operator>(
     _: *const OrtCustomOp,
     context: *mut OrtShapeInferContext,
 ) -> OrtStatusPtr {
-    let title = format!("condense::{}, shape inference", O::NAME.to_string_lossy());
-    guarded(&title, || {
+    let title = || format!("condense::{}, shape inference", O::NAME.to_string_lossy());
+    guarded(title, || {
         // SAFETY: the context is ONNX Runtime's, and is used during this call alone.
         unsafe {
             let inputs = (input(context, 0), input(context, O::FILTERS));

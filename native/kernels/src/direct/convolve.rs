@@ -3,9 +3,9 @@
 use crate::Error;
 use crate::activation::Elementwise;
 use crate::direct::filters::{Chunk, Filters};
-use crate::direct::kernel::{Fold, Tile};
+use crate::direct::kernel::{Finish, Tile};
 use crate::direct::packing::Layout;
-use crate::epilogue::{Output, Stripe, Tail, apply};
+use crate::epilogue::{Output, Stripe, Tail, apply_rows};
 use crate::geometry::{Sizes, Window3};
 use crate::recipe::{Recipe, Reduction};
 use crate::reduce::Pooling;
@@ -72,11 +72,22 @@ pub fn run(call: &Call<'_>, runtime: &dyn Runtime, output: &mut [f32]) -> Result
 
 /// Where things lie in a worker's memory.
 struct ScratchLayout {
+    /// Pixels of a block.
+    block: usize,
     wide: usize,
     pooled: usize,
     staged: usize,
     row: usize,
     total: usize,
+}
+
+/// Positions that are computed, pooled and stored together.
+#[derive(Clone, Copy)]
+struct Part {
+    start: usize,
+    count: usize,
+    /// Distance of their rows in memory.
+    stride: usize,
 }
 
 impl Call<'_> {
@@ -88,8 +99,10 @@ impl Call<'_> {
         fitting.min(if workers == 1 { rows } else { fair.max(8) }).clamp(1, rows.max(1))
     }
 
-    fn block_pixels(&self) -> usize {
-        TILES_IN_BLOCK * self.tail.kernels.tile_pixels
+    /// Pixels of a block, of which there are that many positions.
+    fn block_pixels(&self, positions: usize) -> usize {
+        let most = TILES_IN_BLOCK * self.tail.kernels.tile_pixels;
+        most.min(positions.next_multiple_of(self.tail.kernels.lanes))
     }
 
     fn scratch(&self, rows: usize) -> ScratchLayout {
@@ -99,13 +112,14 @@ impl Call<'_> {
             |count: fn(&Chunk) -> usize| self.filters.chunks.iter().map(count).max().unwrap_or(0);
         let outputs = |chunk: &Chunk| chunk.slots.len();
         let pooled_rows = most(outputs) / self.recipe.window;
-        let wide = aligned(self.channels * layout.channel() + layout.reach() + self.block_pixels());
-        let pooled = wide + aligned(most(|chunk| chunk.rows) * self.block_pixels());
-        let staged = pooled + aligned(pooled_rows * self.block_pixels());
+        let block = self.block_pixels(layout.positions());
+        let wide = aligned(self.channels * layout.channel() + layout.reach() + block);
+        let pooled = wide + aligned(most(|chunk| chunk.rows) * block);
+        let staged = pooled + aligned(pooled_rows * block);
         let stage =
             if self.tail.spatial.is_some() { pooled_rows * rows * self.tail.row() } else { 0 };
         let row = staged + aligned(stage);
-        ScratchLayout { wide, pooled, staged, row, total: row + self.tail.pool_scratch() }
+        ScratchLayout { block, wide, pooled, staged, row, total: row + self.tail.pool_scratch() }
     }
 
     fn run_stripe(
@@ -130,13 +144,16 @@ impl Call<'_> {
         for chunk in chunks {
             let names = &self.filters.channels[channels..channels + chunk.rows];
             channels += chunk.rows;
-            for start in
-                (0..if rows > 0 { layout.positions() } else { 0 }).step_by(self.block_pixels())
-            {
-                let count = self.block_pixels().min(layout.positions() - start);
-                self.convolve(chunk, &layout, start, count, packed, wide);
-                let block = self.reduce(chunk, names, wide, pooled);
-                self.scatter(chunk, &layout, stripe, start, count, block, staged, output);
+            let positions = if rows > 0 { layout.positions() } else { 0 };
+            for start in (0..positions).step_by(places.block) {
+                let part = Part {
+                    start,
+                    count: places.block.min(positions - start),
+                    stride: places.block,
+                };
+                self.convolve(chunk, &layout, part, packed, wide);
+                let block = self.reduce(chunk, names, part, wide, pooled);
+                self.scatter(chunk, &layout, stripe, part, block, staged, output);
             }
             self.pool(chunk, stripe, staged, row, output);
         }
@@ -165,17 +182,18 @@ impl Call<'_> {
         &self,
         chunk: &Chunk,
         layout: &Layout,
-        start: usize,
-        count: usize,
+        Part { start, count, stride }: Part,
         packed: &[f32],
         wide: &mut [f32],
     ) {
         let in_group = self.channels / self.recipe.group;
         let kernels = self.tail.kernels;
+        let window = if self.filters.in_tiles { self.recipe.window } else { 1 };
+        let most = kernels.tile_pixels / kernels.lanes;
         for block in &chunk.blocks {
             for pixel in (0..count).step_by(kernels.tile_pixels) {
                 let source = block.group * in_group * layout.channel() + start + pixel;
-                let out = block.row / self.filters.fold.window() * self.block_pixels() + pixel;
+                let out = block.row / window * stride + pixel;
                 let tile = Tile {
                     source: packed[source..].as_ptr(),
                     channel_stride: layout.channel(),
@@ -184,9 +202,10 @@ impl Call<'_> {
                     weights: self.filters.weights[block.weights..].as_ptr(),
                     bias: self.filters.bias[block.bias..].as_ptr(),
                     filters: block.filters,
-                    fold: self.filters.fold,
+                    vectors: (count - pixel).div_ceil(kernels.lanes).min(most),
+                    finish: self.finish(&self.filters.channels[block.bias..]),
                     out: wide[out..].as_mut_ptr(),
-                    out_stride: self.block_pixels(),
+                    out_stride: stride,
                 };
                 // SAFETY: the packed stripe holds every tap of every pixel of the tile (behind the
                 // last channel there is room for one more block), the weights of a block lie
@@ -196,26 +215,36 @@ impl Call<'_> {
         }
     }
 
+    /// Returns what becomes of a tile whose filters are the named units.
+    fn finish<'f>(&'f self, units: &'f [usize]) -> Finish<'f> {
+        let (reduction, window) = (&self.recipe.reduction, self.recipe.window);
+        let sorts = matches!(reduction, Reduction::Ordinal(_));
+        match self.before {
+            _ if !self.filters.in_tiles => Finish::Store,
+            Elementwise::Identity if !sorts => Finish::Fold { reduction, window, activation: None },
+            Elementwise::Simple(simple) if !sorts => {
+                Finish::Fold { reduction, window, activation: Some(*simple) }
+            }
+            before => Finish::Pool { reduction, window, before, units, kernels: self.tail.kernels },
+        }
+    }
+
     /// Runs `before`, pools the channels, and runs `after`; returns the rows that are left.
     fn reduce<'s>(
         &self,
         chunk: &Chunk,
         names: &[usize],
+        part: Part,
         wide: &'s mut [f32],
         pooled: &'s mut [f32],
     ) -> &'s mut [f32] {
-        let pixels = self.block_pixels();
+        let pixels = part.stride;
         let outputs = chunk.slots.len() / self.recipe.window;
-        for (row, &channel) in wide.chunks_exact_mut(pixels).zip(names) {
-            apply(self.before, self.tail.kernels, channel, row);
-        }
-        let done = self.filters.fold != Fold::None
-            || self.recipe.members.is_empty()
-                && self.recipe.window == 1
-                && !matches!(self.recipe.reduction, Reduction::L2 | Reduction::Ordinal(_));
-        let block = if done {
+        let block = if self.filters.in_tiles {
             wide
         } else {
+            let rows = &mut wide[..names.len() * pixels];
+            apply_rows(self.before, self.tail.kernels, names.iter().copied(), rows, pixels);
             let pooling = Pooling {
                 reduction: &self.recipe.reduction,
                 window: self.recipe.window,
@@ -223,6 +252,7 @@ impl Call<'_> {
                 wide: wide.as_ptr(),
                 out: pooled.as_mut_ptr(),
                 pixels,
+                out_stride: pixels,
             };
             // SAFETY: both memories have a row for each slot and each output, of whole vectors.
             unsafe { (self.tail.kernels.pool_channels)(&pooling) };
@@ -230,14 +260,8 @@ impl Call<'_> {
         };
         let block = &mut block[..outputs * pixels];
         if !self.tail.postpones() {
-            match self.tail.after {
-                Elementwise::General(bound) => {
-                    for (output, row) in block.chunks_exact_mut(pixels).enumerate() {
-                        bound.run(chunk.first_output + output, row);
-                    }
-                }
-                simple => apply(simple, self.tail.kernels, 0, block),
-            }
+            let channels = chunk.first_output..chunk.first_output + outputs;
+            apply_rows(self.tail.after, self.tail.kernels, channels, block, pixels);
         }
         block
     }
@@ -248,15 +272,14 @@ impl Call<'_> {
         chunk: &Chunk,
         layout: &Layout,
         stripe: &Stripe,
-        start: usize,
-        count: usize,
+        part: Part,
         block: &[f32],
         staged: &mut [f32],
         output: &Output,
     ) {
-        let segments = layout.segments(start, count);
+        let segments = layout.segments(part.start, part.count);
         let plane = (stripe.last - stripe.first) * self.tail.row();
-        for (index, row) in block.chunks_exact(self.block_pixels()).enumerate() {
+        for (index, row) in block.chunks_exact(part.stride).enumerate() {
             let rows = if self.tail.spatial.is_some() {
                 &mut staged[index * plane..(index + 1) * plane]
             } else {

@@ -1,8 +1,7 @@
 //! Filters in the order in which the direct convolution reads them.
 
-use crate::direct::kernel::Fold;
 use crate::isa::Kernels;
-use crate::recipe::{Recipe, Reduction};
+use crate::recipe::Recipe;
 
 /// Filters that share their input stay together up to this many, so that their weights stay in
 /// the second-level cache.
@@ -11,7 +10,7 @@ const FILTERS_IN_CHUNK: usize = 64;
 /// A run of filters that one tile computes.
 #[derive(Clone, Copy, Debug)]
 pub struct Block {
-    /// Number of filters, a power of two.
+    /// Number of filters.
     pub filters: usize,
     /// Row of the first in the scratch memory.
     pub row: usize,
@@ -45,8 +44,8 @@ pub struct Filters {
     pub bias: Vec<f32>,
     /// Filters that are computed together.
     pub chunks: Vec<Chunk>,
-    /// How neighbouring filters meet in registers.
-    pub fold: Fold,
+    /// Whether every tile holds whole groups, which meet in it.
+    pub in_tiles: bool,
     /// Original number of each row, chunk after chunk; what `before` is told as channel.
     pub channels: Vec<usize>,
 }
@@ -72,9 +71,10 @@ impl Filters {
             weights: Vec::with_capacity(source.weights.len()),
             bias: Vec::with_capacity(wide),
             chunks: Vec::new(),
-            fold: order.as_ref().map_or(Fold::None, |_| fold_of(recipe)),
+            in_tiles: order.is_some() && recipe.window <= kernels.tile_filters,
             channels: Vec::new(),
         };
+        let unit = if filters.in_tiles { recipe.window } else { 1 };
         if let Some(order) = order {
             let pooled = (FILTERS_IN_CHUNK / recipe.window).max(1);
             let groups_of_filters = in_group / recipe.window;
@@ -83,7 +83,7 @@ impl Filters {
                     let first_output = index * groups_of_filters + step * pooled;
                     let slots = (0..members.len()).collect();
                     let mut chunk = Chunk { blocks: vec![], rows: 0, first_output, slots };
-                    filters.add(&mut chunk, members, in_group, source, kernels.tile_filters);
+                    filters.add(&mut chunk, members, in_group, source, unit, kernels.tile_filters);
                     filters.chunks.push(chunk);
                 }
             }
@@ -95,24 +95,28 @@ impl Filters {
             let mut chunk = Chunk { blocks: vec![], rows: 0, first_output: 0, slots };
             let all: Vec<usize> = (0..wide).collect();
             for members in all.chunks(in_group) {
-                filters.add(&mut chunk, members, in_group, source, kernels.tile_filters);
+                filters.add(&mut chunk, members, in_group, source, 1, kernels.tile_filters);
             }
             filters.chunks.push(chunk);
         }
         filters
     }
 
+    /// Adds blocks of nearly equal size, each a multiple of `unit` filters, to a chunk.
     fn add(
         &mut self,
         chunk: &mut Chunk,
         members: &[usize],
         in_group: usize,
         source: Source<'_>,
+        unit: usize,
         largest: usize,
     ) {
+        let units = members.len() / unit;
+        let blocks = units.div_ceil(largest / unit);
         let mut rest = members;
-        while !rest.is_empty() {
-            let count = largest.min(1 << rest.len().ilog2());
+        for index in 0..blocks {
+            let count = unit * (units / blocks + usize::from(index < units % blocks));
             let (block, others) = rest.split_at(count);
             chunk.blocks.push(Block {
                 filters: count,
@@ -148,16 +152,4 @@ pub fn canonical_order(recipe: &Recipe, wide: usize) -> Option<Vec<usize>> {
     let stays_in_group =
         order.iter().enumerate().all(|(slot, &member)| slot / in_group == member / in_group);
     (each_once && stays_in_group && in_group.is_multiple_of(recipe.window)).then_some(order)
-}
-
-fn fold_of(recipe: &Recipe) -> Fold {
-    if !recipe.before.is_empty() || ![2, 4].contains(&recipe.window) {
-        return Fold::None;
-    }
-    match recipe.reduction {
-        Reduction::Max => Fold::Max(recipe.window),
-        Reduction::Min => Fold::Min(recipe.window),
-        Reduction::Sum => Fold::Sum(recipe.window),
-        _ => Fold::None,
-    }
 }

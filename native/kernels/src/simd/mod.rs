@@ -39,10 +39,30 @@ pub trait Simd: Copy + 'static {
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
     /// a · b
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
-    /// The larger of each pair.
+    /// The larger of each pair; `b` where one of them is no number, or both are zeros.
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
-    /// The smaller of each pair.
+    /// The smaller of each pair; `b` where one of them is no number, or both are zeros.
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
+    /// a / b
+    unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
+    /// Rounds down to a whole number.
+    unsafe fn floor(a: Self::V) -> Self::V;
+    /// Rounds up to a whole number.
+    unsafe fn ceil(a: Self::V) -> Self::V;
+    /// Rounds to the nearest whole number, ties to the even one.
+    unsafe fn round(a: Self::V) -> Self::V;
+    /// |a|
+    unsafe fn magnitude(a: Self::V) -> Self::V;
+    /// The magnitude of `a` with the sign of `sign`.
+    unsafe fn with_sign(a: Self::V, sign: Self::V) -> Self::V;
+    /// `yes` where a < b, `no` elsewhere, also where one of them is no number.
+    unsafe fn select_less(a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;
+    /// `yes` where `a` is a number, `no` where it is none.
+    unsafe fn select_number(a: Self::V, yes: Self::V, no: Self::V) -> Self::V;
+    /// a · 2ⁿ, for whole n from -252 to 252; where n is no number, neither must be a.
+    unsafe fn scale(a: Self::V, n: Self::V) -> Self::V;
+    /// Takes positive normal numbers apart: m from 1 to below 2 and whole n with a = m · 2ⁿ.
+    unsafe fn split(a: Self::V) -> (Self::V, Self::V);
     /// a · b + c
     unsafe fn multiply_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// The square root of each value.

@@ -5,7 +5,7 @@ macro_rules! one_instruction_each {
     (
         load: $load:path, store: $store:path, splat: $splat:path,
         add: $add:path, sub: $sub:path, mul: $mul:path, max: $max:path, min: $min:path,
-        multiply_add: $multiply_add:path, sqrt: $sqrt:path $(,)?
+        multiply_add: $multiply_add:path, sqrt: $sqrt:path, div: $div:path $(,)?
     ) => {
         #[inline(always)]
         unsafe fn load(from: *const f32) -> Self::V {
@@ -45,6 +45,11 @@ macro_rules! one_instruction_each {
         #[inline(always)]
         unsafe fn min(a: Self::V, b: Self::V) -> Self::V {
             unsafe { $min(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn div(a: Self::V, b: Self::V) -> Self::V {
+            unsafe { $div(a, b) }
         }
 
         #[inline(always)]

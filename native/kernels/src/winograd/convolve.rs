@@ -1,6 +1,9 @@
 //! Runs the fast convolution: transform, multiply, transform back, stripe by stripe.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::Error;
+use crate::activation::Elementwise;
 use crate::epilogue::{Output, Stripe, Tail, apply};
 use crate::geometry::{Sizes, Window3};
 use crate::recipe::Recipe;
@@ -24,6 +27,8 @@ pub struct Call<'a> {
     pub recipe: &'a Recipe,
     /// The transformed filters.
     pub filters: &'a Filters,
+    /// Program between convolution and reduction; a unit is a vector of slots.
+    pub before: &'a Elementwise,
     /// Window of the convolution.
     pub window: Window3,
     /// The input: sample, channel, pixel.
@@ -49,25 +54,30 @@ impl Shared {
     }
 }
 
-/// Computes the layer's output.
+/// Computes the layer's output; tells whether all values were finite. What is not, the transforms
+/// spread over whole tiles.
 ///
 /// # Errors
 /// What the runtime reports.
-pub fn run(call: &Call<'_>, runtime: &dyn Runtime, output: &mut [f32]) -> Result<(), Error> {
+pub fn run(call: &Call<'_>, runtime: &dyn Runtime, output: &mut [f32]) -> Result<bool, Error> {
     if output.is_empty() {
-        return Ok(());
+        return Ok(true);
     }
+    let finite = AtomicBool::new(true);
     let stripes = call.tail.stripes(call.batch, call.rows_in_stripe());
     let output = Output::new(output);
     let places = call.places(&stripes);
     let (blocks, channels) = (call.filters.blocks.as_slice(), call.channel_blocks());
     if stripes.len() >= STRIPES_PER_WORKER * runtime.workers() {
-        return run_jobs(runtime, stripes.len(), places.total(), &|job, memory| {
+        run_jobs(runtime, stripes.len(), places.total(), &|job, memory| {
             let (shared, own) = memory.split_at_mut(places.inputs);
             let shared = Shared(shared.as_mut_ptr());
             call.transform_inputs(&stripes[job], 0..channels, shared, own);
-            call.compute(&stripes[job], blocks, shared, own, &places, &output);
-        });
+            if !call.compute(&stripes[job], blocks, shared, own, &places, &output) {
+                finite.store(false, Ordering::Relaxed);
+            }
+        })?;
+        return Ok(finite.into_inner());
     }
     let mut inputs = runtime.scratch(places.inputs)?;
     let shared = Shared(inputs.floats().as_mut_ptr());
@@ -76,10 +86,12 @@ pub fn run(call: &Call<'_>, runtime: &dyn Runtime, output: &mut [f32]) -> Result
             call.transform_inputs(stripe, job..job + 1, shared, own);
         })?;
         run_jobs(runtime, blocks.len(), places.own(), &|job, own| {
-            call.compute(stripe, &blocks[job..=job], shared, own, &places, &output);
+            if !call.compute(stripe, &blocks[job..=job], shared, own, &places, &output) {
+                finite.store(false, Ordering::Relaxed);
+            }
         })?;
     }
-    Ok(())
+    Ok(finite.into_inner())
 }
 
 /// Sizes of a worker's pieces of memory; the transforms' room is used by turns.
@@ -203,7 +215,8 @@ impl Call<'_> {
         own: &mut [f32],
         places: &Places,
         output: &Output,
-    ) {
+    ) -> bool {
+        let mut finite = true;
         let (room, rest) = own.split_at_mut(places.room);
         let (products, rest) = rest.split_at_mut(places.products);
         let (staged, row) = rest.split_at_mut(places.staged);
@@ -212,10 +225,12 @@ impl Call<'_> {
             for first in (0..tiles).step_by(TILES_IN_PART) {
                 let part = (first, TILES_IN_PART.min(tiles - first));
                 self.multiply(block, tiles, part, inputs, products);
-                self.transform_outputs(block, stripe, part, products, room, staged, output);
+                finite &=
+                    self.transform_outputs(block, stripe, part, products, room, staged, output);
             }
             self.finish(block, stripe, staged, row, output);
         }
+        finite
     }
 
     /// Multiplies a part of the tiles, (first, count), by one block of filters.
@@ -282,7 +297,8 @@ impl Call<'_> {
         room: &mut [f32],
         staged: &mut [f32],
         output: &Output,
-    ) {
+    ) -> bool {
+        let mut finite = true;
         let lanes = self.lanes();
         let (rows, width) = (stripe.last - stripe.first, self.tail.convolved[2]);
         let vectors = block.groups * self.recipe.window;
@@ -304,6 +320,9 @@ impl Call<'_> {
                 let run = OutputRun {
                     reduction: &self.recipe.reduction,
                     window: self.recipe.window,
+                    before: self.before,
+                    unit: (block.first + vector) * self.recipe.window,
+                    kernels: self.tail.kernels,
                     products: products
                         [((tile - first) * vectors + vector * self.recipe.window) * lanes..]
                         .as_ptr(),
@@ -320,10 +339,11 @@ impl Call<'_> {
                 };
                 // SAFETY: the products hold all elements of the run, and no more pixels are
                 // written than the map has.
-                unsafe { (self.tail.kernels.transform_output)(&run) };
+                finite &= unsafe { (self.tail.kernels.transform_output)(&run) };
                 tile += run_tiles;
             }
         }
+        finite
     }
 
     /// Runs what follows the reduction on the channels of one block.

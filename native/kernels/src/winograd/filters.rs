@@ -49,7 +49,8 @@ pub struct Filters {
 }
 
 impl Filters {
-    /// Transforms and packs 3×3 filters; `order` names the filter of each slot.
+    /// Packs the filters, transformed for tiles of 2×2 or 4×4 outputs, or as they are for a tile of
+    /// one; `order` names the filter of each slot.
     pub fn pack(
         recipe: &Recipe,
         order: &[usize],
@@ -59,16 +60,14 @@ impl Filters {
         lanes: usize,
         largest_panel: usize,
     ) -> Self {
-        let channels = weights.len() / TAPS / TAPS / bias.len();
-        let elements = (tile + TAPS - 1).pow(2);
+        let taps = recipe.convolution.kernel_shape.iter().product::<usize>();
+        let channels = weights.len() / taps / bias.len();
+        let elements = if tile == 1 { taps } else { elements_of(tile) };
         let vectors = (order.len() / recipe.window).div_ceil(lanes);
         let in_block = (VECTORS_IN_BLOCK / recipe.window).max(1);
         let (mut packed, mut biases, mut blocks) = (Vec::new(), Vec::new(), Vec::new());
-        // Filter of a lane of a vector of slots; nothing where there are no more groups.
-        let filter_at = |vector: usize, lane: usize| {
-            let group = vector / recipe.window * lanes + lane;
-            order.get(group * recipe.window + vector % recipe.window).copied()
-        };
+        let filter_at =
+            |vector: usize, lane: usize| filter_at(order, recipe.window, lanes, vector, lane);
         for first in (0..vectors).step_by(in_block) {
             let groups = in_block.min(vectors - first);
             let count = groups * recipe.window;
@@ -82,12 +81,15 @@ impl Filters {
                         let slot = first * recipe.window + panel.first + vector;
                         let Some(filter) = filter_at(slot, lane) else { continue };
                         for channel in 0..channels {
-                            let at = (filter * channels + channel) * TAPS * TAPS;
-                            let taps = &weights[at..at + TAPS * TAPS];
+                            let at = (filter * channels + channel) * taps;
+                            let taps = &weights[at..at + taps];
                             let column = (channel * panel.vectors + vector) * lanes + lane;
-                            for (element, value) in
-                                transforms::filter(tile, taps).into_iter().enumerate()
-                            {
+                            let elements = if tile == 1 {
+                                taps.to_vec()
+                            } else {
+                                transforms::filter(tile, taps)
+                            };
+                            for (element, value) in elements.into_iter().enumerate() {
                                 let row = element * count * channels * lanes + panel.offset;
                                 block[row + column] = value;
                             }
@@ -106,10 +108,26 @@ impl Filters {
         Self { tile, channels, weights: packed.into(), bias: biases, blocks }
     }
 
-    /// Returns the number of elements of a transformed tile.
+    /// Returns the number of elements of a transformed tile of more than one output.
     pub fn elements(&self) -> usize {
-        (self.tile + TAPS - 1).pow(2)
+        elements_of(self.tile)
     }
+}
+
+fn elements_of(tile: TileSize) -> usize {
+    (tile + TAPS - 1).pow(2)
+}
+
+/// Returns the filter of a lane of a vector of slots; none where there are no more groups.
+pub fn filter_at(
+    order: &[usize],
+    window: usize,
+    lanes: usize,
+    vector: usize,
+    lane: usize,
+) -> Option<usize> {
+    let group = vector / window * lanes + lane;
+    order.get(group * window + vector % window).copied()
 }
 
 /// Cuts vectors into panels of nearly equal size.

@@ -9,7 +9,6 @@
 //! [`Simd::LANES`]: crate::simd::Simd::LANES
 
 mod convolve;
-mod cost;
 mod filters;
 pub mod input;
 pub mod output;
@@ -17,5 +16,5 @@ pub mod product;
 mod transforms;
 
 pub use convolve::{Call, run};
-pub use cost::{Extent, choose};
-pub use filters::Filters;
+pub use filters::{Block, Filters, filter_at};
+pub use transforms::TileSize;

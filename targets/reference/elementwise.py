@@ -17,7 +17,7 @@ from condense_compiler.targets.reference.kernel import (
     is_float,
 )
 
-# Attributes that a function takes, by operator; a node with any other goes to `onnx.reference`.
+# Attributes that a function takes, by operator; a node with any other is computed elsewhere.
 _ATTRIBUTES: Mapping[str, frozenset[str]] = {
     "Celu": frozenset({"alpha"}),
     "Elu": frozenset({"alpha"}),

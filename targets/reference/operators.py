@@ -13,7 +13,7 @@ from condense_compiler.operators.on_codes import ON_CODES_OP
 from condense_compiler.targets.reference import elementwise, layout
 from condense_compiler.targets.reference.convolution import conv, conv_pool
 from condense_compiler.targets.reference.dense import gemm, matmul
-from condense_compiler.targets.reference.fallback import evaluate_with_onnx
+from condense_compiler.targets.reference.fallback import compute_elsewhere
 from condense_compiler.targets.reference.kernel import (
     HALF_TYPES,
     Array,
@@ -94,15 +94,15 @@ _BUILDERS: Mapping[tuple[str, str], Builder] = {
 
 
 def kernel_for(context: NodeContext) -> Kernel:
-    """Return what computes a node: numpy where the table has it, `onnx.reference` otherwise.
+    """Return what computes a node: numpy where the table has it, others where it has not.
 
     Raises:
         ContractError: The result is to be added in place, which the operator cannot do.
-        UnsupportedError: `onnx.reference` does not have it either.
+        UnsupportedError: Nobody can compute it.
     """
     if context.accumulates and not accumulates(context.node):
         raise ContractError(f"node {context.node.name!r}: {context.node.op} cannot add in place")
     domain = context.node.domain or ""
     builder = _BUILDERS.get(("" if domain == "ai.onnx" else domain, context.node.op))
     kernel = builder(context) if builder else None
-    return kernel or evaluate_with_onnx(context)
+    return kernel or compute_elsewhere(context)

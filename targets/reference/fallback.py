@@ -64,7 +64,7 @@ def _with_session(context: NodeContext, session: Any, fixed: frozenset[str]) -> 
     def compute(values: Sequence[Array], results: Sequence[Array], _scratch: Array) -> None:
         fed = {n: v for n, v in zip(names, values, strict=True) if n and n not in fixed}
         written = {n: v for n, v in zip(outputs, results, strict=True) if n}
-        sources = {name: np.ascontiguousarray(value) for name, value in fed.items()}
+        sources = {name: np.asarray(value, order="C") for name, value in fed.items()}
         targets = {name: _apart(value, sources) for name, value in written.items()}
         binding = session.io_binding()
         for name, value in sources.items():

@@ -21,8 +21,14 @@ from condense_compiler.targets.reference.kernel import (
     Kernel,
     NodeContext,
 )
-from condense_compiler.targets.reference.normalisation import lrn, reduction, softmax
+from condense_compiler.targets.reference.normalisation import lrn, reduction
+from condense_compiler.targets.reference.not_finite import (
+    asking_onnxruntime,
+    has_nan,
+    is_not_finite,
+)
 from condense_compiler.targets.reference.on_codes import on_codes
+from condense_compiler.targets.reference.padding import pad
 from condense_compiler.targets.reference.pooling import (
     average_pool,
     global_average_pool,
@@ -34,6 +40,9 @@ from condense_compiler.targets.reference.quantised_convolution import (
     qlinear_conv,
     qlinear_conv_pool,
 )
+from condense_compiler.targets.reference.resizing import resize
+from condense_compiler.targets.reference.softmax import hardmax, log_softmax, softmax
+from condense_compiler.targets.reference.transposed_convolution import conv_transpose
 
 
 def widened(builder: Builder) -> Builder:
@@ -68,21 +77,27 @@ _STANDARD: Mapping[str, Builder] = {
     **layout.BUILDERS,
     "AveragePool": widened(average_pool),
     "Conv": conv,
+    "ConvTranspose": widened(conv_transpose),
     "DequantizeLinear": dequantize,
     "Gemm": widened(gemm),
     "GlobalAveragePool": widened(global_average_pool),
-    "GlobalMaxPool": global_max_pool,
-    "LRN": widened(lrn),
+    "GlobalMaxPool": asking_onnxruntime(has_nan, global_max_pool),
+    "Hardmax": asking_onnxruntime(has_nan, hardmax),
+    "LRN": asking_onnxruntime(is_not_finite, widened(lrn)),
+    "LogSoftmax": widened(log_softmax),
     "MatMul": widened(matmul),
-    "MaxPool": max_pool,
+    "MaxPool": asking_onnxruntime(has_nan, max_pool),
+    "Pad": pad,
     "QLinearConv": qlinear_conv,
     "QuantizeLinear": quantize,
-    "ReduceMax": reduction(np.max),
+    "ReduceMax": asking_onnxruntime(has_nan, reduction(np.max)),
     "ReduceMean": widened(reduction(np.mean, floats_only=True)),
-    "ReduceMin": reduction(np.min),
+    "ReduceMin": asking_onnxruntime(has_nan, reduction(np.min)),
     "ReduceProd": widened(reduction(np.prod)),
     "ReduceSum": widened(reduction(np.sum)),
+    "Resize": widened(resize),
     "Softmax": widened(softmax),
+    "Upsample": widened(resize),
 }
 
 _BUILDERS: Mapping[tuple[str, str], Builder] = {

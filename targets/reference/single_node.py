@@ -43,7 +43,7 @@ def single_node_model(context: NodeContext, fixed: Mapping[str, Array]) -> onnx.
             helper.make_tensor_value_info(t.name, element_type(t), None)
             for t in unique(node.outputs)
         ],
-        [numpy_helper.from_array(np.ascontiguousarray(v), name) for name, v in fixed.items()],
+        [numpy_helper.from_array(np.asarray(v, order="C"), name) for name, v in fixed.items()],
     )
     model: onnx.ModelProto = helper.make_model(
         graph, opset_imports=_imports(context), ir_version=_IR_VERSION

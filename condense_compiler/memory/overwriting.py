@@ -117,6 +117,8 @@ def _options(
     sharing: Sharing, number: int, node: gs.Node, indices: list[int]
 ) -> Iterator[Overwriting]:
     result = node.outputs[0]
+    if result.is_empty():  # nobody wants the first output, as of an LSTM whose last state is read
+        return
     written = _stretches(sharing, result)
     if not written or any(sharing.writings[s.number].writer != number for s in written):
         return

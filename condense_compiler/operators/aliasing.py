@@ -222,6 +222,8 @@ OVERWRITABLE: Mapping[str, Overwritable] = {
 
 def overwritable_inputs(node: gs.Node) -> list[int]:
     """Return the inputs whose place the first output may take, if they are not needed any more."""
+    if node.outputs[0].is_empty():
+        return []
     if is_conv_pool(node):
         return _pixel_by_pixel(node)
     if is_on_codes(node) and node.attrs["op"] in ELEMENT_WISE:

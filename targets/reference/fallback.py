@@ -11,17 +11,15 @@ from condense_compiler.errors import UnsupportedError
 from condense_compiler.network.reading import first_line
 from condense_compiler.network.silence import quiet_libraries
 from condense_compiler.network.tensors import element_type
-from condense_compiler.targets.reference.kernel import Array, Kernel, NodeContext
+from condense_compiler.targets.element_types import numpy_dtype
+from condense_compiler.targets.reference.kernel import ABSENT, Array, Kernel, NodeContext
 from condense_compiler.targets.reference.single_node import (
     fixed_operands,
-    single_node_model,
+    single_node_models,
     unique,
 )
 
 ONNXRUNTIME, ONNX_REFERENCE = "onnxruntime", "onnx.reference"
-
-# Operators of which ONNX Runtime computes other sizes than it infers (`network/resized.py`).
-_ROUNDED = frozenset({"Resize", "Upsample"})
 
 
 def compute_elsewhere(context: NodeContext) -> Kernel:
@@ -32,19 +30,47 @@ def compute_elsewhere(context: NodeContext) -> Kernel:
     """
     try:
         fixed = fixed_operands(context)
-        model = single_node_model(context, fixed)
+        models = list(single_node_models(context, fixed))
     except (onnx.defs.SchemaError, TypeError, ValueError) as error:
         raise _refusal(context, first_line(error)) from None
-    session, reason = _session(model)
-    if session is not None:
-        if context.node.op not in _ROUNDED:
-            _check_shapes(context, {output.name: output.shape for output in session.get_outputs()})
-        return _with_session(context, session, frozenset(fixed))
-    return _with_evaluator(context, model, fixed, reason)
+    session, reason = _session(models)
+    if session is None:
+        kernel = _with_evaluator(context, models[0], frozenset(fixed), reason)
+    else:
+        kernel = _with_session(context, session, frozenset(fixed))
+    _try(context, kernel)
+    return kernel
 
 
-def _session(model: onnx.ModelProto) -> tuple[Any, str]:
-    """Return a session of ONNX Runtime, or None and why it does not run the model."""
+def _try(context: NodeContext, kernel: Kernel) -> None:
+    """Refuse a node that nobody computes now, rather than when everything else is done.
+
+    Raises:
+        UnsupportedError: It is computed neither of zeros nor of ones; one of them is a place in
+            any map, the other a length of any.
+    """
+    node = context.node
+    room = np.empty(0, np.uint8)
+    results = [np.empty(t.shape, numpy_dtype(t)) if t.name else ABSENT for t in node.outputs]
+    known = [context.constant(index) for index in range(len(node.inputs))]
+    failure = None
+    for fill in (0, 1):
+        values = [
+            np.full(t.shape, fill, numpy_dtype(t)) if t.name and value is None else value
+            for t, value in zip(node.inputs, known, strict=True)
+        ]
+        try:
+            kernel.compute([ABSENT if v is None else v for v in values], results, room)
+        except UnsupportedError as error:
+            failure = error
+        else:
+            return
+    if failure is not None:
+        raise failure
+
+
+def _session(models: Sequence[onnx.ModelProto]) -> tuple[Any, str]:
+    """Return a session of ONNX Runtime of the first model that it runs, or None and why not."""
     import onnxruntime as ort  # noqa: PLC0415 - takes a moment, and few networks need it
 
     options = ort.SessionOptions()
@@ -52,11 +78,14 @@ def _session(model: onnx.ModelProto) -> tuple[Any, str]:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = options.enable_mem_pattern = False
     options.log_severity_level = 4
-    try:
-        content = model.SerializeToString()
-        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"]), ""
-    except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no other base
-        return None, first_line(error)
+    reasons = []
+    for model in models:
+        try:
+            content = model.SerializeToString()
+            return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"]), ""
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no other base
+            reasons.append(first_line(error))
+    return None, reasons[0]
 
 
 def _with_session(context: NodeContext, session: Any, fixed: frozenset[str]) -> Kernel:
@@ -95,44 +124,32 @@ def _apart(result: Array, sources: Mapping[str, Array]) -> Array:
 
 
 def _with_evaluator(
-    context: NodeContext, model: onnx.ModelProto, fixed: Mapping[str, Array], reason: str
+    context: NodeContext, model: onnx.ModelProto, fixed: frozenset[str], reason: str
 ) -> Kernel:
-    """Return a kernel of `onnx.reference`, which has been seen to compute the node."""
-    node = context.node
-    names = [tensor.name for tensor in node.inputs]
-    outputs = [tensor.name for tensor in node.outputs]
-    wanted = [tensor.name for tensor in unique(node.outputs)]
-
-    def evaluate(feeds: Mapping[str, Array]) -> dict[str, Array]:
-        try:
-            with quiet_libraries(), np.errstate(all="ignore"):
-                values = ReferenceEvaluator(model).run(wanted, dict(feeds))
-            return {n: np.asarray(value) for n, value in zip(wanted, values, strict=True)}
-        except Exception as error:  # noqa: BLE001 - the evaluator raises anything
-            raise _refusal(context, f"{reason}; onnx.reference: {first_line(error)}") from None
+    """Return a kernel of `onnx.reference`."""
+    names = [tensor.name for tensor in context.node.inputs]
+    outputs = [tensor.name for tensor in context.node.outputs]
+    wanted = [tensor.name for tensor in unique(context.node.outputs)]
 
     def compute(values: Sequence[Array], results: Sequence[Array], _scratch: Array) -> None:
         feeds = {n: v for n, v in zip(names, values, strict=True) if n and n not in fixed}
-        computed = evaluate(feeds)
-        for name, result in zip(outputs, results, strict=True):
-            if name:
-                np.copyto(result, computed[name], casting="unsafe")
+        targets = {n: v for n, v in zip(outputs, results, strict=True) if n}
+        try:
+            with quiet_libraries(), np.errstate(all="ignore"):
+                computed = ReferenceEvaluator(model).run(wanted, feeds)
+            for name, value in zip(wanted, computed, strict=True):
+                _store(targets[name], np.asarray(value))
+        except Exception as error:  # noqa: BLE001 - the evaluator raises anything
+            raise _refusal(context, f"{reason}; onnx.reference: {first_line(error)}") from None
 
-    trial = {
-        tensor.name: np.zeros(tensor.shape, context.dtype(index))
-        for index, tensor in enumerate(node.inputs)
-        if tensor.name and tensor.name not in fixed
-    }
-    _check_shapes(context, {name: value.shape for name, value in evaluate(trial).items()})
     return Kernel(compute, computed_by=ONNX_REFERENCE)
 
 
-def _check_shapes(context: NodeContext, shapes: Mapping[str, Sequence[object]]) -> None:
-    """Refuse a node whose results are of another shape than planned."""
-    for tensor in unique(context.node.outputs):
-        found, planned = list(shapes[tensor.name]), list(tensor.shape)
-        if all(isinstance(size, int) for size in found) and found != planned:
-            raise _refusal(context, f"its result is of shape {found}, where {planned} was inferred")
+def _store(target: Array, value: Array) -> None:
+    # The evaluator gives back scalars and other types of the same kind, but shapes must fit.
+    if value.shape != target.shape:
+        raise ValueError(f"a result of shape {list(value.shape)} instead of {list(target.shape)}")
+    np.copyto(target, value, casting="unsafe")
 
 
 def _refusal(context: NodeContext, reason: str) -> UnsupportedError:

@@ -123,9 +123,11 @@ def space_to_depth(context: NodeContext) -> Kernel:
     batch, channels, height, width = context.shape()
     block = context.attribute("blocksize")
     rows, columns = height // block, width // block
-    shape = (batch, block, block, channels, rows, columns)
     parts = (batch, channels, rows, block, columns, block)
-    return _through(lambda x: x.reshape(parts).transpose(0, 3, 5, 1, 2, 4), shape)
+    crd = context.attribute("mode", "DCR") == "CRD"
+    order = (0, 1, 3, 5, 2, 4) if crd else (0, 3, 5, 1, 2, 4)
+    shape = tuple(parts[axis] for axis in order)
+    return _through(lambda x: x.reshape(parts).transpose(order), shape)
 
 
 def _through(move: Callable[[Array], Array], shape: Sequence[int]) -> Kernel:

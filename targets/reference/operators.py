@@ -84,7 +84,7 @@ _STANDARD: Mapping[str, Builder] = {
     "GlobalMaxPool": asking_onnxruntime(has_nan, global_max_pool),
     "Hardmax": asking_onnxruntime(has_nan, hardmax),
     "LRN": asking_onnxruntime(is_not_finite, widened(lrn)),
-    "LogSoftmax": widened(log_softmax),
+    "LogSoftmax": asking_onnxruntime(is_not_finite, widened(log_softmax)),
     "MatMul": widened(matmul),
     "MaxPool": asking_onnxruntime(has_nan, max_pool),
     "Pad": pad,

@@ -1,6 +1,6 @@
 """A model of one node, for what others compute."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -30,8 +30,14 @@ def fixed_operands(context: NodeContext) -> dict[str, Array]:
     return found
 
 
-def single_node_model(context: NodeContext, fixed: Mapping[str, Array]) -> onnx.ModelProto:
-    """Return a model of a node whose inputs are those of the node, but for the fixed ones."""
+def single_node_models(
+    context: NodeContext, fixed: Mapping[str, Array]
+) -> Iterator[onnx.ModelProto]:
+    """Yield models of a node whose inputs are those of the node, but for the fixed ones.
+
+    The first is in the operators' version of the network, the second in the one that brought the
+    operator as it is: runtimes that do not know the former yet may know the latter.
+    """
     node = context.node
     fed = [tensor for tensor in unique(node.inputs) if tensor.name not in fixed]
     graph = helper.make_graph(
@@ -45,22 +51,15 @@ def single_node_model(context: NodeContext, fixed: Mapping[str, Array]) -> onnx.
         ],
         [numpy_helper.from_array(np.asarray(v, order="C"), name) for name, v in fixed.items()],
     )
-    model: onnx.ModelProto = helper.make_model(
-        graph, opset_imports=_imports(context), ir_version=_IR_VERSION
-    )
-    return model
+    domain = node.domain or ""
+    version = context.versions.get(domain, 1) if domain else context.opset
+    first = onnx.defs.get_schema(node.op, version, domain).since_version
+    for number in dict.fromkeys((version, max(first, 1 if domain else _OLDEST_OPSET))):
+        imports = {"": context.opset, domain: number}
+        opsets = [helper.make_opsetid(*item) for item in imports.items()]
+        yield helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
 
 
 def unique(tensors: Sequence[gs.Tensor]) -> list[gs.Tensor]:
     """Return tensors without those left out and those met before."""
     return list({tensor.name: tensor for tensor in tensors if tensor.name}.values())
-
-
-def _imports(context: NodeContext) -> Iterable[onnx.OperatorSetIdProto]:
-    """Return the version that brought the operator as it is, which older runtimes know, too."""
-    domain = context.node.domain or ""
-    version = context.versions.get(domain, 1) if domain else context.opset
-    schema = onnx.defs.get_schema(context.node.op, version, domain)
-    oldest = 1 if domain else _OLDEST_OPSET
-    imports = {"": context.opset, domain: max(schema.since_version, oldest)}
-    return [helper.make_opsetid(*item) for item in imports.items()]

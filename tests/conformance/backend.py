@@ -102,7 +102,7 @@ class CondenseBackend(Backend):
         outputs_info: Sequence[tuple[Any, Sequence[int]]] = (),
         **options: Any,
     ) -> tuple[Array, ...]:
-        """Run one node of the newest operators; types and shapes of its outputs have to be given."""
+        """Run one node of the newest operators; its outputs have to be described."""
         values = [np.asarray(value) for value in inputs]
         names = [name for name in node.input if name]
         graph = helper.make_graph(

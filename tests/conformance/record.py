@@ -1,4 +1,6 @@
-"""Writes outcomes.csv, which the tests and docs/trust.md go by: `python tests/conformance/record.py`.
+"""Writes outcomes.csv, by which the tests and docs/trust.md go.
+
+Run `python tests/conformance/record.py`, then `python docs/make_pages.py`.
 
 What becomes of each of ONNX's node tests, with the versions of onnx and ONNX Runtime that are
 installed. Faults, which the record must not hold, are printed.
@@ -27,7 +29,7 @@ def main() -> int:
             writer.writerow([name, operator_of(name), *(kind for kind, _ in found)])
             for target, (kind, message) in zip(BACKENDS, found, strict=True):
                 if kind in (DIFFERS, FAULT):
-                    print(f"{kind} {target} {name}: {message[:300]}")
+                    sys.stdout.write(f"{kind} {target} {name}: {message[:300]}\n")
                 faults += kind == FAULT
     return faults
 

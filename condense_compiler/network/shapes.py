@@ -8,6 +8,7 @@ from onnx.shape_inference import InferenceError
 
 from condense_compiler.errors import InputError
 from condense_compiler.network.reading import first_line
+from condense_compiler.network.resized import scaled_for_inference
 from condense_compiler.network.tensors import is_static, numpy_type, variables
 
 
@@ -22,9 +23,13 @@ def infer_shapes(skeleton: onnx.ModelProto, *, strict: bool) -> onnx.ModelProto:
     Raises:
         InputError: The model contradicts itself (only if `strict`).
     """
+    follows = _follows_values(skeleton)
     try:
+        skeleton = scaled_for_inference(
+            skeleton, lambda m: onnx.shape_inference.infer_shapes(m, data_prop=follows)
+        )
         return onnx.shape_inference.infer_shapes(
-            skeleton, check_type=strict, strict_mode=strict, data_prop=_follows_values(skeleton)
+            skeleton, check_type=strict, strict_mode=strict, data_prop=follows
         )
     except InferenceError as error:
         raise InputError(f"shapes do not fit together: {_cause(error)}") from None

@@ -10,6 +10,7 @@ import onnx_graphsurgeon as gs
 from condense_compiler.errors import ContractError
 from condense_compiler.network import Network
 from condense_compiler.network.functions import attach_functions
+from condense_compiler.network.resized import scaled_for_inference
 from condense_compiler.network.tensors import is_static
 from condense_compiler.rewriting.contract import Pass, PassOutcome
 
@@ -85,6 +86,7 @@ def _check(network: Network, interface: object, applied: Sequence[AppliedPass]) 
     try:
         skeleton = network.skeleton(attach_functions)
         onnx.checker.check_model(skeleton)
+        skeleton = scaled_for_inference(skeleton, onnx.shape_inference.infer_shapes)
         onnx.shape_inference.infer_shapes(skeleton, strict_mode=True, data_prop=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         _fail(applied, f"not valid ONNX: {' '.join(str(error).split())}")

@@ -18,6 +18,7 @@ from condense_compiler.errors import UnsupportedError
 from condense_compiler.program import ScheduledProgram
 from condense_compiler.targets.feeds import check_feeds
 from condense_compiler.targets.onnxruntime.library import instruction_set, why_unsuitable
+from condense_compiler.targets.onnxruntime.running import run_session
 from condense_compiler.targets.onnxruntime.session import (
     create_session,
     register_kernels,
@@ -81,11 +82,12 @@ class OnnxRuntimeProgram:
         """Compute the network's outputs, by name.
 
         Raises:
-            InputError: The feeds do not match the network's inputs.
+            InputError: The feeds do not match the network's inputs, or ONNX Runtime does not run
+                the model.
         """
-        check_feeds(self.program.network.graph.inputs, feeds)
-        names = [tensor.name for tensor in self.program.network.graph.outputs]
-        return dict(zip(names, self.session.run(names, dict(feeds)), strict=True))
+        graph = self.program.network.graph
+        check_feeds(graph.inputs, feeds)
+        return run_session(self.session, graph.inputs, graph.outputs, feeds)
 
     def save(self, folder: Path) -> None:
         """Write nothing: model.onnx is all that ONNX Runtime needs."""

@@ -128,7 +128,10 @@ class ReferenceExecutable:
 
     def facts(self) -> dict[str, object]:
         """Return the scratch of the run and of each operator, and who computes what."""
-        others = Counter(step.op for step in self.steps if not step.kernel.bounded)
+        others: dict[str, Counter[str]] = {}
+        for step in self.steps:
+            if not step.kernel.bounded:
+                others.setdefault(step.kernel.computed_by, Counter())[step.op] += 1
         return {
             "scratch_bytes": self.scratch_bytes,
             "operators": [
@@ -136,7 +139,7 @@ class ReferenceExecutable:
                 for step in self.steps
                 if step.kernel.bounded
             ],
-            "computed_by_onnx": dict(sorted(others.items())),
+            "computed_by": {who: dict(sorted(ops.items())) for who, ops in others.items()},
         }
 
 
@@ -149,11 +152,13 @@ def prepare(program: ScheduledProgram, poison: bool) -> ReferenceExecutable:
         UnsupportedError: An operator is unknown.
     """
     graph = program.network.graph
-    opset, tensors = program.network.opset, _tensors(graph, program.steps)
-    known = known_values(graph, opset)
+    versions = {entry.domain: entry.version for entry in graph.import_domains}
+    versions[""] = program.network.opset
+    known = known_values(graph, versions)
+    tensors = _tensors(graph, program.steps)
     places = {n: _place(program, tensor) for n, tensor in tensors.items() if n not in known}
     return ReferenceExecutable(
-        steps=tuple(_prepared(step, opset, places, known) for step in program.steps),
+        steps=tuple(_prepared(step, versions, places, known) for step in program.steps),
         places=places,
         constants={name: known[name] for name in tensors if name in known},
         inputs=tuple(graph.inputs),
@@ -196,15 +201,19 @@ def _place(program: ScheduledProgram, tensor: gs.Tensor) -> Place:
 
 
 def _prepared(
-    step: Step, opset: int, places: Mapping[str, Place], known: Mapping[str, Array]
+    step: Step,
+    versions: Mapping[str, int],
+    places: Mapping[str, Place],
+    known: Mapping[str, Array],
 ) -> PreparedStep:
     node = step.node
     context = NodeContext(
         node,
-        opset,
+        versions[""],
         overwrites=overwritten_inputs(step, places),
         accumulates=step.addition is not None,
         known=known,
+        versions=versions,
     )
     return PreparedStep(
         name=node.name,

@@ -60,6 +60,7 @@ def _celu(out: Array, x: Array, alpha: float = 1.0) -> None:
 
 
 def _clip(out: Array, x: Array, low: Any = None, high: Any = None) -> None:
+    low, high = (None if bound is None or np.isnan(bound).any() else bound for bound in (low, high))
     if low is None and high is None:
         np.copyto(out, x)
     else:
@@ -104,8 +105,10 @@ def _mish(out: Array, x: Array) -> None:
 
 
 def _prelu(out: Array, x: Array, slope: Array) -> None:
-    negative = np.minimum(x, 0)
-    np.add(np.maximum(x, 0), np.multiply(negative, slope, out=negative), out=out)
+    # A slope that is not finite tells on negative values alone.
+    result = np.multiply(x, slope)
+    np.copyto(result, x, where=x >= 0)
+    np.copyto(out, result)
 
 
 def _selu(

@@ -21,6 +21,9 @@ ALIGNMENT_BYTES = 64
 # Stands where a node leaves out an optional input or output.
 ABSENT: Array = np.empty(0, np.uint8)
 
+# Who computes what has a kernel here.
+NUMPY = "numpy"
+
 # Element types with too few digits to add in: computed in float32, rounded once at the end.
 HALF_TYPES = frozenset({"float16", "bfloat16"})
 
@@ -34,13 +37,18 @@ class Kernel:
             output is an empty array.
         buffer_bytes: Size of the scratch buffer that it needs.
         temporary_bytes: The most that it allocates beside the buffer at one time.
-        bounded: The scratch is known ahead; not so where `onnx.reference` computes.
+        computed_by: Who computes.
     """
 
     compute: Compute
     buffer_bytes: int = 0
     temporary_bytes: int = 0
-    bounded: bool = True
+    computed_by: str = NUMPY
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the scratch is known ahead; others do not tell what they need."""
+        return self.computed_by == NUMPY
 
     @property
     def scratch_bytes(self) -> int:
@@ -58,6 +66,7 @@ class NodeContext:
         overwrites: Inputs in whose place the first output is written, from their first byte on.
         accumulates: The result is added to what already lies where it goes.
         known: Values that do not depend on the network's inputs, by tensor name.
+        versions: Versions of the operators of other domains, by domain.
     """
 
     node: gs.Node
@@ -65,6 +74,7 @@ class NodeContext:
     overwrites: frozenset[int] = frozenset()
     accumulates: bool = False
     known: Mapping[str, Array] = field(default_factory=dict)
+    versions: Mapping[str, int] = field(default_factory=dict)
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """Return an attribute of the node."""

@@ -58,7 +58,7 @@ def expand(context: NodeContext) -> Kernel:
 def slice_(context: NodeContext) -> Kernel | None:
     """Prepare Slice."""
     names = ("starts", "ends", "axes", "steps")
-    values = [_integers(context, name, index) for index, name in enumerate(names, 1)]
+    values = [integers(context, name, index) for index, name in enumerate(names, 1)]
     computed = any(context.has_input(i) and context.constant(i) is None for i in range(1, 5))
     starts, ends, axes, steps = values
     if computed or starts is None or ends is None:
@@ -151,6 +151,38 @@ def gather(context: NodeContext) -> Kernel:
     return Kernel(compute, temporary_bytes=3 * prod(context.shape(1)) * 8)
 
 
+def depth_to_space(context: NodeContext) -> Kernel:
+    """Prepare DepthToSpace: channels become pixels."""
+    batch, channels, height, width = context.shape()
+    block, crd = context.attribute("blocksize"), context.attribute("mode", "DCR") == "CRD"
+    left = channels // block**2
+    parts = (left, block, block) if crd else (block, block, left)
+    order = (0, 1, 4, 2, 5, 3) if crd else (0, 3, 4, 1, 5, 2)
+    shape = (batch, left, height, block, width, block)
+    return _through(lambda x: x.reshape(batch, *parts, height, width).transpose(order), shape)
+
+
+def space_to_depth(context: NodeContext) -> Kernel:
+    """Prepare SpaceToDepth: pixels become channels."""
+    batch, channels, height, width = context.shape()
+    block = context.attribute("blocksize")
+    rows, columns = height // block, width // block
+    parts = (batch, channels, rows, block, columns, block)
+    crd = context.attribute("mode", "DCR") == "CRD"
+    order = (0, 1, 3, 5, 2, 4) if crd else (0, 3, 5, 1, 2, 4)
+    shape = tuple(parts[axis] for axis in order)
+    return _through(lambda x: x.reshape(parts).transpose(order), shape)
+
+
+def _through(move: Callable[[Array], Array], shape: Sequence[int]) -> Kernel:
+    """Return the kernel of an operator whose output, as another shape, is a view of its input."""
+
+    def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
+        np.copyto(outputs[0].reshape(shape), move(inputs[0]))
+
+    return Kernel(compute)
+
+
 def dropout(context: NodeContext) -> Kernel | None:
     """Prepare Dropout of a network that is not being trained."""
     training = context.constant(2) if context.has_input(2) else np.False_
@@ -165,7 +197,7 @@ def dropout(context: NodeContext) -> Kernel | None:
     return Kernel(compute)
 
 
-def _integers(context: NodeContext, name: str, index: int) -> list[int] | None:
+def integers(context: NodeContext, name: str, index: int) -> list[int] | None:
     """Return a list that was an attribute in old opsets and is an input since."""
     if name in context.node.attrs:
         return [int(value) for value in context.node.attrs[name]]
@@ -175,6 +207,7 @@ def _integers(context: NodeContext, name: str, index: int) -> list[int] | None:
 
 BUILDERS = {
     "Concat": concat,
+    "DepthToSpace": depth_to_space,
     "Dropout": dropout,
     "Expand": expand,
     "Flatten": reshape,
@@ -182,6 +215,7 @@ BUILDERS = {
     "Identity": reshape,
     "Reshape": reshape,
     "Slice": slice_,
+    "SpaceToDepth": space_to_depth,
     "Split": split,
     "Squeeze": reshape,
     "Transpose": transpose,

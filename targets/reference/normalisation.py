@@ -1,4 +1,4 @@
-"""Operators that look along an axis: reductions, softmax, response normalisation."""
+"""Operators that look along axes: reductions, response normalisation."""
 
 from collections.abc import Callable, Sequence
 from math import prod
@@ -43,25 +43,6 @@ def _axes(context: NodeContext) -> Sequence[int] | None:
         return [int(axis) for axis in context.attribute("axes", ())]
     value = context.constant(1)
     return None if value is None else [int(axis) for axis in value.ravel()]
-
-
-def softmax(context: NodeContext) -> Kernel | None:
-    """Prepare Softmax, which before opset 13 took all axes from `axis` on together."""
-    if not is_float(context.dtype()):
-        return None
-    shape = context.shape()
-    old = context.opset < 13
-    axis = context.attribute("axis", 1 if old else -1) % len(shape)
-    inner = 1 if old else prod(shape[axis + 1 :])
-    flat = (prod(shape[:axis]), prod(shape[axis:]) // inner, inner)
-
-    def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
-        x, y = inputs[0].reshape(flat), outputs[0].reshape(flat)
-        np.subtract(x, np.max(x, axis=1, keepdims=True), out=y)
-        np.exp(y, out=y)
-        np.divide(y, np.sum(y, axis=1, keepdims=True), out=y)
-
-    return Kernel(compute, temporary_bytes=2 * flat[0] * flat[2] * context.dtype().itemsize)
 
 
 def lrn(context: NodeContext) -> Kernel | None:

@@ -119,7 +119,7 @@ def _by_planes(context: NodeContext, builder: Builder) -> Kernel | None:
             _store(outputs[0][part], result, inputs)
 
     held = (prod(pixels) + prod(results)) * 4
-    return Kernel(compute, plane.buffer_bytes, plane.temporary_bytes + held, plane.bounded)
+    return Kernel(compute, plane.buffer_bytes, plane.temporary_bytes + held, plane.computed_by)
 
 
 _RULES: Mapping[str, Builder] = {

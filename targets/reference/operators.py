@@ -14,7 +14,7 @@ from condense_compiler.operators.on_codes import ON_CODES_OP
 from condense_compiler.targets.reference import elementwise, layout
 from condense_compiler.targets.reference.convolution import conv, conv_pool
 from condense_compiler.targets.reference.dense import gemm, matmul
-from condense_compiler.targets.reference.fallback import evaluate_with_onnx
+from condense_compiler.targets.reference.fallback import compute_elsewhere
 from condense_compiler.targets.reference.kernel import (
     HALF_TYPES,
     Array,
@@ -22,8 +22,14 @@ from condense_compiler.targets.reference.kernel import (
     Kernel,
     NodeContext,
 )
-from condense_compiler.targets.reference.normalisation import lrn, reduction, softmax
+from condense_compiler.targets.reference.normalisation import lrn, reduction
+from condense_compiler.targets.reference.not_finite import (
+    asking_onnxruntime,
+    has_nan,
+    is_not_finite,
+)
 from condense_compiler.targets.reference.on_codes import on_codes
+from condense_compiler.targets.reference.padding import pad
 from condense_compiler.targets.reference.pooling import (
     average_pool,
     global_average_pool,
@@ -35,6 +41,9 @@ from condense_compiler.targets.reference.quantised_convolution import (
     qlinear_conv,
     qlinear_conv_pool,
 )
+from condense_compiler.targets.reference.resizing import resize
+from condense_compiler.targets.reference.softmax import hardmax, log_softmax, softmax
+from condense_compiler.targets.reference.transposed_convolution import conv_transpose
 
 
 def widened(builder: Builder) -> Builder:
@@ -69,21 +78,27 @@ _STANDARD: Mapping[str, Builder] = {
     **layout.BUILDERS,
     "AveragePool": widened(average_pool),
     "Conv": conv,
+    "ConvTranspose": widened(conv_transpose),
     "DequantizeLinear": dequantize,
     "Gemm": widened(gemm),
     "GlobalAveragePool": widened(global_average_pool),
-    "GlobalMaxPool": global_max_pool,
-    "LRN": widened(lrn),
+    "GlobalMaxPool": asking_onnxruntime(has_nan, global_max_pool),
+    "Hardmax": asking_onnxruntime(has_nan, hardmax),
+    "LRN": asking_onnxruntime(is_not_finite, widened(lrn)),
+    "LogSoftmax": asking_onnxruntime(is_not_finite, widened(log_softmax)),
     "MatMul": widened(matmul),
-    "MaxPool": max_pool,
+    "MaxPool": asking_onnxruntime(has_nan, max_pool),
+    "Pad": pad,
     "QLinearConv": qlinear_conv,
     "QuantizeLinear": quantize,
-    "ReduceMax": reduction(np.max),
+    "ReduceMax": asking_onnxruntime(has_nan, reduction(np.max)),
     "ReduceMean": widened(reduction(np.mean, floats_only=True)),
-    "ReduceMin": reduction(np.min),
+    "ReduceMin": asking_onnxruntime(has_nan, reduction(np.min)),
     "ReduceProd": widened(reduction(np.prod)),
     "ReduceSum": widened(reduction(np.sum)),
+    "Resize": widened(resize),
     "Softmax": widened(softmax),
+    "Upsample": widened(resize),
 }
 
 _BUILDERS: Mapping[tuple[str, str], Builder] = {
@@ -96,15 +111,15 @@ _BUILDERS: Mapping[tuple[str, str], Builder] = {
 
 
 def kernel_for(context: NodeContext) -> Kernel:
-    """Return what computes a node: numpy where the table has it, `onnx.reference` otherwise.
+    """Return what computes a node: numpy where the table has it, others where it has not.
 
     Raises:
         ContractError: The result is to be added in place, which the operator cannot do.
-        UnsupportedError: `onnx.reference` does not have it either.
+        UnsupportedError: Nobody can compute it.
     """
     if context.accumulates and not accumulates(context.node):
         raise ContractError(f"node {context.node.name!r}: {context.node.op} cannot add in place")
     domain = context.node.domain or ""
     builder = _BUILDERS.get(("" if domain == "ai.onnx" else domain, context.node.op))
     kernel = builder(context) if builder else None
-    return kernel or evaluate_with_onnx(context)
+    return kernel or compute_elsewhere(context)

@@ -17,7 +17,7 @@ from condense_compiler.targets.reference.kernel import (
 )
 from condense_compiler.targets.reference.pools import axis_window, lowest, pooling
 from condense_compiler.targets.reference.taps import Stretch, taps
-from condense_compiler.targets.reference.windows import read_window
+from condense_compiler.targets.reference.windows import read_window, takes_away
 
 # Channels are pooled in blocks whose temporaries stay in the cache.
 _TEMPORARY_BYTES = 1 << 18
@@ -26,6 +26,8 @@ _TEMPORARY_BYTES = 1 << 18
 def max_pool(context: NodeContext) -> Kernel | None:
     """Prepare MaxPool."""
     window = read_window(context, tuple(context.attribute("kernel_shape")))
+    if takes_away(context, window):
+        return None
     if len(context.node.outputs) > 1 and context.node.outputs[1].name:
         return _max_pool_with_positions(context, window)
     return _pooling(context, window, context.dtype(), np.maximum)
@@ -63,6 +65,8 @@ def average_pool(context: NodeContext) -> Kernel | None:
     if not is_float(context.dtype()):
         return None
     window = read_window(context, tuple(context.attribute("kernel_shape")))
+    if takes_away(context, window):
+        return None
     dtype = compute_dtype(context.dtype())
     counts = _counts(context, window).astype(dtype)
     pool = _pooling(context, window, dtype, np.add)

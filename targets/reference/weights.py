@@ -1,5 +1,7 @@
 """Weights that operators compute from other weights, such as dequantised filters."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import onnx_graphsurgeon as gs
 
@@ -8,8 +10,12 @@ from condense_compiler.targets.reference.kernel import ABSENT, Array, NodeContex
 from condense_compiler.targets.reference.operators import kernel_for
 
 
-def known_values(graph: gs.Graph, opset: int) -> dict[str, Array]:
+def known_values(graph: gs.Graph, versions: Mapping[str, int]) -> dict[str, Array]:
     """Return every value that does not depend on the network's inputs, by tensor name.
+
+    Args:
+        graph: The network.
+        versions: Versions of its operators, by domain.
 
     Raises:
         UnsupportedError: An operator is unknown.
@@ -22,12 +28,14 @@ def known_values(graph: gs.Graph, opset: int) -> dict[str, Array]:
     }
     for node in graph.nodes:
         if all(tensor.name in known for tensor in node.inputs if tensor.name):
-            known |= _results(node, opset, known)
+            known |= _results(node, versions, known)
     return known
 
 
-def _results(node: gs.Node, opset: int, known: dict[str, Array]) -> dict[str, Array]:
-    kernel = kernel_for(NodeContext(node, opset, known=known))
+def _results(
+    node: gs.Node, versions: Mapping[str, int], known: dict[str, Array]
+) -> dict[str, Array]:
+    kernel = kernel_for(NodeContext(node, versions[""], known=known, versions=versions))
     inputs = [known[tensor.name] if tensor.name else ABSENT for tensor in node.inputs]
     outputs = [
         np.empty(tensor.shape, numpy_dtype(tensor)) if tensor.name else ABSENT

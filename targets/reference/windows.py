@@ -21,6 +21,22 @@ def read_window(context: NodeContext, kernel_shape: Shape) -> Window:
     return Window(tuple(kernel_shape), strides, pads, dilations, ceil_mode)
 
 
+def takes_away(context: NodeContext, window: Window) -> bool:
+    """Tell whether `auto_pad` would need negative padding, which ONNX leaves open."""
+    if not context.attribute("auto_pad", "NOTSET").startswith("SAME"):
+        return False
+    return any(
+        -(-size // stride) * stride - stride + dilation * (taps - 1) + 1 < size
+        for size, stride, dilation, taps in zip(
+            context.shape()[2:],
+            window.strides,
+            window.dilations,
+            window.kernel_shape,
+            strict=True,
+        )
+    )
+
+
 def _same_pads(context: NodeContext, window: Window, auto_pad: str) -> Shape:
     before, after = [], []
     for axis, size in enumerate(context.shape()[2:]):

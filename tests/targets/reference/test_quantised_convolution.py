@@ -57,4 +57,4 @@ def test_convolution_without_pooling(compare, group):
     )
     x = generator.integers(0, 256, (2, 4, 9, 8)).astype(np.uint8)
     executable = compare(node, {"x": x}, constants)
-    assert executable.facts()["computed_by_onnx"] == {}
+    assert executable.facts()["computed_by"] == {}

@@ -13,6 +13,7 @@ from condense_compiler.errors import InputError
 from condense_compiler.network import Network
 from condense_compiler.passes import find_pass
 from condense_compiler.rewriting.runner import run_passes
+from condense_compiler.targets.accelerator.integer.checking import is_dilated
 from condense_compiler.targets.accelerator.quantisation.naming import name_back, with_plain_names
 from condense_compiler.targets.accelerator.quantisation.samples import Sample
 from condense_compiler.targets.accelerator.quantisation.session import one_line
@@ -92,8 +93,7 @@ def quantise(network: Network, samples: Sequence[Sample]) -> onnx.ModelProto:
 
 def _stays_in_floats(node: gs.Node) -> bool:
     """Tell whether a node is not to be quantised: nothing computes it in integers."""
-    dilated = node.op == "AveragePool" and set(node.attrs.get("dilations", [1])) != {1}
-    return dilated or _is_huge(node)
+    return (node.op == "AveragePool" and is_dilated(node)) or _is_huge(node)
 
 
 def _is_huge(node: gs.Node) -> bool:

@@ -63,6 +63,7 @@ def unfold(model: onnx.ModelProto, forms: Forms) -> onnx.ModelProto:
     del unfolded.graph.node[:], unfolded.graph.value_info[:], unfolded.graph.initializer[:]
     unfolded.graph.node.extend(writer.nodes)
     used = {name for node in writer.nodes for name in node.input}
+    used |= {output.name for output in model.graph.output}
     for name in used & writer.coded.keys():
         writer.constant(name, writer.coded[name].values())
     kept = (tensor for name, tensor in writer.constants.items() if name in used)

@@ -89,9 +89,9 @@ def _read(path: Path, inputs: Sequence[gs.Tensor]) -> Mapping[str, Array]:
         InputError: It cannot be read.
     """
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if not isinstance(loaded, np.ndarray):
-            with loaded:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if not isinstance(loaded, np.ndarray):
                 names = [tensor.name for tensor in inputs if tensor.name in loaded.files]
                 return {name: _member(path, loaded, name) for name in names}
     except InputError:

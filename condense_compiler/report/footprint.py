@@ -59,6 +59,7 @@ class Footprint:
         traffic_after: The same for the compiled network; with two memories, bytes moved between
             them.
         residency: What stays on the chip; None where there is one memory.
+        in_codes: Feature maps, which the compiled network writes in float32, have 8-bit codes.
     """
 
     before: Storage
@@ -66,3 +67,4 @@ class Footprint:
     traffic_before: int
     traffic_after: int
     residency: Residency | None = None
+    in_codes: bool = False

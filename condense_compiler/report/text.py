@@ -45,11 +45,22 @@ def headline(report: Report) -> str:
     name = Path(report.model).name
     if report.memory_limit_bytes is None:
         return f"{name}: {arena}, {proved}"
-    verdict = "fits" if report.fits else "does not fit"
+    verdict = _verdict(report)
     difference = abs(report.memory_limit_bytes - report.after.arena_bytes)
     word = "to spare" if report.fits else "missing"
     limit = format_short(report.memory_limit_bytes)
     return f"{name}: {verdict} {limit}: {arena}, {format_short(difference)} {word}, {proved}"
+
+
+def _verdict(report: Report) -> str:
+    """Return whether the limit holds; a network fits only where all its maps do."""
+    if not report.fits:
+        return "does not fit"
+    residency = report.residency
+    if residency is None or not residency.in_dram:
+        return "fits"
+    maps = residency.on_chip + residency.in_dram
+    return f"with {residency.in_dram} of {maps} feature maps in DRAM, runs in"
 
 
 def _memory(report: Report) -> str:

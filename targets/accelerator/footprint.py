@@ -65,6 +65,7 @@ def footprint(given: Given, placed: Sequence[Placed], hosted: Sequence[gs.Node] 
             dram_bytes=max((each.memory.dram_bytes for each in placed), default=0),
             traffic_optimal=all(each.memory.optimal for each in placed),
         ),
+        in_codes=True,
     )
 
 

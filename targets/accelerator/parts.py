@@ -18,6 +18,7 @@ from condense_compiler.targets.accelerator.integer.network import IntegerNetwork
 from condense_compiler.targets.accelerator.integer.refusals import NodeError, blaming_one_of
 from condense_compiler.targets.accelerator.integer.separating import separate_pooling
 from condense_compiler.targets.accelerator.machine import Machine
+from condense_compiler.targets.accelerator.moving import moves
 from condense_compiler.targets.element_types import numpy_dtype
 from condense_compiler.targets.reference.kernel import ABSENT, NodeContext, constant_value
 from condense_compiler.targets.reference.operators import kernel_for
@@ -60,11 +61,6 @@ def value_of(tensor: gs.Tensor, tensors: Mapping[str, Array]) -> Array:
 
 
 Scale = tuple[float, int]  # value of one step, and code of the value zero
-
-# Operators whose results are some of the values that they read.
-_MOVING = frozenset(
-    ("Concat", "Expand", "Flatten", "Gather", "Reshape", "Slice", "Split", "Squeeze", "Transpose")
-)
 
 
 def cut(
@@ -142,8 +138,10 @@ def _moved(node: gs.Node, grids: Mapping[str, Scale]) -> dict[str, Scale]:
     """Return the scales of results that are values of which the scale is known."""
     tensors = [t for t in node.inputs if not t.is_empty() and not isinstance(t, gs.Constant)]
     scales = {grids.get(tensor.name) for tensor in tensors}
-    scale = scales.pop() if node.op in _MOVING and len(scales) == 1 else None
-    return {} if scale is None else {tensor.name: scale for tensor in node.outputs}
+    moved = moves(node.op, node.attrs.get("mode", "")) and len(scales) == 1
+    scale = scales.pop() if moved else None
+    results = node.outputs if node.op == "Split" else node.outputs[:1]
+    return {} if scale is None else {tensor.name: scale for tensor in results}
 
 
 def _port(tensor: gs.Tensor, scale: float, zero: int) -> Port | None:

@@ -11,6 +11,11 @@ from condense_compiler.targets.accelerator.integer.refusals import NodeError, bl
 _LAYERS = frozenset(("Conv", "Gemm", "MatMul"))
 
 
+def is_dilated(node: gs.Node) -> bool:
+    """Tell whether a window leaves out pixels, which ONNX Runtime cannot average as codes."""
+    return set(node.attrs.get("dilations", [1])) != {1}
+
+
 def check_operators(graph: gs.Graph) -> None:
     """Refuse a network with an operator that has no integer form, or that is no image.
 
@@ -28,6 +33,8 @@ def check_operators(graph: gs.Graph) -> None:
             continue
         if node.domain or node.op not in RULES.keys() | TRACED.keys():
             raise NodeError(node, f"the accelerator has no {node.op}")
+        if node.op == "AveragePool" and is_dilated(node):
+            raise NodeError(node, "AveragePool with dilations")
         with blaming(node):
             if node.op in _LAYERS:
                 check_weights(node)

@@ -103,10 +103,19 @@ def conv_pool(builder: Builder, source: Map, node: gs.Node) -> Value:
         weights, group = merge_groups(weights, group, merged)
     raw = sums(source, weights, bias, recipe.convolution, group, node.name)
     before, after = operands_of(node, recipe)
+    if recipe.members:
+        wide = node.inputs[1].shape[0]
+        before = [_of_members(operand, recipe.members, wide) for operand in before]
     value = _run(builder, raw, recipe.before, before, node.name)
     value = _reduce(value, recipe, node.name)
     value = _run(builder, value, recipe.after, after, node.name)
     return value if recipe.spatial is None else pool_behind(value, recipe.spatial, node.name)
+
+
+def _of_members(operand: Array, members: Sequence[int], wide: int) -> Array:
+    """Return a constant of a program, if it has a value for each channel, in members' order."""
+    values = np.asarray(operand)
+    return values.reshape(-1)[list(members)] if values.size == wide else values
 
 
 def pool_behind(value: Value, window: Window, name: str) -> Value:

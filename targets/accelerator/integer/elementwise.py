@@ -17,10 +17,18 @@ from condense_compiler.targets.accelerator.integer.collector import (
     quantise,
 )
 from condense_compiler.targets.accelerator.integer.evaluation import evaluate
+from condense_compiler.targets.accelerator.integer.forms import Form
 from condense_compiler.targets.accelerator.integer.functions import TENSOR, apply, beside_codes
 from condense_compiler.targets.accelerator.integer.joining import JOINING, Joins, Side, joining_of
 from condense_compiler.targets.accelerator.integer.network import Binary, Map
-from condense_compiler.targets.accelerator.integer.values import Coded, Pairs, Raw, Value, stored
+from condense_compiler.targets.accelerator.integer.values import (
+    Coded,
+    Grid,
+    Pairs,
+    Raw,
+    Value,
+    stored,
+)
 
 _CHOOSING = frozenset(("Max", "Min"))
 
@@ -59,7 +67,32 @@ def _function(collector: Collector, node: gs.Node, tensor: gs.Tensor) -> Value:
         for index, each in enumerate(node.inputs)
     ]
     value = collector.value(tensor)
-    return apply(collector.builder, value, node.op, arguments, _attributes(node), node.name)
+    result = apply(collector.builder, value, node.op, arguments, _attributes(node), node.name)
+    form = collector.form(node)
+    if (
+        form.constant_scale
+        and isinstance(value, Coded)
+        and value.grid
+        and isinstance(result, Coded)
+    ):
+        return _joined_with_constant(node, value, arguments, result, form)
+    return result
+
+
+def _joined_with_constant(
+    node: gs.Node, value: Coded, arguments: Sequence[Any], result: Coded, form: Form
+) -> Value:
+    """Return a map joined with a constant of which ONNX Runtime has codes, too."""
+    constant = next(each for each in arguments if each is not TENSOR)
+    lower, upper = CODE_MIN - form.constant_zero, CODE_MAX - form.constant_zero
+    values = np.broadcast_to(beside_codes(constant), np.shape(result.values))
+    grid = Grid(lower, upper, form.constant_scale)
+    codes = replace(value, values=np.asarray(values, np.float32), grid=grid, rounded=False)
+    functions = (value, codes)
+    if np.ndim(constant) and arguments[0] is not TENSOR:  # one alone, it always comes second
+        functions = (codes, value)
+    sides = (functions[0].side(), functions[1].side())
+    return Pairs(functions, Joins(JOINING[node.op], sides, form), result)
 
 
 def _functions_of_one_map(values: Sequence[Value]) -> list[Coded]:

@@ -1,7 +1,8 @@
 """How ONNX Runtime computes an operator between feature maps that are quantised."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from condense_compiler.errors import InputError
 
@@ -19,12 +20,17 @@ class Form:
         order: One of `ORDERS`, of additions in averages.
         adds_bias_codes: A bias is added to the sums in whole units of them: its codes, whatever
             their scale is.
+        constant_scale: Value of one step of the constant that a map is joined with, if codes of
+            both are; else 0.
+        constant_zero: The code of zero of that constant, a signed code.
     """
 
     on_values: bool = False
     signed: bool = False
     order: str = "rows"
     adds_bias_codes: bool = False
+    constant_scale: float = 0.0
+    constant_zero: int = 0
 
 
 ON_CODES = Form()
@@ -38,6 +44,12 @@ def to_facts(forms: Forms) -> dict[str, object]:
     return {name: dict(asdict(form).items() - usual) for name, form in forms.items()}
 
 
+def _numbers(form: Form) -> dict[str, Any]:
+    """Return the numbers of a form that was read; raises where they are none."""
+    zero = int(form.constant_zero)
+    return {"constant_scale": float(form.constant_scale), "constant_zero": zero}
+
+
 def from_facts(facts: object) -> Forms:
     """Read forms back.
 
@@ -48,7 +60,8 @@ def from_facts(facts: object) -> Forms:
         raise InputError("report.json: 'forms' is not an object; compile again")
     try:
         forms = {str(name): Form(**form) for name, form in facts.items()}
-    except TypeError:
+        forms = {name: replace(f, **_numbers(f)) for name, f in forms.items()}
+    except (TypeError, ValueError):
         raise InputError("report.json: 'forms' names what is not known; compile again") from None
     if any(form.order not in ORDERS for form in forms.values()):
         raise InputError(f"report.json: 'forms' with an order other than {', '.join(ORDERS)}")

@@ -33,9 +33,11 @@ _ONE = significand(1.0)
 def _view(collector: Collector, node: gs.Node) -> list[Value]:
     value, target = collector.value(node.inputs[0]), tuple(node.outputs[0].shape)
     if node.op == "Transpose":
-        moved = [axis for axis in node.attrs["perm"] if node.inputs[0].shape[axis] > 1]
+        sizes = node.inputs[0].shape
+        order = node.attrs.get("perm", range(len(sizes))[::-1])
+        moved = [axis for axis in order if sizes[axis] > 1]
         if moved != sorted(moved):
-            if list(node.attrs["perm"]) == _SHUFFLE and _groups_channels(value, target):
+            if list(order) == _SHUFFLE and _groups_channels(value, target):
                 return [_shuffle(collector, node)]
             raise UnsupportedError(f"{node.name}: a Transpose that moves data")
     if (len(target) == 2 and target[0] == 1) or _groups_channels(value, target):

@@ -24,8 +24,12 @@ def keep_rank_sums_exact(model: onnx.ModelProto) -> None:
 
 def _unquantise(graph: onnx.GraphProto, tensor: str) -> None:
     """Let what reads a quantised tensor read the tensor itself."""
+    ends = {value.name for value in graph.output}
     for quantise in _readers(graph, tensor, "QuantizeLinear"):
-        for dequantise in _readers(graph, quantise.output[0], "DequantizeLinear"):
+        readers = _readers(graph, quantise.output[0], "DequantizeLinear")
+        if any(reader.output[0] in ends for reader in readers):
+            continue
+        for dequantise in readers:
             for node in graph.node:
                 names = [tensor if name == dequantise.output[0] else name for name in node.input]
                 node.input[:] = names

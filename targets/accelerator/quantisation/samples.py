@@ -12,7 +12,12 @@ from condense_compiler.errors import InputError
 
 Sample = Mapping[str, npt.NDArray[Any]]
 
+Array = npt.NDArray[Any]
+
 DRAWN_SAMPLES = 4
+_MOST_BYTES = 1 << 32  # of one input in an archive, unpacked
+_NUMBERS = "biuf"  # kinds of types of numpy
+
 _SEED = 20210423
 
 
@@ -28,49 +33,92 @@ def drawn_samples(inputs: Sequence[gs.Tensor]) -> list[Sample]:
 def read_samples(path: Path, inputs: Sequence[gs.Tensor]) -> list[Sample]:
     """Read samples: an .npz file of stacked samples by input name, or a folder of single ones.
 
+    Inputs that nothing reads need no samples.
+
     Raises:
         InputError: A file cannot be read, or does not match the inputs of the network.
     """
-    files = (
-        sorted(p for p in path.iterdir() if p.suffix in (".npy", ".npz"))
-        if path.is_dir()
-        else [path]
-    )
-    samples = [sample for file in files for sample in _samples_in(file, inputs)]
+    samples = [sample for file in _files(path) for sample in _samples_in(file, inputs)]
     if not samples:
         raise InputError(f"{path}: holds no samples; give .npz or .npy files")
     return samples
 
 
-def _samples_in(path: Path, inputs: Sequence[gs.Tensor]) -> Iterator[Sample]:
-    arrays = _read(path, inputs)
-    for tensor in inputs:
-        if tensor.name not in arrays:
-            raise InputError(f"{path}: has no samples for input {tensor.name!r}")
-    shapes = {t.name: tuple(t.shape) for t in inputs}
-    for name, shape in shapes.items():
-        if arrays[name].shape == shape:
-            arrays[name] = arrays[name][None]
-        elif arrays[name].shape[1:] == shape[1:] and shape[0] == 1:
-            arrays[name] = arrays[name][:, None]
-        if arrays[name].shape[1:] != shape:
-            given = list(arrays[name].shape)
-            raise InputError(f"{path}: input {name!r} has shape {list(shape)}, samples {given}")
-    count = min(len(arrays[name]) for name in shapes)
-    for index in range(count):
-        yield {t.name: arrays[t.name][index].astype(t.dtype) for t in inputs}
-
-
-def _read(path: Path, inputs: Sequence[gs.Tensor]) -> dict[str, npt.NDArray[Any]]:
+def _files(path: Path) -> list[Path]:
     try:
-        loaded = np.load(path, allow_pickle=False)
+        if path.is_dir():
+            return sorted(p for p in path.iterdir() if p.suffix in (".npy", ".npz"))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
-    except (ValueError, EOFError) as error:
-        raise InputError(f"{path}: not an .npz or .npy file: {error}") from error
-    if isinstance(loaded, np.ndarray):
-        if len(inputs) != 1:
-            raise InputError(f"{path}: the network has several inputs; give .npz files")
-        return {inputs[0].name: loaded}
-    with loaded:
-        return {name: loaded[name] for name in loaded.files}
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: neither a file nor a folder; give .npz or .npy files")
+    return [path]
+
+
+def _samples_in(path: Path, inputs: Sequence[gs.Tensor]) -> Iterator[Sample]:
+    read = [tensor for tensor in inputs if tensor.outputs]
+    arrays = _read(path, read)
+    stacks = {t.name: _stacked(path, t, arrays.get(t.name)) for t in read}
+    zeros = {t.name: np.zeros(t.shape, t.dtype) for t in inputs if not t.outputs}
+    for index in range(min((len(stack) for stack in stacks.values()), default=1)):
+        yield {name: stack[index] for name, stack in stacks.items()} | zeros
+
+
+def _stacked(path: Path, tensor: gs.Tensor, array: Array | None) -> Array:
+    """Return the samples of an input, one behind the other, in its type."""
+    if array is None:
+        raise InputError(f"{path}: has no samples for input {tensor.name!r}")
+    if array.dtype.kind not in _NUMBERS:
+        raise InputError(f"{path}: input {tensor.name!r} takes numbers, not {array.dtype}")
+    shape = tuple(tensor.shape)
+    if array.shape == shape:
+        array = array[None]
+    elif array.ndim and shape and shape[0] == 1 and array.shape[1:] == shape[1:]:
+        array = array[:, None]
+    if not array.ndim or array.shape[1:] != shape:
+        given = list(array.shape)
+        raise InputError(f"{path}: input {tensor.name!r} has shape {list(shape)}, samples {given}")
+    with np.errstate(all="ignore"):
+        return array.astype(tensor.dtype)
+
+
+def _read(path: Path, inputs: Sequence[gs.Tensor]) -> Mapping[str, Array]:
+    """Return the arrays of a file, by input.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if not isinstance(loaded, np.ndarray):
+                names = [tensor.name for tensor in inputs if tensor.name in loaded.files]
+                return {name: _member(path, loaded, name) for name in names}
+    except InputError:
+        raise
+    except MemoryError:
+        raise InputError(f"{path}: its samples take more memory than there is") from None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    except Exception as error:  # noqa: BLE001 - numpy parses headers as Python, and unpacks
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: not an .npz or .npy file, or damaged: {reason}") from None
+    if len(inputs) != 1:
+        raise InputError(f"{path}: the network has several inputs; give .npz files")
+    return {inputs[0].name: loaded}
+
+
+def _member(path: Path, archive: np.lib.npyio.NpzFile, name: str) -> Array:
+    """Return one array of an archive, unless it is too large when unpacked."""
+    for entry in (f"{name}.npy", name):
+        if entry in archive.zip.namelist():  # type: ignore[union-attr]  # open until `with` ends
+            size = archive.zip.getinfo(entry).file_size  # type: ignore[union-attr]  # likewise
+            if size > _MOST_BYTES:
+                raise InputError(
+                    f"{path}: {size:,} bytes of samples for input {name!r}; give "
+                    f"{_MOST_BYTES:,} or fewer"
+                )
+    values = archive[name]
+    if not isinstance(values, np.ndarray):
+        raise InputError(f"{path}: what it holds for input {name!r} is no array")
+    return values

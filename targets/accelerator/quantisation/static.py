@@ -13,12 +13,14 @@ from condense_compiler.errors import InputError
 from condense_compiler.network import Network
 from condense_compiler.passes import find_pass
 from condense_compiler.rewriting.runner import run_passes
+from condense_compiler.targets.accelerator.integer.checking import is_dilated
 from condense_compiler.targets.accelerator.quantisation.naming import name_back, with_plain_names
 from condense_compiler.targets.accelerator.quantisation.samples import Sample
 from condense_compiler.targets.accelerator.quantisation.session import one_line
 from condense_compiler.targets.accelerator.quantisation.substitution import SUBSTITUTIONS
 
 _MOST_COLUMNS = 1 << 14
+_LOG_NOTHING, _LOG_WARNINGS = 4, 2  # severities of ONNX Runtime's messages; the latter is usual
 
 # What its shorter messages mean.
 _NOT_FINITE = "with these samples, some feature maps hold values that are not finite"
@@ -58,7 +60,10 @@ def quantise(network: Network, samples: Sequence[Sample]) -> onnx.ModelProto:
         def get_next(self) -> Sample | None:
             return next(self._left, None)
 
-    given = network.to_model()
+    whole = network.to_model()
+    if not whole.graph.node:
+        return whole
+    given = _without_idle_outputs(whole)
     model, original = with_plain_names(given)
     excluded = {node.name for node in network.graph.nodes if _stays_in_floats(node)}
     inputs = {
@@ -87,13 +92,31 @@ def quantise(network: Network, samples: Sequence[Sample]) -> onnx.ModelProto:
             raise InputError(message) from None
         quantised = onnx.load(path)
     name_back(quantised, original)
+    _give_outputs(quantised, whole.graph)
     return quantised
+
+
+def _without_idle_outputs(whole: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model without the outputs that nothing computes, as quantising them goes wrong."""
+    model = onnx.ModelProto()
+    model.CopyFrom(whole)
+    computed = {name for node in model.graph.node for name in node.output}
+    del model.graph.output[:]
+    model.graph.output.extend(value for value in whole.graph.output if value.name in computed)
+    return model
+
+
+def _give_outputs(quantised: onnx.ModelProto, whole: onnx.GraphProto) -> None:
+    """Give a quantised model all outputs of the whole one, and the constants among them."""
+    names = {value.name for value in whole.output} - {t.name for t in quantised.graph.initializer}
+    quantised.graph.initializer.extend(t for t in whole.initializer if t.name in names)
+    del quantised.graph.output[:]
+    quantised.graph.output.extend(whole.output)
 
 
 def _stays_in_floats(node: gs.Node) -> bool:
     """Tell whether a node is not to be quantised: nothing computes it in integers."""
-    dilated = node.op == "AveragePool" and set(node.attrs.get("dilations", [1])) != {1}
-    return dilated or _is_huge(node)
+    return (node.op == "AveragePool" and is_dilated(node)) or _is_huge(node)
 
 
 def _is_huge(node: gs.Node) -> bool:
@@ -107,11 +130,15 @@ def _is_huge(node: gs.Node) -> bool:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence advice that quantisation logs on every call."""
+    """Silence advice that quantisation logs on every call, and what ONNX Runtime prints."""
+    import onnxruntime as ort  # noqa: PLC0415 - takes a moment
+
     logger = logging.getLogger()
     level = logger.level
     logger.setLevel(logging.ERROR)
+    ort.set_default_logger_severity(_LOG_NOTHING)  # what goes wrong becomes an exception
     try:
         yield
     finally:
         logger.setLevel(level)
+        ort.set_default_logger_severity(_LOG_WARNINGS)

@@ -68,8 +68,40 @@ def turn_sums_to_additions(network: Network) -> None:
         network.graph.nodes[position : position + 1] = added
 
 
+def keep_first_limits(network: Network) -> None:
+    """Write Relu and Clip of a graph input in operators that ONNX Runtime always quantises.
+
+    It takes these as part of the operator before them, and leaves out those that follow none.
+    """
+    inputs = {id(tensor) for tensor in network.graph.inputs}
+    for node in list(network.graph.nodes):
+        if node.op not in ("Clip", "Relu") or id(node.inputs[0]) not in inputs:
+            continue
+        if node.op == "Relu":
+            node.op, node.attrs = "LeakyRelu", {"alpha": 0.0}
+            continue
+        source, *limits = node.inputs
+        given = [
+            (op, limit)
+            for op, limit in zip(("Max", "Min"), limits, strict=False)
+            if not limit.is_empty()
+        ]
+        if not given:
+            node.op, node.inputs = "Identity", [source]
+            continue
+        (node.op, limit), *others = given
+        node.inputs = [source, limit]
+        for op, other in others:
+            result = node.outputs[0]
+            raised = gs.Variable(f"{node.name}/raised", result.dtype, list(result.shape))
+            node.outputs = [raised]
+            last = gs.Node(op, f"{node.name}/lowered", {}, [raised, other], [result])
+            network.graph.nodes.insert(network.graph.nodes.index(node) + 1, last)
+
+
 SUBSTITUTIONS: tuple[Callable[[Network], None], ...] = (
     turn_batch_norms_to_convolutions,
     turn_means_to_pools,
     turn_sums_to_additions,
+    keep_first_limits,
 )

@@ -18,6 +18,7 @@ from onnx import numpy_helper
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.network.integer_operators import SPLIT_UP, split_up
 from condense_compiler.targets.accelerator.integer.forms import ON_CODES, Forms
+from condense_compiler.targets.accelerator.moving import moves
 from condense_compiler.targets.accelerator.quantisation import constants
 from condense_compiler.targets.accelerator.quantisation.weights import Codes, bias_parts, layer_of
 from condense_compiler.targets.accelerator.quantisation.writer import Writer
@@ -62,6 +63,7 @@ def unfold(model: onnx.ModelProto, forms: Forms) -> onnx.ModelProto:
     del unfolded.graph.node[:], unfolded.graph.value_info[:], unfolded.graph.initializer[:]
     unfolded.graph.node.extend(writer.nodes)
     used = {name for node in writer.nodes for name in node.input}
+    used |= {output.name for output in model.graph.output}
     for name in used & writer.coded.keys():
         writer.constant(name, writer.coded[name].values())
     kept = (tensor for name, tensor in writer.constants.items() if name in used)
@@ -213,10 +215,14 @@ def _copy(writer: Writer, node: onnx.NodeProto) -> None:
     if node.op_type == "Mul" and all(name in writer.constants for name in node.input):
         writer.constant(node.output[0], writer.value(node.input[0]) * writer.value(node.input[1]))
         return
-    moves_codes = node.op_type in _MOVES_CODES
+    mode = next((a.s.decode() for a in node.attribute if a.name == "mode"), "")
+    moves_codes = moves(node.op_type, mode)
     read = writer.codes.intersection(node.input)
     if read and not moves_codes:
-        raise UnsupportedError(f"{node.name}: {node.op_type} of codes ({min(read)})")
+        raise UnsupportedError(
+            f"node '{node.name}' ({node.op_type}): computes on the codes '{min(read)}' themselves; "
+            "dequantise them before it and quantise its result"
+        )
     copy = onnx.NodeProto()
     copy.CopyFrom(node)
     copy.input[:] = [writer.known.get(name, name) for name in node.input]
@@ -224,25 +230,10 @@ def _copy(writer: Writer, node: onnx.NodeProto) -> None:
         copy.output[:] = [f"{name}/values" for name in node.output]
         writer.known |= {name: f"{name}/values" for name in node.output}
         writer.codes |= set(node.output) if read else set()
-    if copy.op_type in _MOVES_CODES - {"Concat"} and copy.input[0] in writer.grids:
+    if moves_codes and copy.op_type != "Concat" and copy.input[0] in writer.grids:
         writer.grids |= dict.fromkeys(copy.output, writer.grids[copy.input[0]])
     writer.nodes.append(copy)
 
-
-_MOVES_CODES = frozenset(
-    [
-        "Concat",
-        "Flatten",
-        "Identity",
-        "MaxPool",
-        "Reshape",
-        "Slice",
-        "Split",
-        "Squeeze",
-        "Transpose",
-        "Unsqueeze",
-    ]
-)
 
 _RULES: Mapping[str, Callable[[Writer, onnx.NodeProto], None]] = {
     "Clip": _clip,

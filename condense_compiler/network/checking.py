@@ -103,6 +103,8 @@ def _stored_and_expected(tensor: onnx.TensorProto) -> tuple[int, int]:
 
 def check_fields(skeleton: onnx.ModelProto) -> None:
     """Refuse damage that libraries trip over: names that are not text, types that do not exist."""
+    for value in (*skeleton.graph.input, *skeleton.graph.output):
+        _check_kind(value)
     for message in _messages(skeleton):
         for field, value in message.ListFields():
             # Protobuf gives the bytes where a name does not decode.
@@ -111,8 +113,6 @@ def check_fields(skeleton: onnx.ModelProto) -> None:
                 raise InputError(NOT_TEXT)
         if isinstance(message, onnx.TypeProto.Tensor) and message.elem_type not in _TYPES:
             raise InputError(f"element type {message.elem_type} does not exist; {_DAMAGED}")
-        if isinstance(message, onnx.ValueInfoProto):
-            _check_kind(message)
 
 
 def _check_kind(value: onnx.ValueInfoProto) -> None:

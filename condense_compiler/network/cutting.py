@@ -1,7 +1,7 @@
 """What to do about a network that has a part which cannot be compiled: where to cut it."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import onnx_graphsurgeon as gs
 
@@ -23,11 +23,15 @@ def advice(graph: gs.Graph, is_refused: Refused) -> str:
     flags = _flags(node for node in graph.nodes if node.op == "If" and not node.domain)
     if flags:
         return f"; fix what it depends on: {' '.join(f'--set {name}=VALUE' for name in flags)}"
-    names = _last_known(graph, is_refused)
+    return cut_at(_last_known(graph, is_refused))
+
+
+def cut_at(names: Collection[str]) -> str:
+    """Return what to add to a message where the network can be cut at some tensors."""
     if not names:
         return ""
     if len(names) > _FEW:
-        shown = f"{', '.join(names[:_FEW])} and {len(names) - _FEW} more"
+        shown = f"{', '.join(list(names)[:_FEW])} and {len(names) - _FEW} more"
         return f"; cut the network before it with --outputs, at the tensors {shown}"
     return f"; cut the network before it: --outputs {','.join(names)}"
 

@@ -8,7 +8,7 @@ import onnx
 import onnx_graphsurgeon as gs
 from onnx.inliner import inline_selected_functions
 
-from condense_compiler.errors import InputError
+from condense_compiler.errors import InputError, UnsupportedError
 from condense_compiler.network import rules
 from condense_compiler.network.checking import (
     NOT_TEXT,
@@ -89,13 +89,23 @@ def load_selected(source: str | Path | onnx.ModelProto, selection: Selection) ->
     try:
         with quiet_libraries():
             network = Network(_load(model, folder, selection), name, _header(model))
-            if has_codes(network.graph) and lift(network):
-                restore_axes(network.graph)
-            return network
+            return _in_operators_for_codes(network) if has_codes(network.graph) else network
     except InputError as error:
         raise type(error)(f"{shown}: {_one_line(error)}") from None
     except UnicodeDecodeError:
         raise InputError(f"{shown}: {NOT_TEXT}") from None
+
+
+def _in_operators_for_codes(network: Network) -> Network:
+    """Return a network in an opset in which whole networks can stay in codes, if it has one."""
+    lifted = network.copy()
+    try:
+        if not lift(lifted):
+            return network
+    except UnsupportedError:  # it is right as it is
+        return network
+    restore_axes(lifted.graph)
+    return lifted
 
 
 def _load(model: onnx.ModelProto, folder: Path | None, selection: Selection) -> gs.Graph:

@@ -10,33 +10,44 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper
 
-from condense_compiler.network.traversal import subgraphs
+from condense_compiler.errors import InputError
+from condense_compiler.network.traversal import shown, subgraphs
 
 _MEAN_VARIANCE_AXES = (0, 2, 3)
 _EPSILON = 1e-5
 
-Respell = Callable[[onnx.NodeProto, int], list[onnx.NodeProto]]
+Ranks = Mapping[str, int]  # of stored constants, by name
+Respell = Callable[[onnx.NodeProto, int, Ranks], list[onnx.NodeProto]]
 
 
 def respell(model: onnx.ModelProto) -> None:
-    """Rewrite such operators, in place, in the graph, its subgraphs and the functions."""
+    """Rewrite such operators, in place, in the graph, its subgraphs and the functions.
+
+    Raises:
+        InputError: One contradicts its definition.
+    """
     opset = _opset(model.opset_import)
-    _respell_nodes(model.graph.node, opset)
+    ranks = {tensor.name: len(tensor.dims) for tensor in model.graph.initializer}
+    _respell_nodes(model.graph.node, opset, ranks)
     for function in model.functions:
-        _respell_nodes(function.node, _opset(function.opset_import) or opset)
+        _respell_nodes(function.node, _opset(function.opset_import) or opset, {})
 
 
 def _opset(imports: Any) -> int:
     return next((int(entry.version) for entry in imports if entry.domain in ("", "ai.onnx")), 0)
 
 
-def _respell_nodes(nodes: MutableSequence[onnx.NodeProto], opset: int) -> None:
+def _respell_nodes(nodes: MutableSequence[onnx.NodeProto], opset: int, ranks: Ranks) -> None:
     for node in nodes:
         for graph in subgraphs(node):
-            _respell_nodes(graph.node, opset)
+            _respell_nodes(graph.node, opset, ranks)
     if not any(_is_concerned(node) for node in nodes):
         return
-    parts = [p for n in nodes for p in (_TABLE[n.op_type](n, opset) if _is_concerned(n) else [n])]
+    parts = [
+        part
+        for node in nodes
+        for part in (_TABLE[node.op_type](node, opset, ranks) if _is_concerned(node) else [node])
+    ]
     copies = [onnx.NodeProto.FromString(part.SerializeToString()) for part in parts]
     del nodes[:]
     nodes.extend(copies)
@@ -66,14 +77,14 @@ class _Parts:
         return self.add("Constant", value=helper.make_tensor("", data_type, dims, values))
 
 
-def _mean_variance(node: onnx.NodeProto, _opset: int) -> list[onnx.NodeProto]:
+def _mean_variance(node: onnx.NodeProto, _opset: int, _ranks: Ranks) -> list[onnx.NodeProto]:
     """Write the default axes out: inference from version 13 on fails without them."""
     if not any(a.name == "axes" for a in node.attribute):
         node.attribute.append(helper.make_attribute("axes", list(_MEAN_VARIANCE_AXES)))
     return [node]
 
 
-def _group_normalisation(node: onnx.NodeProto, opset: int) -> list[onnx.NodeProto]:
+def _group_normalisation(node: onnx.NodeProto, opset: int, _ranks: Ranks) -> list[onnx.NodeProto]:
     """Write version 18, which ONNX has withdrawn, as InstanceNormalization of reshaped groups.
 
     There, scale and bias have a value for each group; since 21 they have one for each channel.
@@ -91,13 +102,18 @@ def _group_normalisation(node: onnx.NodeProto, opset: int) -> list[onnx.NodeProt
     return parts.nodes
 
 
-def _batch_normalisation(node: onnx.NodeProto, opset: int) -> list[onnx.NodeProto]:
+def _batch_normalisation(node: onnx.NodeProto, opset: int, ranks: Ranks) -> list[onnx.NodeProto]:
     """Write `spatial = 0`, parameters of which there is one for each pixel, as arithmetic."""
     attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     by_pixel = opset < 9 and attributes.get("spatial", 1) == 0
     if not by_pixel or len(node.input) != 5 or len(node.output) > 1:
         return [node]
     data, scale, bias, mean, variance = node.input
+    if ranks.get(scale, 2) < 2:
+        raise InputError(
+            f"{shown(node)}: with spatial = 0 its parameters need a value for each pixel; "
+            "export the model with opset 9 or newer"
+        )
     parts = _Parts(node)
     epsilon = parts.constant(TensorProto.FLOAT, [], [attributes.get("epsilon", _EPSILON)])
     deviation = parts.add("Sqrt", parts.add("Add", variance, epsilon))

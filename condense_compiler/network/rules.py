@@ -6,7 +6,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import InputError, UnsupportedError
-from condense_compiler.network.cutting import advice
+from condense_compiler.network.cutting import advice, cut_at
 from condense_compiler.network.known_results import keeps_everything
 from condense_compiler.network.tensors import element_type, is_static, type_name, variables
 from condense_compiler.network.traversal import all_nodes, shown
@@ -43,11 +43,12 @@ def check_operators(model: onnx.ModelProto) -> None:
     """Refuse operators that nobody defines, and attributes that the graph cannot carry."""
     versions = {entry.domain: entry.version for entry in model.opset_import}
     defined = {(function.domain, function.name) for function in model.functions}
+    made = {name for node in model.graph.node for name in node.output}
     for node in all_nodes(model):
         if node.domain == "ai.onnx":
             node.domain = ""
         if node.domain != CONDENSE_DOMAIN and (node.domain, node.op_type) not in defined:
-            _require_schema(node, versions)
+            _require_schema(node, versions, made)
         for attribute in node.attribute:
             if attribute.type in _UNSUPPORTED_ATTRIBUTES:
                 raise UnsupportedError(
@@ -56,15 +57,22 @@ def check_operators(model: onnx.ModelProto) -> None:
                 )
 
 
-def _require_schema(node: onnx.NodeProto, versions: dict[str, int]) -> None:
-    version = versions.get(node.domain, 1)
+def _require_schema(node: onnx.NodeProto, versions: dict[str, int], made: set[str]) -> None:
+    """Refuse an operator that ONNX does not define.
+
+    Args:
+        node: A node of the operator.
+        versions: The version of each operator set.
+        made: Tensors that nodes of the main graph make, where the network may be cut.
+    """
+    version, reads = versions.get(node.domain, 1), [name for name in node.input if name in made]
     operator = f"operator '{node.op_type}' of domain '{node.domain or 'ai.onnx'}'"
     try:
         schema = onnx.defs.get_schema(node.op_type, version, node.domain)
     except onnx.defs.SchemaError:
         raise UnsupportedError(
             f"{shown(node)}: {operator} is not known in version {version}; "
-            "export the model with standard operators only"
+            f"export the model with standard operators only{cut_at(reads)}"
         ) from None
     if schema.deprecated:
         raise UnsupportedError(

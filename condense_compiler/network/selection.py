@@ -84,6 +84,7 @@ def as_selected(
         model.CopyFrom(source)
     else:
         model = read_model(Path(source))
+    before = _operators(model)
     try:
         changed = select(model, selection)
     except UnicodeDecodeError:
@@ -92,7 +93,9 @@ def as_selected(
         return source
     if folder is None:
         return model
-    if not selection.values and selection.outputs is None and _external_bytes(model):
+    asked = selection.outputs is not None or bool(selection.values)
+    dropped = before - _operators(model)
+    if not asked and _external_bytes(model) and all(onnx.defs.has(*key) for key in dropped):
         return source  # what is not needed does no harm there
     if model.ByteSize() + _external_bytes(model) > _LARGEST_BYTES:
         raise InputError(
@@ -116,6 +119,10 @@ def selected_with_dims(
         return source, selection.dims
     left = symbolic_names(selected.graph)
     return selected, {name: size for name, size in selection.dims.items() if name in left}
+
+
+def _operators(model: onnx.ModelProto) -> set[tuple[str, str]]:
+    return {(node.op_type, node.domain) for node in model.graph.node}
 
 
 def _external_bytes(model: onnx.ModelProto) -> int:

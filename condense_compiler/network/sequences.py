@@ -24,23 +24,19 @@ def replace_sequences(graph: gs.Graph, opset: int) -> bool:
     """
     if not any(node.op in _MAKERS or node.op in _READERS for node in graph.nodes):
         return False
-    writer = _Writer(opset, {tensor.name: tensor for tensor in graph.tensors().values()})
+    writer = _Writer(opset, graph.tensors())
     parts: dict[int, Callable[[], Parts]] = {}
-    nodes: list[gs.Node] = []
     changed = False
-    for node in graph.nodes:
+    for node in list(graph.nodes):
         make, read = _MAKERS.get(node.op), _READERS.get(node.op)
         known = [parts[id(t)] for t in node.inputs[:1] if id(t) in parts]
         if make is not None and not node.domain:
             found = make(writer, node, known)
             if found is not None:
                 parts[id(node.outputs[0])] = found
-        if read is not None and known and not node.domain and read(writer, node, known[0]):
-            nodes += writer.taken()
-            changed = True
-        else:
-            nodes.append(node)
-    graph.nodes = nodes
+        if read is not None and known and not node.domain:
+            changed |= read(writer, node, known[0])
+    graph.nodes = [new for node in graph.nodes for new in writer.with_written(node)]
     if changed:  # what ONNX infers of sequences is not always what their parts are
         for tensor in variables(graph):
             if tensor.inputs:
@@ -71,16 +67,19 @@ class _Writer:
     def __init__(self, opset: int, tensors: Mapping[str, gs.Tensor]) -> None:
         self._opset = opset
         self._tensors = dict(tensors)
-        self._nodes: list[gs.Node] = []
+        self._written: dict[int, list[gs.Node]] = {}
 
-    def taken(self) -> list[gs.Node]:
-        """Return what was written since the last time."""
-        nodes, self._nodes = self._nodes, []
-        return nodes
+    def with_written(self, node: gs.Node) -> list[gs.Node]:
+        """Return a node, unless it was emptied, and what was written behind it."""
+        kept = [node] if node.outputs else []
+        return [*kept, *self._written.get(id(node), ())]
 
-    def add(self, op: str, inputs: Parts, outputs: Parts, **attributes: object) -> None:
-        """Write an operator."""
-        self._nodes.append(gs.Node(op, f"{outputs[0].name}/{op}", attributes, inputs, outputs))
+    def add(
+        self, behind: gs.Node, op: str, inputs: Parts, outputs: Parts, **attributes: object
+    ) -> None:
+        """Write an operator behind a node."""
+        made = gs.Node(op, f"{outputs[0].name}/{op}", attributes, inputs, outputs)
+        self._written.setdefault(id(behind), []).append(made)
 
     def new(self, name: str) -> gs.Variable:
         """Return a tensor of a name that none has yet."""
@@ -89,15 +88,27 @@ class _Writer:
         self._tensors[name] = gs.Variable(name)
         return self._tensors[name]
 
+    def made(self, names: list[str]) -> Parts:
+        """Return tensors that an earlier walk has made; none unless it made all."""
+        found = [self._tensors[name] for name in names if name in self._tensors]
+        return found if len(found) == len(names) and all(t.inputs for t in found) else []
+
     def with_integers(
-        self, op: str, data: gs.Tensor, what: str, values: list[int], outputs: Parts, **more: int
+        self,
+        behind: gs.Node,
+        op: str,
+        data: gs.Tensor,
+        what: str,
+        values: list[int],
+        outputs: Parts,
+        **more: int,
     ) -> None:
         """Write an operator that takes integers as an attribute, or as an input since opset 13."""
         if self._opset < _AXES_ARE_INPUTS:
-            self.add(op, [data], outputs, **{what: values}, **more)
+            self.add(behind, op, [data], outputs, **{what: values}, **more)
             return
         constant = gs.Constant(f"{outputs[0].name}/{what}", np.array(values, np.int64))
-        self.add(op, [data, constant], outputs, **more)
+        self.add(behind, op, [data, constant], outputs, **more)
 
 
 # --- what makes sequences ---
@@ -107,7 +118,7 @@ Make = Callable[[_Writer, gs.Node, Known], Callable[[], Parts] | None]
 
 
 def _split(writer: _Writer, node: gs.Node, _known: Known) -> Callable[[], Parts] | None:
-    """Split when somebody first reads a part; the operators then stand before that reader."""
+    """Split when somebody first reads a part, right where the sequence was made."""
     data, axis = node.inputs[0], int(node.attrs.get("axis", 0))
     shape = data.shape
     if not is_static(shape) or not -len(shape) <= axis < len(shape):
@@ -121,16 +132,17 @@ def _split(writer: _Writer, node: gs.Node, _known: Known) -> Callable[[], Parts]
     split = constant_input(node, 1)
     by_one = not given or (split is not None and split.ndim == 0 and int(split) == 1)
     squeezed = by_one and not node.attrs.get("keepdims", 1)
-    made: Parts = []
+    name = node.outputs[0].name
+    ending = "/squeezed" if squeezed else ""
+    made = writer.made([f"{name}/{i}{ending}" for i in range(len(sizes))])
 
     def parts() -> Parts:
         if not made:
-            name = node.outputs[0].name
             made.extend(writer.new(f"{name}/{i}") for i in range(len(sizes)))
-            writer.with_integers("Split", data, "split", sizes, list(made), axis=axis)
+            writer.with_integers(node, "Split", data, "split", sizes, list(made), axis=axis)
             for i, part in enumerate(list(made) if squeezed else []):
-                made[i] = writer.new(f"{name}/{i}/squeezed")
-                writer.with_integers("Squeeze", part, "axes", [axis], [made[i]])
+                made[i] = writer.new(f"{name}/{i}{ending}")
+                writer.with_integers(node, "Squeeze", part, "axes", [axis], [made[i]])
         return made
 
     return parts
@@ -210,7 +222,7 @@ def _at(writer: _Writer, node: gs.Node, known: Callable[[], Parts]) -> bool:
     members = known()
     if not -len(members) <= position < len(members):
         return False
-    writer.add("Identity", [members[position]], _released(node))
+    writer.add(node, "Identity", [members[position]], _released(node))
     return True
 
 
@@ -228,8 +240,8 @@ def _concatenate(writer: _Writer, node: gs.Node, known: Callable[[], Parts]) -> 
     if node.attrs.get("new_axis", 0):
         for i, member in enumerate(members):
             members[i] = writer.new(f"{outputs[0].name}/{i}")
-            writer.with_integers("Unsqueeze", member, "axes", [axis], [members[i]])
-    writer.add("Concat", members, outputs, axis=axis)
+            writer.with_integers(node, "Unsqueeze", member, "axes", [axis], [members[i]])
+    writer.add(node, "Concat", members, outputs, axis=axis)
     return True
 
 

@@ -157,3 +157,17 @@ def test_the_accelerator_takes_them(opset: int) -> None:
     report = cc.compile(model, "accelerator").report
     assert report.verification is not None
     assert report.verification.passed
+
+
+def test_what_has_no_counterpart_in_newer_operators_stays_as_it_is() -> None:
+    """Upsample-9 that grows along one axis and shrinks along another rounds both ways."""
+    w = Codes()
+    grid = w.grid(0.05)
+    values = w.write("DequantizeLinear", [w.write("QuantizeLinear", ["x", *grid]), *grid])
+    scales = w.constant(np.array([1, 1, 0.5, 2], np.float32))
+    model = w.model(w.write("Resize", [values, scales], mode="nearest"), 10)
+    feeds = random_feeds(model)
+    compilation = cc.compile(model, "onnxruntime")
+    assert compilation.program.network.opset == 10
+    [(name, expected)] = run_onnxruntime(model, feeds).items()
+    np.testing.assert_array_equal(compilation.run(feeds)[name], expected)

@@ -6,7 +6,8 @@ import numpy as np
 import onnx
 import pytest
 from kit.agreement import CHANNELS, agree, convolved, integer, integers, operators
-from kit.small_models import constant, node, value
+from kit.small_models import FLOAT, FUNCTION_DOMAIN, constant, node, value
+from onnx import helper
 
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.network import load_network
@@ -46,7 +47,35 @@ PAIRS = {
 }
 
 
-@pytest.mark.parametrize("opset", [11, 13, 18])
+PAIRS |= {
+    "position found in two steps": [
+        split("i4"),
+        node("SequenceLength", ["s"], ["n"]),
+        node("Sub", ["n", "i1"], ["k"]),
+        at("s", "k", "p"),
+        at("s", "i0", "q"),
+        MAXIMUM,
+    ],
+    "stacked": [
+        split("i4"),
+        node("ConcatFromSequence", ["s"], ["t"], axis=1, new_axis=1),
+        node("ReduceMax", ["t"], ["y"], axes=[1], keepdims=0),
+    ],
+    "stacked in front": [
+        split("i4"),
+        node("ConcatFromSequence", ["s"], ["t"], axis=0, new_axis=1),
+        node("ReduceMax", ["t"], ["y"], axes=[0], keepdims=0),
+    ],
+    "four parts": [
+        split("i2"),
+        *(at("s", f"i{i}", f"p{i}") for i in range(4)),
+        node("Max", ["p0", "p1"], ["m"]),
+        node("Max", ["p2", "m", "p3"], ["y"]),
+    ],
+}
+
+
+@pytest.mark.parametrize("opset", [11, 13])
 @pytest.mark.parametrize("spelling", PAIRS)
 def test_max_feature_map_behind_a_sequence_is_fused(spelling: str, opset: int) -> None:
     for compilation in agree(convolved(PAIRS[spelling], ["y"], CONSTANTS, opset=opset)):
@@ -110,6 +139,42 @@ def test_weights_in_a_sequence() -> None:
     ]
     filters = constant("f", np.random.default_rng(0).normal(size=(CHANNELS, CHANNELS, 1, 1)))
     agree(convolved(nodes, ["y"], [*CONSTANTS, filters]))
+
+
+@pytest.mark.parametrize("condition", [True, False])
+def test_sequences_that_a_branch_returns(condition: bool) -> None:
+    def made(result: str, size: str) -> onnx.GraphProto:
+        parts = node("SplitToSequence", ["c", size], [result], axis=1)
+        kind = helper.make_tensor_sequence_value_info(result, FLOAT, None)
+        return helper.make_graph([parts], "branch", [], [kind])
+
+    nodes = [
+        node("If", ["yes"], ["s"], then_branch=made("a", "i4"), else_branch=made("b", "i2")),
+        at("s", "i0", "p"),
+        at("s", "i1", "q"),
+        MAXIMUM,
+    ]
+    agree(convolved(nodes, ["y"], [*CONSTANTS, constant("yes", condition, np.bool_)]))
+
+
+def test_sequences_in_a_function() -> None:
+    numbers = {"size": 4, "first": 0, "second": 1}
+    stored = [node("Constant", [], [name], value_int=number) for name, number in numbers.items()]
+    body = [
+        *stored,
+        node("SplitToSequence", ["a", "size"], ["s"], axis=1),
+        at("s", "first", "p"),
+        at("s", "second", "q"),
+        node("Max", ["p", "q"], ["b"]),
+    ]
+    function = helper.make_function(
+        FUNCTION_DOMAIN, "Block", ["a"], ["b"], body, [helper.make_opsetid("", 13)]
+    )
+    call = node("Block", ["c"], ["y"], domain=FUNCTION_DOMAIN)
+    source = convolved([call], ["y"], domains=[FUNCTION_DOMAIN])
+    source.functions.append(function)
+    for compilation in agree(source):
+        assert operators(compilation) == ["ConvPool"]
 
 
 def test_a_position_of_run_time_is_refused_with_the_place_to_cut() -> None:

@@ -232,7 +232,9 @@ def test_the_command_names_pass_and_rewrite(
     onnx.save(chain(), tmp_path / "net.onnx")
     monkeypatch.setattr(passes, "_BY_NAME", {**passes._BY_NAME, "scale": Scale()})
     options = ("--passes", "clean_up,scale", "-o", tmp_path / "out")
-    assert condense("compile", tmp_path / "net.onnx", *options).status == 1
+    compiled = condense("compile", tmp_path / "net.onnx", *options)
+    assert compiled.status == 1
+    assert f"condense verify {tmp_path / 'out'} --bisect" in compiled.out
     found = condense("verify", tmp_path / "out", "--bisect")
     assert found.status == 1
     assert "pass scale changes the outputs" in found.out

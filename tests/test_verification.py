@@ -126,6 +126,24 @@ def test_small_differences_of_numbers_around_one_have_an_absolute_floor() -> Non
     assert not changed(model, lambda values: values + floor * np.float32(1.5)).passed
 
 
+@pytest.mark.parametrize("target", ["reference", "onnxruntime"])
+def test_small_sigmoids_may_be_scaled_afterwards(target: str) -> None:
+    constants = [
+        numpy_helper.from_array(np.array([value], np.float32), name)
+        for name, value in (("c", -10.0), ("thousand", 1000.0))
+    ]
+    nodes = [
+        helper.make_node("Add", ["x", "c"], ["a"]),
+        helper.make_node("Sigmoid", ["a"], ["s"]),
+        helper.make_node("Mul", ["s", "thousand"], ["y"]),
+    ]
+    model = model_of(nodes, (1, 400), constants=constants)
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    assert cc.compile(model, target).report.verification.passed
+    result = changed(model, shifted(3e-4))
+    assert (result.passed, changed(model, shifted(3e-3)).passed) == (True, False)
+
+
 def test_small_outputs_of_other_operators_have_none() -> None:
     constants = [numpy_helper.from_array(np.array([1e-8], np.float32), "c")]
     model = model_of([helper.make_node("Mul", ["x", "c"], ["y"])], (1, 50), constants=constants)

@@ -22,6 +22,8 @@ def print_report(report: Report, folder: Path, console: Console | None = None) -
     _print(console, headline, style)
     for line in lines:
         _print(console, line)
+    if report.verification is not None and not report.verification.passed:
+        _print(console, f"find what makes them differ: condense verify {folder} --bisect", style)
     _print(console, f"written to {folder}; see the plan: condense view {folder}")
 
 

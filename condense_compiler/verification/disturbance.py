@@ -6,7 +6,7 @@ stochastic arithmetic (J. Vignes, "A stochastic arithmetic for reliable scientif
 1993), with factors that are shared along all axes but the last.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,54 +15,67 @@ import onnx_graphsurgeon as gs
 from condense_compiler.network import Network
 from condense_compiler.network.editing import replace_reads
 from condense_compiler.network.tensors import element_type, numpy_type
+from condense_compiler.operators.facts import facts_of
 from condense_compiler.verification.arithmetic import is_floating
 from condense_compiler.verification.feeds import Array, Feeds
 
-_SUFFIX = "/disturbance"
+_FACTOR, _TERM = "/disturbance/factor", "/disturbance/term"
 
 
 def disturbed(network: Network) -> Network:
-    """Return a network that multiplies what operators read by factors that are inputs."""
+    """Return a network that multiplies what operators read by factors that are inputs.
+
+    Behind functions whose small results are differences of numbers around one it adds terms, too.
+    """
     copy = network.copy()
     graph = copy.graph
     nodes: list[gs.Node] = []
     for tensor in list(graph.inputs):
-        nodes += _multiplied(graph, tensor, tuple(tensor.shape))
+        nodes += _disturbed(graph, tensor, tuple(tensor.shape), ("Mul",))
     for node in graph.nodes:
         nodes.append(node)
+        operators = ("Mul", "Add") if facts_of(node).around_one else ("Mul",)
         for tensor in node.outputs:
-            nodes += _multiplied(graph, tensor, tuple(tensor.shape or ())[-1:])
+            nodes += _disturbed(graph, tensor, tuple(tensor.shape or ())[-1:], operators)
     graph.nodes = nodes
     return copy
 
 
-def _multiplied(graph: gs.Graph, tensor: gs.Tensor, shape: tuple[int, ...]) -> Iterator[gs.Node]:
-    """Yield what multiplies a tensor for all that read it."""
+def _disturbed(
+    graph: gs.Graph, tensor: gs.Tensor, shape: tuple[int, ...], operators: Iterable[str]
+) -> Iterator[gs.Node]:
+    """Yield what changes a tensor for all that read it."""
     if tensor.is_empty() or not tensor.outputs or not is_floating(tensor):
         return
-    factor = gs.Variable(f"{tensor.name}{_SUFFIX}", tensor.dtype, shape)
-    product = gs.Variable(f"{tensor.name}{_SUFFIX}/product", tensor.dtype, tensor.shape)
-    replace_reads(tensor, product)
-    graph.inputs.append(factor)
-    yield gs.Node("Mul", f"{tensor.name}{_SUFFIX}", None, [tensor, factor], [product])
+    readers = gs.Variable(f"{tensor.name}/disturbance", tensor.dtype, tensor.shape)
+    replace_reads(tensor, readers)
+    for op in operators:
+        name = tensor.name + (_FACTOR if op == "Mul" else _TERM)
+        change = gs.Variable(name, tensor.dtype, shape)
+        graph.inputs.append(change)
+        result = gs.Variable(f"{name}/result", tensor.dtype, tensor.shape)
+        yield gs.Node(op, name, None, [tensor, change], [result])
+        tensor = result
+    replace_reads(readers, tensor)
 
 
-def factors(network: Network, feeds: Feeds, unit: float, seed: int) -> dict[str, Array]:
+def changes(network: Network, feeds: Feeds, unit: float, seed: int) -> dict[str, Array]:
     """Return the inputs of a disturbed network.
 
     Args:
         network: What `disturbed` returned.
         feeds: The other inputs.
-        unit: How far the factors are from one.
+        unit: How far factors are from one, and terms from zero.
         seed: Seed of the directions.
     """
     generator = np.random.default_rng(seed)
 
-    def factor(tensor: gs.Tensor) -> Array:
+    def change(tensor: gs.Tensor) -> Array:
         dtype: np.dtype[Any] = numpy_type(element_type(tensor))
-        return np.asarray(1.0 + generator.choice((-unit, unit), tensor.shape), dtype)
+        nothing = 1.0 if tensor.name.endswith(_FACTOR) else 0.0
+        return np.asarray(nothing + generator.choice((-unit, unit), tensor.shape), dtype)
 
     return {
-        tensor.name: feeds[tensor.name] if tensor.name in feeds else factor(tensor)
+        tensor.name: feeds[tensor.name] if tensor.name in feeds else change(tensor)
         for tensor in network.graph.inputs
     }

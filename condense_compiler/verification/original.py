@@ -8,7 +8,7 @@ import onnx
 
 from condense_compiler.errors import InputError
 from condense_compiler.network import Network, load_network
-from condense_compiler.verification.disturbance import disturbed, factors
+from condense_compiler.verification.disturbance import changes, disturbed
 from condense_compiler.verification.feeds import Array, Feeds, dims_of
 
 Model = str | Path | onnx.ModelProto
@@ -61,7 +61,7 @@ class Original:
         network = disturbed(self.network(feeds))
         moving = Original(network.to_model())
         for seed in range(_TIMES):
-            yield moving.run(factors(network, feeds, unit, seed))
+            yield moving.run(changes(network, feeds, unit, seed))
         try:
             yield self.run(feeds, optimised=True)
         except InputError:

@@ -26,6 +26,11 @@ _ERF_OVER_X = Chebyshev.interpolate(
 )
 
 
+def _as_attribute(value: float) -> float:
+    """Return a number as attributes hold it: in single precision, also for maps in double."""
+    return float(np.float32(value))
+
+
 def _erf(out: Array, x: Array) -> None:
     magnitude = np.minimum(np.abs(x), _ERF_LIMIT, dtype=np.float64)
     np.multiply(_ERF_OVER_X(magnitude), np.copysign(magnitude, x), out=out, casting="same_kind")
@@ -79,19 +84,21 @@ def _gelu(out: Array, x: Array) -> None:
     np.multiply(x, gate, out=out)
 
 
-def _hard_sigmoid(out: Array, x: Array, alpha: float = 0.2, beta: float = 0.5) -> None:
+def _hard_sigmoid(
+    out: Array, x: Array, alpha: float = _as_attribute(0.2), beta: float = 0.5
+) -> None:
     np.multiply(x, alpha, out=out)
     np.add(out, beta, out=out)
     np.clip(out, 0, 1, out=out)
 
 
 def _hard_swish(out: Array, x: Array) -> None:
-    gate: Array = np.multiply(x, 1 / 6)
+    gate: Array = np.multiply(x, _as_attribute(1 / 6))
     gate += 0.5
     np.multiply(x, np.clip(gate, 0, 1, out=gate), out=out)
 
 
-def _leaky_relu(out: Array, x: Array, alpha: float = 0.01) -> None:
+def _leaky_relu(out: Array, x: Array, alpha: float = _as_attribute(0.01)) -> None:
     scaled = np.multiply(x, alpha)
     if 0 <= alpha <= 1:
         np.maximum(x, scaled, out=out)
@@ -114,8 +121,8 @@ def _prelu(out: Array, x: Array, slope: Array) -> None:
 def _selu(
     out: Array,
     x: Array,
-    alpha: float = 1.67326319217681884765625,
-    gamma: float = 1.0507009873554805,
+    alpha: float = _as_attribute(1.67326319217681884765625),
+    gamma: float = _as_attribute(1.05070102214813232421875),
 ) -> None:
     result = np.add(np.maximum(x, 0), _scaled_exp(x, alpha))
     np.multiply(result, gamma, out=out)

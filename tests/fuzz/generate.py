@@ -12,14 +12,18 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from fuzz import codes, moving, pixelwise, windows
+from fuzz import codes, moving, others, pixelwise, windows
 from fuzz.draft import Array, Draft, UnfitError, model_of, tensor_info
 
 OPSETS = range(11, 25)
 LARGEST = 14  # recipes; each adds one operator or several
 ATTEMPTS = 200
 Recipe = Callable[[Draft], None]
-PLAIN: Sequence[Recipe] = (*pixelwise.RECIPES, *windows.RECIPES, *moving.RECIPES)
+PLAIN: Sequence[Recipe] = (
+    *(*pixelwise.RECIPES, *pixelwise.RECIPES, *windows.RECIPES, *windows.RECIPES),
+    *(*moving.RECIPES, *moving.RECIPES, *others.RECIPES),
+)
+ON_CODES: Sequence[Recipe] = 6 * (*codes.RECIPES, *codes.RECIPES, *others.ON_CODES)
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ def _grow(draft: Draft) -> None:
     for _ in range(draft.choose([1, 1, 2])):
         draft.input((batch, channels, *pixels))
     wanted = draft.number(1, LARGEST)
-    recipes = [*PLAIN, *(codes.RECIPES * 4 if draft.quantised else ())]
+    recipes = [*PLAIN, *(ON_CODES if draft.quantised else ())]
     for _ in range(ATTEMPTS):
         try:
             draft.choose(recipes)(draft)

@@ -26,6 +26,7 @@ from fuzz.minimise import minimised  # noqa: E402
 
 CHUNK = 50  # networks for each process: one that dies takes no more along
 SECONDS = 30 * CHUNK
+_AT = "at seed "
 
 
 def main() -> int:
@@ -56,7 +57,25 @@ def main() -> int:
 
 def _chunk(first: int, end: int, output: Path) -> Iterator[str]:
     """Run some networks in a process, and yield a line for each failure."""
-    arguments = ["--here", "--first", str(first), "--graphs", str(end - first), "-o", str(output)]
+    while first < end:
+        printed, words, ending = _run_process(first, end - first, output)
+        lines = [line for line in printed.splitlines() if line.startswith("seed ")]
+        first_unseen = end
+        if ending:
+            started = [line for line in words if line.startswith(_AT)]
+            died = int(started[-1].removeprefix(_AT)) if started else first
+            fatal = [line for line in words if line.startswith("Fatal")] or words[-1:]
+            lines.append(f"seed {died} process {ending} {' '.join(fatal)}")
+            first_unseen = died + 1
+        for line in lines:
+            print(line, flush=True)
+            yield line
+        first = first_unseen
+
+
+def _run_process(first: int, graphs: int, output: Path) -> tuple[str, list[str], str]:
+    """Return what a process printed, its lines of errors, and how it ended if not by itself."""
+    arguments = ["--here", "--first", str(first), "--graphs", str(graphs), "-o", str(output)]
     with tempfile.TemporaryFile("w+") as errors:
         try:
             done = subprocess.run(
@@ -71,13 +90,7 @@ def _chunk(first: int, end: int, output: Path) -> Iterator[str]:
         except subprocess.TimeoutExpired as expired:
             printed, ending = (expired.stdout or b"").decode(), "hung"
         errors.seek(0)
-        last_words = errors.read().strip().splitlines()[-1:]
-    lines = [line for line in printed.splitlines() if line.startswith("seed ")]
-    if ending:
-        lines.append(f"seed {first}..{end - 1} process {ending} {' '.join(last_words)}")
-    for line in lines:
-        print(line, flush=True)
-        yield line
+        return printed, errors.read().strip().splitlines(), ending
 
 
 def check_range(first: int, end: int, output: Path) -> int:
@@ -85,6 +98,7 @@ def check_range(first: int, end: int, output: Path) -> int:
     faulthandler.enable()
     status = 0
     for seed in range(first, end):
+        print(f"{_AT}{seed}", file=sys.stderr, flush=True)
         generated = generate(seed)
         for failure in failures(generated.model, generated.feeds, targets_of(seed)):
             status = 1

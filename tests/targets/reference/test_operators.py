@@ -284,3 +284,10 @@ def test_positions_of_maxima(compare, floats):
 
 def test_dropout_with_mask(compare, floats):
     compare(helper.make_node("Dropout", ["x"], ["y", "mask"]), {"x": floats(2, 3)})
+
+
+@pytest.mark.parametrize("op", ["HardSigmoid", "HardSwish", "LeakyRelu", "Selu"])
+def test_attributes_left_out_are_in_single_precision(compare, floats, op):
+    """As those that are given are; on maps in double precision it shows."""
+    x = 3 * floats(2, 3, 5).astype(np.float64)
+    compare(helper.make_node(op, ["x"], ["y"]), {"x": x}, opset=18, tolerance=1e-13)

@@ -1,4 +1,4 @@
-"""Kernel and body agree on infinities, numbers that are not normal, zeros, and what is no number."""
+"""Kernel and body agree on infinities, zeros, tiny values, and what is no number."""
 
 import numpy as np
 import numpy.typing as npt

@@ -12,7 +12,7 @@ shapes they have in Tiny-YOLOv2, whatever k is.
 import argparse
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,13 +33,22 @@ SMALLEST_SIZE = 2**POOLED_SPATIALLY  # so that one pixel is left
 GAIN_EXPONENT = {"sum": 1.0, "l2": 0.5, "max": 0.4}
 
 
+Activate = Callable[[GraphWriter, str], str]
+
+
+def leaky_relu(graph: GraphWriter, tensor: str) -> str:
+    """Write the activation of Tiny-YOLOv2."""
+    return graph.write("LeakyRelu", tensor, alpha=LEAKY_RELU_SLOPE)
+
+
 def build(
     k: int = 2,
     width: float = 1.0,
     size: int = 416,
-    pooling: str = "reduce_max",
+    pooling: str | Spelling = "reduce_max",
     opset: int = 18,
     seed: int = 0,
+    activate: Activate = leaky_relu,
 ) -> onnx.ModelProto:
     """Return the network.
 
@@ -47,19 +56,21 @@ def build(
         k: Number of maps that are pooled into one.
         width: Multiplier for the number of filters.
         size: Height and width of the input image.
-        pooling: Name of the spelling of the cross-channel pooling, from `SPELLINGS`.
+        pooling: Spelling of the cross-channel pooling, or the name of one in `SPELLINGS`.
         opset: ONNX opset, from `OPSETS`.
         seed: Seed of the random weights.
+        activate: Writes what stands behind each batch norm.
     """
     graph = GraphWriter(opset, seed)
-    spelling = SPELLINGS[pooling]
+    spelling = SPELLINGS[pooling] if isinstance(pooling, str) else pooling
     gain = k ** GAIN_EXPONENT.get(spelling.reduction, 0.0)
     tensor, channels, side = "input", IMAGE_CHANNELS, size
     for index, filters in enumerate(FILTERS):
         graph.scope = f"layer{index + 1}"
         maps = Maps((), max(1, round(filters * width)), k, (side, side))
         scale = 1.0 / gain if index else 1.0  # the image itself is not pooled
-        tensor = _widened_layer(graph, tensor, channels, maps, spelling, scale)
+        layer = _Layer(maps, spelling, activate, scale)
+        tensor = _widened_layer(graph, tensor, channels, layer)
         channels = maps.groups
         if index < POOLED_SPATIALLY:
             tensor = graph.write("MaxPool", tensor, kernel_shape=[2, 2], strides=[2, 2])
@@ -68,23 +79,32 @@ def build(
     bias = graph.constant(graph.random.normal(0.0, 0.1, HEAD_FILTERS), "bias")
     head = _convolution(graph, tensor, (HEAD_FILTERS, channels, 1, 1), 1.0 / gain, bias)
     return graph.model(
-        f"condensation_net_{pooling}_k{k}",
+        f"condensation_net_{spelling.reduction}_k{k}",
         {"input": (1, IMAGE_CHANNELS, size, size)},
         {graph.rename(head, "output"): (1, HEAD_FILTERS, side, side)},
     )
 
 
-def _widened_layer(
-    graph: GraphWriter, tensor: str, channels: int, maps: Maps, spelling: Spelling, scale: float
-) -> str:
-    """Write convolution, batch norm and leaky ReLU, k times as wide, then the pooling."""
+@dataclass(frozen=True)
+class _Layer:
+    """What one layer is made of; `scale` is that of its weights."""
+
+    maps: Maps
+    spelling: Spelling
+    activate: Activate
+    scale: float
+
+
+def _widened_layer(graph: GraphWriter, tensor: str, channels: int, layer: _Layer) -> str:
+    """Write convolution, batch norm and activation, k times as wide, then the pooling."""
+    maps, spelling = layer.maps, layer.spelling
     separate = spelling.grouping == "separate"
     filters = [maps.groups] * maps.window if separate else [maps.channels]
     names = []
     for count in filters:
-        wide = _convolution(graph, tensor, (count, channels, 3, 3), scale)
+        wide = _convolution(graph, tensor, (count, channels, 3, 3), layer.scale)
         wide = _batch_norm(graph, wide, count)
-        names.append(graph.write("LeakyRelu", wide, alpha=LEAKY_RELU_SLOPE))
+        names.append(layer.activate(graph, wide))
     return spelling.write(graph, replace(maps, names=tuple(names)))
 
 

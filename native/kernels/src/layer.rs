@@ -9,7 +9,7 @@ use crate::geometry::{Window3, on_three_axes};
 use crate::isa::Kernels;
 use crate::narrow;
 use crate::recipe::Recipe;
-use crate::runtime::Runtime;
+use crate::runtime::{Alone, Runtime};
 use crate::winograd;
 use crate::{Error, Isa};
 
@@ -133,6 +133,9 @@ impl Layer {
         let (convolved, pooled) = self.recipe.pixels(&shape[2..])?;
         let (recipe, batch) = (&self.recipe, shape[0]);
         let sizes = on_three_axes(&shape[2..], 1);
+        let alone = Alone(runtime);
+        let small = self.products(batch, &convolved) / self.kernels.lanes < SMALL;
+        let runtime = if small { &alone as &dyn Runtime } else { runtime };
         let tail = Tail {
             convolved: on_three_axes(&convolved, 1),
             output: on_three_axes(&pooled, 1),
@@ -175,6 +178,17 @@ impl Layer {
         }
     }
 }
+
+impl Layer {
+    /// Returns how many numbers are multiplied in one run, at most.
+    fn products(&self, batch: usize, convolved: &[usize]) -> usize {
+        let sizes = convolved.iter().chain(&self.shape);
+        sizes.fold(batch, |all, &size| all.saturating_mul(size))
+    }
+}
+
+/// Products of vectors that take about as long as waking up another thread.
+const SMALL: usize = 1 << 17;
 
 /// Spatial size that is assumed where it is not known before the first run.
 const USUAL_SIZE: usize = 56;

@@ -3,7 +3,8 @@
 use crate::epilogue::{Stripe, Tail};
 use crate::geometry::Window3;
 
-/// What a window that holds no pixel gives, as in ONNX Runtime.
+/// What padding counts as, in ONNX Runtime along the last axis alone; also what a window without a
+/// pixel gives.
 const LOWEST: f32 = f32::MIN;
 
 /// Pools rows `stripe.first..stripe.last` of the convolution into the stripe's output rows.
@@ -52,8 +53,19 @@ fn pool_columns(window: &Window3, tail: &Tail<'_>, row: &[f32], out: &mut [f32])
     }
     for (position, value) in out.iter_mut().enumerate() {
         let covered = window.taps(2, position, row.len()).map(|column| row[column]);
-        *value = covered.fold(LOWEST, f32::max);
+        let (mut largest, mut count) = (None, 0);
+        for next in covered {
+            largest = Some(largest.filter(|&all| all > next).unwrap_or(next));
+            count += 1;
+        }
+        let largest = largest.unwrap_or(LOWEST);
+        *value = if count < window.kernel[2] { at_least_padding(largest) } else { largest };
     }
+}
+
+/// The larger of a value and padding; what is no number stays.
+fn at_least_padding(value: f32) -> f32 {
+    if value < LOWEST { LOWEST } else { value }
 }
 
 /// Raises each value of a row to another row's.

@@ -215,7 +215,12 @@ impl Recipe {
         }
         let (_, pixels) = self.pixels(&input[2..])?;
         let outputs = self.output_channels(filters[0]);
-        Ok([vec![input[0], outputs], pixels].concat())
+        let shape = [vec![input[0], outputs], pixels].concat();
+        let bytes = shape.iter().try_fold(size_of::<f32>(), |all, &size| all.checked_mul(size));
+        match bytes {
+            Some(bytes) if isize::try_from(bytes).is_ok() => Ok(shape),
+            _ => Err(Error::new(format!("an output of {shape:?} is beyond all memory"))),
+        }
     }
 
     /// Returns the pixels behind the convolution and those of the output.

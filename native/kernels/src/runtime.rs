@@ -31,6 +31,25 @@ pub trait Runtime: Sync {
     fn scratch(&self, floats: usize) -> Result<Box<dyn Scratch + '_>, Error>;
 }
 
+/// The memory of another runtime, on the caller's thread alone: for work that is done before
+/// another thread has woken up.
+pub struct Alone<'a>(pub &'a dyn Runtime);
+
+impl Runtime for Alone<'_> {
+    fn workers(&self) -> usize {
+        1
+    }
+
+    fn parallel_for(&self, count: usize, body: &(dyn Fn(usize) + Sync)) -> Result<(), Error> {
+        (0..count).for_each(body);
+        Ok(())
+    }
+
+    fn scratch(&self, floats: usize) -> Result<Box<dyn Scratch + '_>, Error> {
+        self.0.scratch(floats)
+    }
+}
+
 /// One thread, and memory from the global allocator.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Serial;

@@ -156,7 +156,8 @@ def refusal(layer: FusedLayer, feeds: dict[str, np.ndarray] | None = None, **cha
     model = without_function(layer.model())
     for attribute in model.graph.node[0].attribute:
         if attribute.name in change:
-            value = onnx.helper.make_attribute(attribute.name, change[attribute.name])
+            given = change[attribute.name]
+            value = onnx.helper.make_attribute(attribute.name, given, attr_type=attribute.type)
             attribute.CopyFrom(value)
     with pytest.raises(Exception, match="condense::ConvPool") as raised:
         quiet_session(model).run(["Y"], feeds or layer.feeds())
@@ -171,12 +172,41 @@ def refusal(layer: FusedLayer, feeds: dict[str, np.ndarray] | None = None, **cha
         ("window", 0, "attribute window is 0"),
         ("group", 3, "32 filters, which 3 groups do not divide"),
         ("strides", [1], "as many strides"),
+        ("strides", [], "as many strides"),
+        ("strides", [0, 1], "must be positive"),
+        ("dilations", [1, 1, 1], "as many strides, dilations"),
+        ("pads", [1], "dilations and pads"),
+        ("pads", [1, 1, 1, 1, 1, 1], "dilations and pads"),
+        ("kernel_shape", [], "one to three spatial axes"),
+        ("kernel_shape", [3, 3, 3], "as many strides"),
+        ("kernel_shape", [0, 3], "must be positive"),
         ("pads", [1, 1, 1, -1], "attribute pads holds -1"),
         ("kernel_shape", [5, 5], "kernel_shape is [5, 5]"),
     ],
 )
-def test_recipes_that_do_not_fit(attribute: str, value: object, reason: str) -> None:
+def test_recipes_that_do_not_fit(
+    attribute: str, value: object, reason: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     assert reason in refusal(LAYER, **{attribute: value})
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("attribute", ["kernel_shape", "strides", "pads", "dilations"])
+@pytest.mark.parametrize("length", [0, 1, 3, 5])
+def test_max_poolings_of_wrong_length(
+    attribute: str, length: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pool = Window((2, 2), (2, 2), (0,) * 4, (1, 1))
+    layer = FusedLayer(ConvPool(WINDOW, 1, "max", 2, spatial=pool), 1, 8, 32, (14, 14))
+    assert "max-pooling" in refusal(layer, **{f"pool_{attribute}": [1] * length})
+    assert capfd.readouterr().err == ""
+
+
+def test_sizes_beyond_all_memory(capfd: pytest.CaptureFixture[str]) -> None:
+    assert "does not fit" in refusal(LAYER, dilations=[2**62] * 2)
+    assert "does not fit" in refusal(LAYER, pads=[2**63 - 1] * 4)
+    assert "beyond all memory" in refusal(LAYER, pads=[2**61] * 4)
+    assert capfd.readouterr().err == ""
 
 
 def test_programs_that_cannot_be_read() -> None:
@@ -256,17 +286,32 @@ def test_saved_compilations_run(tmp_path: Path) -> None:
 
 
 def test_old_processors_warn_and_run_the_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
-    library.why_unsuitable.cache_clear()
-    monkeypatch.setattr(library, "best_instruction_set", lambda: "portable")
+    monkeypatch.delenv(library.VARIABLE, raising=False)
+    monkeypatch.setattr(library, "instruction_set", lambda: "portable")
     with pytest.warns(RuntimeWarning, match="neither AVX-512 nor AVX2"):
         session = cc.onnxruntime_session(LAYER.model())
-    library.why_unsuitable.cache_clear()
     expected = run_onnxruntime(LAYER.model(), LAYER.feeds())
     assert_close({"Y": session.run(["Y"], LAYER.feeds())[0]}, expected)
 
 
 def test_old_runtimes_warn(monkeypatch: pytest.MonkeyPatch) -> None:
-    library.why_unsuitable.cache_clear()
-    monkeypatch.setattr(library.ort, "__version__", "1.19.2")
-    assert "older than 1.20" in str(library.why_unsuitable())
-    library.why_unsuitable.cache_clear()
+    monkeypatch.setattr(library.ort, "__version__", "1.21.1")
+    assert "older than 1.22" in str(library.why_unsuitable())
+
+
+def test_the_variable_names_the_instruction_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(library.VARIABLE, "portable")
+    assert library.instruction_set() == "portable"
+    assert library.why_unsuitable() is None  # asked for
+    monkeypatch.delenv(library.VARIABLE)
+    assert library.instruction_set() in ("avx512", "avx2", "portable")
+
+
+def test_instruction_sets_that_there_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(library.VARIABLE, "sse9")
+    with pytest.raises(InputError, match="CONDENSE_ISA is 'sse9'") as raised:
+        cc.onnxruntime_session(LAYER.model())
+    assert "\n" not in str(raised.value)
+    options = ort.SessionOptions()
+    with pytest.raises(Exception, match='CONDENSE_ISA is "sse9", not one of avx512'):
+        options.register_custom_ops_library(cc.custom_ops_library())

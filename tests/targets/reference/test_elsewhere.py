@@ -1,11 +1,14 @@
 """Operators without a kernel here: ONNX Runtime computes them, or else `onnx.reference`."""
 
 import numpy as np
+import onnx_graphsurgeon as gs
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import condense_compiler as cc
 from condense_compiler.errors import UnsupportedError
+from condense_compiler.targets.reference.kernel import NodeContext
+from condense_compiler.targets.reference.single_node import single_node_models
 
 
 def lstm(*, names=("x", "w", "r"), **attributes):
@@ -142,3 +145,10 @@ def test_results_may_lie_on_what_is_read(floats):
     expected = np.sqrt((windows**2).sum((-2, -1)))
     np.testing.assert_allclose(compiled.run({"x": x})["y"], expected, 1e-5)
     assert compiled.report.after.arena_bytes == x.nbytes
+
+
+def test_runtimes_that_do_not_know_the_newest_operators_are_asked_for_older_ones():
+    graph = gs.import_onnx(model(helper.make_node("Sin", ["x"], ["y"]), "y", opset=26))
+    context = NodeContext(graph.nodes[0], opset=26)
+    versions = [m.opset_import[0].version for m in single_node_models(context, {})]
+    assert versions == [26, 22]

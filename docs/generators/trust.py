@@ -44,8 +44,9 @@ ten pixels resized by 1.3 are 13, and `align_corners` aligns the corners of whol
 On finite values all that was said above holds. Beyond them:
 
 - Element-wise operators treat NaN and infinity as ONNX Runtime does: `Relu`, `Clip`, `Max` and
-  `Min` of NaN are NaN, a bound of `Clip` that is NaN is none, HardSwish(-∞) is NaN. One exception
-  is `Sign` of NaN in float16: NaN here, 0 there.
+  `Min` of NaN are NaN, a bound of `Clip` that is NaN is none and one that is left out is the
+  largest number, HardSwish of minus infinity is NaN. One exception is `Sign` of NaN in float16:
+  NaN here, 0 there.
 - Where a result depends on the order of comparison (`MaxPool`, `GlobalMaxPool`, `ReduceMax`,
   `ReduceMin`, `Hardmax`, `ArgMax`, `TopK`), ONNX says nothing of NaN, and what ONNX Runtime gives
   depends on the processor. On the reference target it is ONNX Runtime that computes such a node of

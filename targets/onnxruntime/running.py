@@ -10,6 +10,7 @@ import onnxruntime as ort
 
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.network.tensors import PACKED_BITS, element_type
+from condense_compiler.targets.bound_session import binding_types, is_native, run_bound
 from condense_compiler.targets.element_types import numpy_dtype
 
 Feeds = Mapping[str, npt.NDArray[Any]]
@@ -34,17 +35,12 @@ def run_session(
             )
     names = [tensor.name for tensor in outputs]
     try:
-        if all(_is_native(tensor) for tensor in (*inputs, *outputs)):
+        if all(is_native(tensor) for tensor in (*inputs, *outputs)):
             return dict(zip(names, session.run(names, dict(feeds)), strict=True))
         return _run_bound(session, inputs, outputs, feeds)
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no other base
         reason = " ".join(str(error).split())
         raise UnsupportedError(f"ONNX Runtime cannot run the model: {reason}") from None
-
-
-def _is_native(tensor: gs.Tensor) -> bool:
-    """Tell whether numpy has the type itself, so that ONNX Runtime converts it."""
-    return numpy_dtype(tensor).isbuiltin == 1
 
 
 def _run_bound(
@@ -53,14 +49,8 @@ def _run_bound(
     outputs: Sequence[gs.Tensor],
     feeds: Feeds,
 ) -> dict[str, npt.NDArray[Any]]:
-    binding = session.io_binding()
     read = [session_input.name for session_input in session.get_inputs()]
     given = {t.name: np.asarray(feeds[t.name], order="C") for t in inputs if t.name in read}
     results = {tensor.name: np.empty(tensor.shape, numpy_dtype(tensor)) for tensor in outputs}
-    types = {tensor.name: element_type(tensor) for tensor in (*inputs, *outputs)}
-    for name, value in given.items():
-        binding.bind_input(name, "cpu", 0, types[name], value.shape, value.ctypes.data)
-    for name, value in results.items():
-        binding.bind_output(name, "cpu", 0, types[name], value.shape, value.ctypes.data)
-    session.run_with_iobinding(binding)
+    run_bound(session, binding_types(*inputs, *outputs), given, results)
     return results

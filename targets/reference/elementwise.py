@@ -11,6 +11,7 @@ from condense_compiler.operators.fused_elementwise import program_of
 from condense_compiler.targets.reference.blocks import BLOCK_ELEMENTS, blocks
 from condense_compiler.targets.reference.functions import FUNCTIONS, Function, temporaries
 from condense_compiler.targets.reference.kernel import (
+    ABSENT,
     HALF_TYPES,
     Array,
     Kernel,
@@ -41,13 +42,16 @@ def clip(context: NodeContext) -> Kernel | None:
     """Prepare Clip, whose bounds were attributes before opset 11 and may be left out."""
     if not is_float(context.dtype()):
         return None
+    # What is left out is the largest number, which infinity is clipped to.
+    infinity, zero = (np.asarray(value, context.dtype()) for value in (np.inf, 0))
+    largest = float(np.nextafter(infinity, zero))
     if context.opset < 11:
-        bounds = {"low": context.attribute("min"), "high": context.attribute("max")}
-        return _in_blocks(context, FUNCTIONS["Clip"], bounds)
+        bounds = (context.attribute("min", -largest), context.attribute("max", largest))
+        return _in_blocks(context, lambda out, x: FUNCTIONS["Clip"](out, x, *bounds), {})
 
-    def clip_to(out: Array, x: Array, low: Array | None = None, high: Array | None = None) -> None:
-        given = [bound if bound is not None and bound.size else None for bound in (low, high)]
-        FUNCTIONS["Clip"](out, x, *given)
+    def clip_to(out: Array, x: Array, *given: Array) -> None:
+        bounds = zip((*given, ABSENT, ABSENT), (-largest, largest), strict=False)
+        FUNCTIONS["Clip"](out, x, *(bound if bound.size else other for bound, other in bounds))
 
     return _in_blocks(context, clip_to, {})
 

@@ -10,7 +10,7 @@ from onnx.reference import ReferenceEvaluator
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.network.reading import first_line
 from condense_compiler.network.silence import quiet_libraries
-from condense_compiler.network.tensors import element_type
+from condense_compiler.targets.bound_session import binding_types, run_bound
 from condense_compiler.targets.element_types import numpy_dtype
 from condense_compiler.targets.reference.kernel import ABSENT, Array, Kernel, NodeContext
 from condense_compiler.targets.reference.single_node import (
@@ -91,7 +91,7 @@ def _session(models: Sequence[onnx.ModelProto]) -> tuple[Any, str]:
 def _with_session(context: NodeContext, session: Any, fixed: frozenset[str]) -> Kernel:
     """Return a kernel that lets ONNX Runtime read and write feature maps where they lie."""
     names = [tensor.name for tensor in context.node.inputs]
-    types = {t.name: element_type(t) for t in (*context.node.inputs, *context.node.outputs)}
+    types = binding_types(*context.node.inputs, *context.node.outputs)
     outputs = [tensor.name for tensor in context.node.outputs]
 
     def compute(values: Sequence[Array], results: Sequence[Array], _scratch: Array) -> None:
@@ -99,13 +99,8 @@ def _with_session(context: NodeContext, session: Any, fixed: frozenset[str]) -> 
         written = {n: v for n, v in zip(outputs, results, strict=True) if n}
         sources = {name: np.asarray(value, order="C") for name, value in fed.items()}
         targets = {name: _apart(value, sources) for name, value in written.items()}
-        binding = session.io_binding()
-        for name, value in sources.items():
-            binding.bind_input(name, "cpu", 0, types[name], value.shape, value.ctypes.data)
-        for name, value in targets.items():
-            binding.bind_output(name, "cpu", 0, types[name], value.shape, value.ctypes.data)
         try:
-            session.run_with_iobinding(binding)
+            run_bound(session, types, sources, targets)
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no other base
             raise _refusal(context, first_line(error)) from None
         for name, value in targets.items():

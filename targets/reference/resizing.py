@@ -54,8 +54,8 @@ def _align_corners(axis: _Axis) -> Array:
 def _symmetric(axis: _Axis) -> Array:
     adjusted = np.float32(axis.result) / (axis.scale * np.float32(axis.size))
     offset = np.float32(axis.size / 2) * (np.float32(1) - adjusted)
-    shifted: Array = offset + _half_pixel(axis)
-    return shifted
+    exact: Array = offset + (axis.places.astype(np.float64) + 0.5) / axis.scale - 0.5
+    return exact.astype(np.float32)
 
 
 _COORDINATES: Mapping[str, Callable[[_Axis], Array]] = {
@@ -69,12 +69,15 @@ _COORDINATES: Mapping[str, Callable[[_Axis], Array]] = {
     "tf_half_pixel_for_nn": lambda axis: (axis.places + np.float32(0.5)) / axis.scale,
 }
 
+# What ONNX Runtime still takes for a half where floors are preferred.
+_NEARLY_HALF = 1e-6
+
 _ROUNDING: Mapping[str, Callable[[Array], Array]] = {
     "ceil": np.ceil,
     "floor": np.floor,
     # In double precision, what is nearly a half does not become one.
     "round_prefer_ceil": lambda x: np.floor(x.astype(np.float64) + 0.5),
-    "round_prefer_floor": lambda x: np.ceil(x.astype(np.float64) - 0.5),
+    "round_prefer_floor": lambda x: np.ceil(x.astype(np.float64) - (0.5 + _NEARLY_HALF)),
 }
 
 # Attributes that ask for what only ONNX Runtime does here, and their values that do not.
@@ -150,6 +153,8 @@ def _axes(context: NodeContext) -> dict[int, _Axis] | None:
     scales = _scales(context)
     if scales is None:
         return None
+    if shape == result:  # whatever the scales are
+        return {}
     found = {}
     for number, (size, after) in enumerate(zip(shape, result, strict=True)):
         scale = scales.get(number, np.float32(after) / np.float32(size))
@@ -184,7 +189,10 @@ def _pass(context: NodeContext, mode: str, axis: _Axis, coordinates: Array, numb
     inside = np.clip(coordinates, 0, axis.size - 1)
     low = inside.astype(np.intp)
     high = np.minimum(low + 1, axis.size - 1)
-    return _Pass(number, low, high, inside - low.astype(np.float32))
+    # At the border both are the same pixel, which counts in halves: of infinity nothing is taken
+    # zero times.
+    weights = np.where(low == high, np.float32(0.5), inside - low.astype(np.float32))
+    return _Pass(number, low, high, weights)
 
 
 def _nearest(context: NodeContext, axis: _Axis, coordinates: Array) -> Array:

@@ -10,6 +10,24 @@ from onnxruntime.capi import onnxruntime_pybind11_state as state
 REFUSED = (state.Fail, state.InvalidArgument, state.NotImplemented, state.RuntimeException)
 
 
+MODULES = "condense_compiler.targets.reference"
+LIMITS = {
+    "pooling._TEMPORARY_BYTES": 1,
+    "resizing._BLOCK_BYTES": 1,
+    "softmax._BLOCK": 2,
+    "transposed_convolution._PRODUCT_BYTES": 8,
+}
+
+
+@pytest.fixture(params=["in one piece", "in the smallest pieces"])
+def pieces(request, monkeypatch):
+    """How much is computed at a time; all that the tests draw is small."""
+    if request.param == "in the smallest pieces":
+        for name, limit in LIMITS.items():
+            monkeypatch.setattr(f"{MODULES}.{name}", limit)
+
+
+@pytest.mark.usefixtures("pieces")
 @pytest.mark.parametrize("family", CASES)
 @settings(
     max_examples=60,

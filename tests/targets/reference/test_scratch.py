@@ -109,11 +109,17 @@ PLAIN = {
     "Conv": ({"pads": [1] * 4}, (64, 64, 3, 3)),
     "Conv, depthwise": ({"pads": [1] * 4, "group": 64}, (64, 1, 3, 3)),
     "Conv, pointwise": ({}, (64, 64, 1, 1)),
+    "ConvTranspose": ({"strides": [2, 2], "pads": [1] * 4}, (64, 32, 4, 4)),
+    "ConvTranspose, depthwise": ({"strides": [2, 2], "group": 64}, (64, 1, 2, 2)),
+    "DepthToSpace": ({"blocksize": 4}, None),
     "Gelu": ({}, None),
+    "Hardmax": ({"axis": 1}, None),
     "HardSwish": ({}, None),
     "LRN": ({"size": 5}, None),
+    "LogSoftmax": ({"axis": -1}, None),
     "MaxPool": ({"kernel_shape": [3, 3]}, None),
     "Softmax": ({"axis": 1}, None),
+    "SpaceToDepth": ({"blocksize": 2}, None),
     "Transpose": ({}, None),
 }
 
@@ -125,5 +131,23 @@ def test_scratch_of_plain_operators_is_reported(compare, floats, name):
     node = helper.make_node(name.split(",")[0], ["x", *constants], ["y"], **attributes)
     x = floats(1, 64, 112, 112)
     executable = compare(node, {"x": x}, constants)
+    assert executable.scratch_bytes <= LIMIT_BYTES
+    assert peak_bytes(executable, x) <= executable.scratch_bytes + SLACK_BYTES
+
+
+CONSTANTS = {
+    "Pad": ({"mode": "reflect"}, {"p": np.array([0, 0, 2, 2, 0, 0, 2, 2])}),
+    "Resize": ({"mode": "linear"}, {"": None, "s": np.array([1, 1, 1.7, 2], np.float32)}),
+    "Resize, nearest": ({}, {"": None, "s": np.array([1, 1, 2, 2], np.float32)}),
+}
+
+
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_scratch_of_operators_with_constants_is_reported(compare, floats, name):
+    attributes, operands = CONSTANTS[name]
+    node = helper.make_node(name.split(",")[0], ["x", *operands], ["y"], **attributes)
+    x = floats(1, 64, 112, 112)
+    executable = compare(node, {"x": x}, {n: v for n, v in operands.items() if n})
+    assert executable.facts()["computed_by"] == {}
     assert executable.scratch_bytes <= LIMIT_BYTES
     assert peak_bytes(executable, x) <= executable.scratch_bytes + SLACK_BYTES

@@ -53,15 +53,15 @@ def load_network(
     if isinstance(source, onnx.ModelProto):
         model = onnx.ModelProto()
         model.CopyFrom(source)
-        folder, name = None, source.graph.name or "model"
+        file, folder, name = None, None, source.graph.name or "model"
     else:
         path = Path(source)
         model = read_model(path)
-        folder, name = path.parent, path.stem
+        file, folder, name = path.absolute(), path.parent, path.stem
     shown = name if folder is None else source
     try:
         with quiet_libraries():
-            return Network(_load(model, folder, dims or {}), name, _header(model))
+            return Network(_load(model, folder, dims or {}), name, _header(model), file)
     except InputError as error:
         raise type(error)(f"{shown}: {_one_line(error)}") from None
     except UnicodeDecodeError:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from condense_compiler.errors import InputError
+from condense_compiler.files.manifest import Artefact
 from condense_compiler.report.footprint import Footprint, PlannedStorage, Residency, Storage
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class Report:
         target_facts: What the target has to say, such as its scratch memory.
         seconds: Time of each stage.
         verification: How outputs compare; None if that was not asked for.
+        artefacts: The files beside the report, once it is saved.
     """
 
     model: str
@@ -109,6 +111,7 @@ class Report:
     target_facts: Mapping[str, object]
     seconds: Mapping[str, float] = field(default_factory=dict)
     verification: Verification | None = None
+    artefacts: Sequence[Artefact] = ()
 
     @property
     def before(self) -> Storage:
@@ -174,6 +177,7 @@ class Report:
             "verification": None
             if self.verification is None
             else asdict(self.verification) | {"passed": self.verification.passed},
+            "artefacts": [asdict(artefact) for artefact in self.artefacts],
         }
 
     def to_frame(self) -> "pandas.DataFrame":

@@ -7,6 +7,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from condense_compiler.errors import InputError
+from condense_compiler.files import write_file
 from condense_compiler.targets.accelerator.isa.binary import Binary, from_bytes
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -42,7 +43,7 @@ def read_quantised(folder: Path) -> onnx.ModelProto:
     """
     path = folder / QUANTISED_FILE
     try:
-        return onnx.load(path)
+        return onnx.load(path, load_external_data=False)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}; compile the model again") from error
     except DecodeError:
@@ -52,7 +53,7 @@ def read_quantised(folder: Path) -> onnx.ModelProto:
 def save_quantised(folder: Path, model: onnx.ModelProto | None) -> None:
     """Write the quantised model that the binaries stand for, if there is one."""
     if model is not None:
-        onnx.save(model, folder / QUANTISED_FILE)
+        write_file(folder / QUANTISED_FILE, model.SerializeToString())
 
 
 def check_ports(path: Path, binary: Binary, inputs: Shapes, outputs: Shapes) -> None:

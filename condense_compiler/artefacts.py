@@ -1,14 +1,17 @@
 """Reading back the folder that a compilation was saved to."""
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import onnx
 
-from condense_compiler.compilation import MODEL_FILE, PICTURE_FILE, PLAN_FILE, REPORT_FILE
+from condense_compiler.compilation import MODEL_FILE, PICTURE_FILE, PLAN_FILE
 from condense_compiler.errors import InputError
+from condense_compiler.files import reading_folder
+from condense_compiler.files.manifest import REPORT_FILE, check_together, read_artefacts
 from condense_compiler.memory.placement_csv import read_placement, read_sharing
 from condense_compiler.network import load_network
 from condense_compiler.network.fixed_values import read_value
@@ -16,7 +19,27 @@ from condense_compiler.network.selection import Selection, as_selected
 from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.program import ScheduledProgram, Step
 from condense_compiler.report.picture import Picture
+from condense_compiler.report.reading import check_report
 from condense_compiler.targets import Loading, Runnable, find_target
+
+_MOST_BYTES = 1 << 30  # of a JSON file: no picture comes near
+
+
+@contextlib.contextmanager
+def open_folder(folder: Path, names: Collection[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the report of a saved compilation, and keep others from writing there meanwhile.
+
+    Args:
+        folder: The folder.
+        names: The files that will be read, beside the report; all that it lists, if None.
+
+    Raises:
+        InputError: The folder holds no report, or its files do not belong together.
+    """
+    with reading_folder(folder):
+        report = read_report(folder)
+        check_together(folder, read_artefacts(report["artefacts"]), names)
+        yield report
 
 
 def read_report(folder: Path) -> dict[str, Any]:
@@ -27,40 +50,11 @@ def read_report(folder: Path) -> dict[str, Any]:
     """
     path = folder / REPORT_FILE
     content = _read_json(path)
-    if not isinstance(content, dict) or not _is_report(content):
-        raise InputError(f"{path}: not a report; compile the model again")
-    return content
-
-
-def _is_report(content: Mapping[str, Any]) -> bool:
-    """Tell whether the entries that later commands rely on are there."""
-    options, maps = content.get("target_options"), content.get("feature_maps")
-    return (
-        all(isinstance(content.get(name), str) for name in ("target", "model"))
-        and isinstance(content.get("model_path"), str | None)
-        and _is_selection(content)
-        and isinstance(options, dict)
-        and all(isinstance(value, str) for value in options.values())
-        and isinstance(content.get("target_facts"), dict)
-        and isinstance(content.get("residency", ""), dict | None)
-        and isinstance(maps, dict)
-        and isinstance(maps.get("after"), dict)
-        and isinstance(maps["after"].get("arena_bytes"), int)
-    )
-
-
-def _is_selection(content: Mapping[str, Any]) -> bool:
-    """Tell whether what was asked of the model is there, or left out as in older reports."""
-    outputs, values = content.get("outputs"), content.get("values", {})
-    dims = content.get("dims", {})
-    return (
-        isinstance(outputs, list | None)
-        and all(isinstance(name, str) for name in outputs or ())
-        and isinstance(values, dict)
-        and all(isinstance(text, str) for text in values.values())
-        and isinstance(dims, dict)
-        and all(isinstance(size, int) for size in dims.values())
-    )
+    try:
+        check_report(content, "")
+    except ValueError as error:
+        raise InputError(f"{path}: not a report: {error}; compile the model again") from None
+    return dict(content)
 
 
 def read_picture(folder: Path) -> Picture:
@@ -73,18 +67,24 @@ def read_picture(folder: Path) -> Picture:
     content = _read_json(path)
     try:
         return Picture.from_dict(content)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{path}: not the picture of a plan; compile the model again") from error
+    except ValueError as error:
+        raise InputError(
+            f"{path}: not the picture of a plan: {error}; compile the model again"
+        ) from None
 
 
 def _read_json(path: Path) -> Any:
     try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path}: not a file; give a folder that `condense compile` wrote")
+        if path.stat().st_size > _MOST_BYTES:
+            raise InputError(f"{path}: larger than 1 GiB; compile the model again")
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(
             f"{path}: {error.strerror or error}; give a folder that `condense compile` wrote"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON: {error}; compile the model again") from error
 
 
@@ -132,10 +132,9 @@ def read_source(folder: Path, report: Mapping[str, Any]) -> str | Path | onnx.Mo
     source = Path(report["model_path"])
     if not source.is_file():
         raise InputError(f"{source}: the model that {folder} was made from is not there any more")
-    texts: Mapping[str, str] = report.get("values", {})
+    texts: Mapping[str, str] = report["values"]
     try:
         values = {name: read_value(text) for name, text in texts.items()}
     except ValueError as error:
         raise InputError(f"{folder / REPORT_FILE}: {error}; compile the model again") from None
-    dims = report.get("dims", {})
-    return as_selected(source, Selection(report.get("outputs"), values, dims))
+    return as_selected(source, Selection(report["outputs"], values, report["dims"]))

@@ -1,28 +1,30 @@
 """The result of compiling a network: something to run, look at, save and load again."""
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
-from condense_compiler.errors import InputError
+from condense_compiler.files import replace_folder, write_file
+from condense_compiler.files.manifest import REPORT_FILE, describe
 from condense_compiler.memory.buffers import Plan
 from condense_compiler.memory.placement import Placement
 from condense_compiler.memory.placement_csv import write_placement
 from condense_compiler.memory.sharing import Sharing
+from condense_compiler.network.external_data import model_files
 from condense_compiler.program import ScheduledProgram
 from condense_compiler.report.notebook import picture_html, report_html
 from condense_compiler.report.picture import Picture
 from condense_compiler.report.report import Report
 from condense_compiler.targets import Lowered
 
-MODEL_FILE, PLAN_FILE = "model.onnx", "plan.csv"
-REPORT_FILE, PICTURE_FILE = "report.json", "picture.json"
+MODEL_FILE, PLAN_FILE, PICTURE_FILE = "model.onnx", "plan.csv", "picture.json"
+
+# Beside what targets add; the second holds weights that do not fit the model.
+FILES = (MODEL_FILE, f"{MODEL_FILE}.data", PLAN_FILE, REPORT_FILE, PICTURE_FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,71 +64,35 @@ class Compilation:
         """Return what a notebook shows: the plans, then the report."""
         return picture_html(self.picture) + report_html(self.report)
 
-    def save(self, folder: str | Path) -> None:
+    def save(self, folder: str | Path) -> Report:
         """Write model, plan, report, picture and what the target adds, whole or not at all.
 
-        Files of these names in the folder are replaced; others stay.
+        What an earlier compilation wrote to the folder goes; what else lies there stays.
+
+        Returns:
+            The report as it was saved: with the names and digests of the other files.
 
         Raises:
-            InputError: The folder cannot be written.
+            InputError: The folder cannot be written, or a file would take the place of the model
+                that was compiled, or of its external data.
         """
-        destination = Path(folder)
-        check_writable(destination)
-        try:
-            with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".condense-") as name:
-                staging = Path(name) / "new"
-                staging.mkdir()
-                self._write(staging)
-                _move_all(staging, destination, Path(name))
-        except OSError as error:
-            reason = error.strerror or error
-            raise InputError(f"{destination}: cannot be written: {reason}") from error
+        saved = self.report
+
+        def write(staging: Path) -> None:
+            nonlocal saved
+            self._write(staging)
+            saved = replace(self.report, artefacts=describe(staging))
+            write_file(staging / REPORT_FILE, json.dumps(saved.to_dict(), indent=2) + "\n")
+
+        source, destination = self.report.model_path, Path(folder)
+        kept = model_files(Path(source)) if source is not None and destination.is_dir() else ()
+        replace_folder(destination, write, kept)
+        return saved
 
     def _write(self, folder: Path) -> None:
         self.program.network.save(folder / MODEL_FILE)
         placement = self.placement
         write_placement(folder / PLAN_FILE, self.sharing, placement.steps, placement.offsets)
-        text = json.dumps(self.report.to_dict(), indent=2) + "\n"
-        (folder / REPORT_FILE).write_text(text, encoding="utf-8")
         text = json.dumps(self.picture.to_dict(), separators=(",", ":")) + "\n"
-        (folder / PICTURE_FILE).write_text(text, encoding="utf-8")
+        write_file(folder / PICTURE_FILE, text)
         self.lowered.save(folder)
-
-
-def check_writable(folder: Path) -> None:
-    """Refuse, before any work is done, a folder that cannot be written.
-
-    Raises:
-        InputError: It exists and is not a folder, or the rights are missing.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is a file; give a folder to write to")
-    existing = folder if folder.exists() else folder.parent
-    if not existing.is_dir():
-        raise InputError(f"{folder}: the folder {str(existing)!r} does not exist; create it first")
-    for place in {existing, folder.parent}:
-        if not os.access(place, os.W_OK | os.X_OK):
-            raise InputError(f"{folder}: no right to write in {str(place)!r}")
-
-
-def _move_all(staging: Path, destination: Path, spare: Path) -> None:
-    """Put files in their place, those that stood there aside; put everything back on failure."""
-    if not destination.exists():
-        staging.rename(destination)
-        return
-    aside = spare / "old"
-    aside.mkdir()
-    placed: list[Path] = []
-    try:
-        for path in sorted(staging.iterdir()):
-            place = destination / path.name
-            if place.exists():
-                place.rename(aside / path.name)
-            path.rename(place)
-            placed.append(place)
-    except BaseException:
-        for place in placed:
-            place.rename(staging / place.name)
-        for path in aside.iterdir():
-            path.rename(destination / path.name)
-        raise

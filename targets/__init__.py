@@ -56,7 +56,11 @@ class Lowered(Runnable, Protocol):
 
 @runtime_checkable
 class Target(Protocol):
-    """A way to run a program: a frozen dataclass whose fields are its options."""
+    """A way to run a program: a frozen dataclass whose fields are its options.
+
+    A class attribute `files` may tell patterns of the files that it adds to a folder, so that
+    `condense compile` refuses early what would write over the model that it reads.
+    """
 
     name: ClassVar[str]
 
@@ -138,6 +142,15 @@ def target_names() -> list[str]:
     return [*BUILT_IN, *installed_names(ENTRY_POINTS)]
 
 
+def target_files(name: str) -> tuple[str, ...]:
+    """Return patterns of the files that a target adds to a folder, as far as it tells them.
+
+    Raises:
+        InputError: No target has this name.
+    """
+    return tuple(getattr(_target_class(name), "files", ()))
+
+
 def find_target(name: str, options: Mapping[str, str] | None = None) -> Target:
     """Return a target.
 
@@ -148,12 +161,14 @@ def find_target(name: str, options: Mapping[str, str] | None = None) -> Target:
     Raises:
         InputError: No target has this name, or the target no such option.
     """
+    return cast(Target, configured(name, _target_class(name), options or {}))
+
+
+def _target_class(name: str) -> Any:
     if name in BUILT_IN:
         module, _, attribute = BUILT_IN[name].partition(":")
-        return cast(
-            Target, configured(name, getattr(import_module(module), attribute), options or {})
-        )
+        return getattr(import_module(module), attribute)
     installed = load_installed(ENTRY_POINTS, name)
     if installed is None:
         raise unknown_name("target", name, target_names())
-    return cast(Target, configured(name, installed, options or {}))
+    return installed

@@ -1,6 +1,6 @@
 """`condense simulate`, `condense disassemble`, `condense assemble`: using an accelerator binary."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,10 +9,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from condense_compiler.cli.arguments import Inputs, OutputArrays, read_feeds
-from condense_compiler.cli.running import write_arrays
+from condense_compiler.artefacts import open_folder
+from condense_compiler.cli.arguments import Inputs, OutputArrays, input_files, read_feeds
+from condense_compiler.cli.running import files_of
 from condense_compiler.cli.status import DONE
 from condense_compiler.errors import InputError
+from condense_compiler.files import check_file, is_standard_output, write_file
+from condense_compiler.files.arrays import write_arrays
+from condense_compiler.files.manifest import check_together, read_artefacts
+from condense_compiler.files.output import STANDARD_OUTPUT
 from condense_compiler.targets.accelerator.folder import BINARY_FILE, PART_FILES, read_binary
 from condense_compiler.targets.accelerator.isa.binary import Binary, to_bytes
 from condense_compiler.targets.accelerator.isa.text import assemble, disassemble
@@ -27,8 +32,8 @@ Program = Annotated[
     ),
 ]
 Output = Annotated[
-    Path | None,
-    typer.Option("-o", "--output", help="File to write.", show_default="standard output"),
+    Path,
+    typer.Option("-o", "--output", help="File to write; - is standard output.", show_default="-"),
 ]
 
 
@@ -44,30 +49,37 @@ def simulate_command(
 
     Example: condense simulate out --input input=x.npy --trace trace.json
     """
-    binary = _binary_of(program)
+    binary, kept = _binary_of(program)
+    _check_outputs([path for path in (output, trace) if path is not None], inputs, kept)
     names = [port.name for port in binary.ports if not port.is_output]
     run = simulate(binary, read_feeds(inputs, names))
     if output is not None:
-        write_arrays(output, run.outputs)
+        write_arrays(output, run.outputs, kept)
     if trace is not None:
-        _write(trace, to_trace(run.timed).encode())
-    _print_counts(run.counts, binary)
+        write_file(trace, to_trace(run.timed), kept)
+    to_error = is_standard_output(output) or is_standard_output(trace)
+    _print_counts(run.counts, binary, to_error=to_error)
     for name, values in run.outputs.items():
         low, high = np.min(values, initial=0), np.max(values, initial=0)
-        typer.echo(f"{name}: {values.dtype} {list(values.shape)}, from {low:.6g} to {high:.6g}")
+        line = f"{name}: {values.dtype} {list(values.shape)}, from {low:.6g} to {high:.6g}"
+        typer.echo(line, err=to_error)
     return DONE
 
 
-def disassemble_command(program: Program, output: Output = None) -> int:
+def _check_outputs(outputs: Sequence[Path], inputs: Sequence[str], kept: Sequence[Path]) -> None:
+    for path in outputs:
+        check_file(path, (*kept, *input_files(inputs)))
+    if len({path.absolute() for path in outputs}) < len(outputs):
+        raise InputError(f"{outputs[0]}: given for two outputs; give each its own file")
+
+
+def disassemble_command(program: Program, output: Output = STANDARD_OUTPUT) -> int:
     """Write a binary as text, which `condense assemble` reads back.
 
     Example: condense disassemble out -o program.txt
     """
-    text = disassemble(_binary_of(program))
-    if output is None:
-        typer.echo(text, nl=False)
-    else:
-        _write(output, text.encode())
+    binary, kept = _binary_of(program)
+    write_file(output, disassemble(binary), kept)
     return DONE
 
 
@@ -87,30 +99,24 @@ def assemble_command(
         raise InputError(f"{source}: {error.strerror or error}") from error
     except ValueError as error:
         raise InputError(f"{source}: not text: {error}") from error
-    _write(output, to_bytes(assemble(text)))
+    write_file(output, to_bytes(assemble(text)), (source,))
     return DONE
 
 
-def _binary_of(program: Path) -> Binary:
+def _binary_of(program: Path) -> tuple[Binary, Sequence[Path]]:
+    """Return a binary, and the files that it was read from and with."""
     if not program.is_dir():
-        return read_binary(program)
-    parts = sorted(path.name for path in program.glob(PART_FILES))
-    if parts and not (program / BINARY_FILE).exists():
-        raise InputError(f"{program}: a network in parts; give one of them, such as {parts[0]}")
-    return read_binary(program / BINARY_FILE)
+        return read_binary(program), (program,)
+    with open_folder(program, ()) as report:
+        kept = files_of(program, report)
+        parts = sorted(path.name for path in kept if path.match(PART_FILES))
+        if parts:
+            raise InputError(f"{program}: a network in parts; give one of them, such as {parts[0]}")
+        check_together(program, read_artefacts(report["artefacts"]), (BINARY_FILE,))
+        return read_binary(program / BINARY_FILE), kept
 
 
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(f"{path}: {error.strerror or error}") from error
-
-
-def _print_counts(counts: Counts, binary: Binary) -> None:
+def _print_counts(counts: Counts, binary: Binary, *, to_error: bool) -> None:
     table = Table("", "", box=None, show_header=False)
     table.columns[1].justify = "right"
     table.add_row("cycles", f"{counts.cycles:,}")
@@ -122,7 +128,7 @@ def _print_counts(counts: Counts, binary: Binary) -> None:
     table.add_row("weight buffer", f"{counts.weight_buffer_bytes:,}")
     table.add_row("feature maps in DRAM", f"{counts.dram_bytes:,}")
     table.add_row("program", f"{counts.instruction_bytes:,}")
-    Console(highlight=False).print(f"machine {binary.machine.name}", table)
+    Console(highlight=False, stderr=to_error).print(f"machine {binary.machine.name}", table)
 
 
 def _add_rows(table: Table, title: str, numbers: Mapping[str, int]) -> None:

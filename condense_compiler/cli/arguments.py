@@ -21,7 +21,8 @@ Inputs = Annotated[
     ),
 ]
 OutputArrays = Annotated[
-    Path | None, typer.Option(help="File for the outputs, .npz.", show_default=False)
+    Path | None,
+    typer.Option(help="File for the outputs, .npz; - is standard output.", show_default=False),
 ]
 
 _UNITS: Mapping[str, int] = {
@@ -129,6 +130,11 @@ def read_feeds(pairs: Sequence[str], names: Sequence[str]) -> dict[str, npt.NDAr
             name = names[0]
         feeds[name] = _read_array(Path(file))
     return feeds
+
+
+def input_files(pairs: Sequence[str]) -> list[Path]:
+    """Return the files that `--input` options name."""
+    return [Path(pair.rpartition("=")[2]) for pair in pairs]
 
 
 def _read_array(path: Path) -> npt.NDArray[Any]:

@@ -27,11 +27,14 @@ from condense_compiler.cli.options import (
 )
 from condense_compiler.cli.progress import stage_progress
 from condense_compiler.cli.status import BOUND_NOT_MET, DONE
-from condense_compiler.compilation import check_writable
+from condense_compiler.compilation import FILES
 from condense_compiler.driver import compile_model
 from condense_compiler.errors import InputError
+from condense_compiler.files import check_folder
+from condense_compiler.network.external_data import model_files
 from condense_compiler.report.report import Report
 from condense_compiler.report.text import print_report
+from condense_compiler.targets import target_files
 
 
 def compile_command(
@@ -66,7 +69,8 @@ def compile_command(
         allow_fallback="true" if allow_fallback else None,
     )
     seconds = _positive("--order-seconds", order_seconds)
-    check_writable(folder)
+    names = (*FILES, *target_files(target))
+    check_folder(folder, names, model_files(model) if folder.is_dir() else ())
     with stage_progress() as watcher:
         compilation = compile_model(
             model,
@@ -82,8 +86,8 @@ def compile_command(
             watcher=watcher,
         )
         watcher("save")
-        compilation.save(folder)
-    return _tell(compilation.report, folder, as_json=as_json)
+        report = compilation.save(folder)
+    return _tell(report, folder, as_json=as_json)
 
 
 def _positive(option: str, number: float | None) -> float | None:

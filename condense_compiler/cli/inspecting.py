@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from condense_compiler.artefacts import read_report
+from condense_compiler.artefacts import open_folder
 from condense_compiler.cli.arguments import parse_dims, parse_values
 from condense_compiler.cli.options import Dims, Outputs, Values, split_names
 from condense_compiler.cli.status import DONE
@@ -46,7 +46,8 @@ def compare_command(
 
     Example: condense compare out_before out_after
     """
-    comparison = compare_reports(read_report(first), read_report(second))
+    with open_folder(first, ()) as one, open_folder(second, ()) as two:
+        comparison = compare_reports(one, two)
     names = (str(first), str(second))
     typer.echo(json.dumps(comparison, indent=2) if as_json else comparison_text(names, comparison))
     return DONE

@@ -1,6 +1,7 @@
 """`condense plan`: placing the feature maps of a network, or any buffers."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -12,11 +13,13 @@ from condense_compiler.cli.options import Dims, Outputs, Passes, Values, split_n
 from condense_compiler.cli.status import BOUND_NOT_MET, DONE
 from condense_compiler.driver import plan_model
 from condense_compiler.errors import InputError
+from condense_compiler.files import check_file, is_standard_output
 from condense_compiler.memory.buffers import Buffer, Plan, Verdict
 from condense_compiler.memory.buffers_csv import read_buffers, write_plan
 from condense_compiler.memory.placement_csv import placement_rows
 from condense_compiler.memory.planner import plan
-from condense_compiler.report.explain import explain, explanation_text
+from condense_compiler.network.external_data import model_files
+from condense_compiler.report.explain import Explanation, explain, explanation_text
 from condense_compiler.report.words import format_bytes
 
 
@@ -33,7 +36,10 @@ def plan_command(
         float | None, typer.Option(help="Search no longer than this.", show_default=False)
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="CSV to write.", show_default=False)
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="CSV to write; - is standard output.", show_default=False
+        ),
     ] = None,
     dim: Dims = [],  # noqa: B006 - typer wants a list, and nothing changes it
     outputs: Outputs = None,
@@ -57,6 +63,7 @@ def plan_command(
     if seconds is not None and not seconds > 0:
         raise InputError(f"--seconds {seconds} must be positive")
     limit = parse_bytes("--capacity", capacity)
+    kept = _kept(model, buffers, output)
     explanation = None
     if buffers is not None:
         problem = read_buffers(buffers)
@@ -75,14 +82,42 @@ def plan_command(
         found = replace(placement.plan, offsets=offsets)
         explanation = explain(planned.picture().after) if explained else None
     if output is not None:
-        write_plan(output, problem, found)
+        write_plan(output, problem, found, kept)
+    to_error = is_standard_output(output)
+    for text in _texts(problem, found, limit, explanation, as_json=as_json):
+        typer.echo(text, err=to_error)
+    return DONE if limit is None or found.verdict(limit) is Verdict.FITS else BOUND_NOT_MET
+
+
+def _kept(model: Path | None, buffers: Path | None, output: Path | None) -> tuple[Path, ...]:
+    """Return what is read, once it is sure that the output can be written beside it."""
+    if output is None:
+        return ()
+    check_file(output)
+    kept: tuple[Path, ...] = () if buffers is None else (buffers,)
+    if model is not None and output.exists():
+        kept = model_files(model)
+    check_file(output, kept)
+    return kept
+
+
+def _texts(
+    problem: list[Buffer],
+    found: Plan,
+    limit: int | None,
+    explanation: Explanation | None,
+    *,
+    as_json: bool,
+) -> Iterator[str]:
+    """Yield what there is to say."""
     if as_json:
-        typer.echo(json.dumps(explanation.to_dict() if explanation else None, indent=2))
-        return DONE if limit is None or found.verdict(limit) is Verdict.FITS else BOUND_NOT_MET
-    typer.echo(_summary(problem, found))
+        yield json.dumps(explanation.to_dict() if explanation else None, indent=2)
+        return
+    yield _summary(problem, found)
     if explanation is not None:
-        typer.echo(explanation_text(explanation))
-    return _answer(found, limit)
+        yield explanation_text(explanation)
+    if limit is not None:
+        yield f"capacity {format_bytes(limit)}: {found.verdict(limit).value}"
 
 
 def _summary(problem: list[Buffer], found: Plan) -> str:
@@ -91,11 +126,3 @@ def _summary(problem: list[Buffer], found: Plan) -> str:
         f"{len(problem)} buffers, arena {format_bytes(found.arena_bytes)}, "
         f"lower bound {format_bytes(found.lower_bound_bytes)}, {quality}"
     )
-
-
-def _answer(found: Plan, limit: int | None) -> int:
-    if limit is None:
-        return DONE
-    verdict = found.verdict(limit)
-    typer.echo(f"capacity {format_bytes(limit)}: {verdict.value}")
-    return DONE if verdict is Verdict.FITS else BOUND_NOT_MET

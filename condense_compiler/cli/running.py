@@ -4,15 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import numpy.typing as npt
 import typer
 
 from condense_compiler import bisection
-from condense_compiler.artefacts import read_program, read_report, read_runnable, read_source
-from condense_compiler.cli.arguments import Inputs, OutputArrays, read_feeds
+from condense_compiler.artefacts import open_folder, read_program, read_runnable, read_source
+from condense_compiler.cli.arguments import Inputs, OutputArrays, input_files, read_feeds
 from condense_compiler.cli.status import BOUND_NOT_MET, DONE
-from condense_compiler.errors import InputError
+from condense_compiler.files import check_file, is_standard_output
+from condense_compiler.files.arrays import write_arrays
+from condense_compiler.files.manifest import REPORT_FILE
 from condense_compiler.passes import find_pass
 from condense_compiler.report.text import difference_text
 from condense_compiler.targets import Verifying, find_target
@@ -41,15 +42,24 @@ def run_command(
 
     Example: condense run out --input input=x.npy --output y.npz
     """
-    report, program = read_report(folder), read_program(folder)
-    names = [tensor.name for tensor in program.network.graph.inputs]
-    feeds = read_feeds(inputs, names)
-    outputs = read_runnable(folder, report, program).run(feeds)
+    with open_folder(folder) as report:
+        kept = (*files_of(folder, report), *input_files(inputs))
+        if output is not None:
+            check_file(output, kept)
+        program = read_program(folder)
+        names = [tensor.name for tensor in program.network.graph.inputs]
+        outputs = read_runnable(folder, report, program).run(read_feeds(inputs, names))
     if output is not None:
-        write_arrays(output, outputs)
+        write_arrays(output, outputs, kept)
     for name, values in outputs.items():
-        typer.echo(f"{name}: {values.dtype} {list(values.shape)}, {_extent(values)}")
+        line = f"{name}: {values.dtype} {list(values.shape)}, {_extent(values)}"
+        typer.echo(line, err=is_standard_output(output))
     return DONE
+
+
+def files_of(folder: Path, report: Mapping[str, Any]) -> list[Path]:
+    """Return the files of a compiled folder, which no output may take the place of."""
+    return [folder / REPORT_FILE, *(folder / entry["file"] for entry in report["artefacts"])]
 
 
 def verify_command(
@@ -60,13 +70,14 @@ def verify_command(
 
     Example: condense verify out --bisect
     """
-    report, program = read_report(folder), read_program(folder)
-    runnable = read_runnable(folder, report, program)
-    feeds = random_feeds(program.network)
-    if isinstance(runnable, Verifying):
-        result = runnable.verify(feeds)
-    else:
-        result = verify(runnable.run, read_source(folder, report), feeds)
+    with open_folder(folder) as report:
+        program = read_program(folder)
+        runnable = read_runnable(folder, report, program)
+        feeds = random_feeds(program.network)
+        if isinstance(runnable, Verifying):
+            result = runnable.verify(feeds)
+        else:
+            result = verify(runnable.run, read_source(folder, report), feeds)
     verdict = "outputs agree" if result.passed else "outputs differ"
     memory = "arena" if report["residency"] is None else "chip memory"
     arena_bytes = report["feature_maps"]["after"]["arena_bytes"]
@@ -98,19 +109,3 @@ def _extent(values: npt.NDArray[Any]) -> str:
     if not values.size:
         return "empty"
     return f"from {values.min():.6g} to {values.max():.6g}"
-
-
-def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Write arrays to an .npz file, whole or not at all.
-
-    Raises:
-        InputError: The file cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        with temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, **dict(arrays))
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error

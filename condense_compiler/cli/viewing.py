@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,13 +10,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from condense_compiler.artefacts import read_picture
+from condense_compiler.artefacts import open_folder, read_picture
 from condense_compiler.cli.arguments import parse_dims, parse_values
 from condense_compiler.cli.options import Dims, Outputs, Passes, Values, split_names
 from condense_compiler.cli.progress import stage_progress
 from condense_compiler.cli.status import DONE
+from condense_compiler.compilation import FILES, PICTURE_FILE
 from condense_compiler.driver import plan_model
 from condense_compiler.errors import InputError
+from condense_compiler.files import check_file, is_standard_output, write_file
+from condense_compiler.network.external_data import model_files
 from condense_compiler.network.selection import Selection
 from condense_compiler.report.figure import SUFFIXES, write_figure
 from condense_compiler.report.page import render_page
@@ -47,7 +50,7 @@ def view_command(
         typer.Option(
             "-o",
             "--output",
-            help="File to write: .html, .svg, .png or .pdf.",
+            help="File to write: .html, .svg, .png or .pdf; - is the page on standard output.",
             show_default="NAME.plan.html",
         ),
     ] = None,
@@ -74,14 +77,29 @@ def view_command(
         raise InputError("give only one of --output, --terminal, --text, --json")
     target = output or Path(f"{source.resolve().name.removesuffix('.onnx')}.plan.html")
     write = None if chosen else _writer(target)
+    kept = () if chosen else _kept(source, target)
     selection = Selection(split_names(outputs), parse_values(fixed), parse_dims(dim))
     picture = _picture(source, selection, split_names(passes))
     if write is None:
         _print(picture, chosen[0])
         return DONE
-    write(picture, target)
-    typer.echo(target)
+    write(picture, target, kept)
+    if not is_standard_output(target):
+        typer.echo(target)
     return DONE
+
+
+def _kept(source: Path, target: Path) -> tuple[Path, ...]:
+    """Return what is read, once it is sure that the target can be written beside it."""
+    check_file(target)
+    if not target.exists():
+        kept: tuple[Path, ...] = ()
+    elif source.is_dir():
+        kept = tuple(path for path in source.iterdir() if path.name in FILES)
+    else:
+        kept = model_files(source)
+    check_file(target, kept)
+    return kept
 
 
 def _picture(source: Path, selection: Selection, passes: list[str] | None) -> Picture:
@@ -99,29 +117,27 @@ def _picture(source: Path, selection: Selection, passes: list[str] | None) -> Pi
         raise InputError(
             f"{source}: is compiled already; --dim, --outputs, --set and --passes are for models"
         )
-    return read_picture(source)
+    with open_folder(source, (PICTURE_FILE,)):
+        return read_picture(source)
 
 
-def _write_page(picture: Picture, path: Path) -> None:
-    page = render_page(picture)
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+def _write_page(picture: Picture, path: Path, kept: Collection[Path]) -> None:
+    write_file(path, render_page(picture), kept)
 
 
-_WRITERS: Mapping[str, Callable[[Picture, Path], None]] = {
+_Writer = Callable[[Picture, Path, Collection[Path]], None]
+_WRITERS: Mapping[str, _Writer] = {
     ".html": _write_page,
     **dict.fromkeys(SUFFIXES, write_figure),
 }
 
 
-def _writer(path: Path) -> Callable[[Picture, Path], None]:
+def _writer(path: Path) -> _Writer:
+    if is_standard_output(path):
+        return _write_page
     suffix = path.suffix.lower()
     if suffix not in _WRITERS:
         raise InputError(f"--output {str(path)!r}: end the name with {', '.join(_WRITERS)}")
-    if not path.resolve().parent.is_dir():
-        raise InputError(f"{path}: the folder {str(path.parent)!r} does not exist")
     return _WRITERS[suffix]
 
 

@@ -1,13 +1,14 @@
 """Buffers and plans as CSV files: columns `id,lower,upper,size` and optional ones, in any order."""
 
 import csv
+import io
 import os
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from condense_compiler.errors import InputError
+from condense_compiler.files import write_file
 from condense_compiler.memory.buffers import Buffer, Plan
 
 if TYPE_CHECKING:
@@ -165,31 +166,26 @@ def _gaps(text: str, lower: int, upper: int) -> tuple[tuple[int, int], ...]:
     return tuple(gaps)
 
 
-def write_plan(path: str | os.PathLike[str], buffers: Sequence[Buffer], plan: Plan) -> None:
+def write_plan(
+    path: str | os.PathLike[str],
+    buffers: Sequence[Buffer],
+    plan: Plan,
+    kept: Collection[Path] = (),
+) -> None:
     """Write the buffers with their offsets as CSV; the file appears whole or not at all.
 
     Args:
         path: The file to write or replace.
         buffers: What was placed.
         plan: Where it was placed.
+        kept: What must not be written over.
 
     Raises:
-        InputError: The file cannot be written.
+        InputError: The file cannot or must not be written.
     """
-    target = Path(path)
-    try:
-        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    except OSError as error:
-        raise _cannot_write(target, error) from error
-    try:
-        with open(descriptor, "w", encoding="utf-8", newline="") as file:  # noqa: PTH123 - a descriptor
-            _write(csv.writer(file, lineterminator="\n"), buffers, plan)
-        Path(temporary).chmod(0o666 & ~_umask())
-        os.replace(temporary, target)  # noqa: PTH105 - takes any path
-    except OSError as error:
-        raise _cannot_write(target, error) from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    text = io.StringIO()
+    _write(csv.writer(text, lineterminator="\n"), buffers, plan)
+    write_file(Path(path), text.getvalue(), kept)
 
 
 def _write(writer: "Writer", buffers: Sequence[Buffer], plan: Plan) -> None:
@@ -219,13 +215,3 @@ def _write(writer: "Writer", buffers: Sequence[Buffer], plan: Plan) -> None:
                 plan.offsets[buffer.id],
             ]
         )
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
-
-
-def _cannot_write(target: Path, error: OSError) -> InputError:
-    return InputError(f"{target}: cannot write it: {error.strerror or error}")

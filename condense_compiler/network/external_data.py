@@ -1,8 +1,10 @@
 """Tensors whose bytes lie in files beside the model: found and checked when loading."""
 
+import os
 from pathlib import Path, PurePosixPath
 
 import onnx
+from google.protobuf.message import DecodeError
 from onnx.external_data_helper import uses_external_data
 
 from condense_compiler.errors import InputError
@@ -41,6 +43,24 @@ def resolve_external_data(model: onnx.ModelProto, folder: Path | None) -> dict[s
     return extents
 
 
+def model_files(path: Path) -> tuple[Path, ...]:
+    """Return a model file and the files of its external data, as far as they can be told."""
+    try:
+        if not path.is_file():
+            return (path,)
+        model = onnx.ModelProto.FromString(path.read_bytes())
+    except (OSError, ValueError, DecodeError):
+        return (path,)
+    tensors = (*(tensor for _, tensor in main_tensors(model.graph)), *nested_tensors(model))
+    names = {_location(tensor) for tensor in tensors if uses_external_data(tensor)} - {""}
+    return (path, *(path.parent / name for name in sorted(names)))
+
+
+def _location(tensor: onnx.TensorProto) -> str:
+    fields = {entry.key: entry.value for entry in tensor.external_data}
+    return str(fields.get("location", ""))  # protobuf gives bytes where it is not text
+
+
 def _move_in(tensor: onnx.TensorProto, extent: Extent) -> None:
     tensor.CopyFrom(StoredValues(tensor, extent).with_bytes())
 
@@ -48,7 +68,7 @@ def _move_in(tensor: onnx.TensorProto, extent: Extent) -> None:
 def _extent(name: str, tensor: onnx.TensorProto, folder: Path | None) -> Extent:
     """Return where the bytes of an external tensor lie, checked."""
     fields = {entry.key: entry.value for entry in tensor.external_data}
-    location = str(fields.get("location", ""))  # protobuf gives bytes where it is not text
+    location = _location(tensor)
     if folder is None:
         raise InputError(
             f"tensor '{name}' lies in the external file '{location}', but the model was given "
@@ -63,6 +83,12 @@ def _extent(name: str, tensor: onnx.TensorProto, folder: Path | None) -> Extent:
         raise InputError(
             f"tensor '{name}': the external data file {path} is missing; put it beside the model"
         )
+    real = Path(os.path.realpath(path))
+    if not real.is_relative_to(os.path.realpath(folder)):
+        raise InputError(
+            f"tensor '{name}': the external data file {path} is a link out of the folder of the "
+            f"model, to {real}; put the data itself there"
+        )
     needed = bytes_of(tensor.data_type, tensor.dims)
     offset, length = _place(name, fields, needed)
     if length != needed:
@@ -76,7 +102,7 @@ def _extent(name: str, tensor: onnx.TensorProto, folder: Path | None) -> Extent:
             f"tensor '{name}': the external data file {path} is too short, {size} bytes of "
             f"{offset + length}; copy it again"
         )
-    return Extent(path, offset, length)
+    return Extent(real, offset, length)
 
 
 def _is_file(path: Path) -> bool:

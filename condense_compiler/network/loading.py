@@ -80,15 +80,15 @@ def load_selected(source: str | Path | onnx.ModelProto, selection: Selection) ->
     if isinstance(source, onnx.ModelProto):
         model = onnx.ModelProto()
         model.CopyFrom(source)
-        folder, name = None, source.graph.name or "model"
+        file, folder, name = None, None, source.graph.name or "model"
     else:
         path = Path(source)
         model = read_model(path)
-        folder, name = path.parent, path.stem
+        file, folder, name = path.absolute(), path.parent, path.stem
     shown = name if folder is None else source
     try:
         with quiet_libraries():
-            network = Network(_load(model, folder, selection), name, _header(model))
+            network = Network(_load(model, folder, selection), name, _header(model), file)
             return _in_operators_for_codes(network) if has_codes(network.graph) else network
     except InputError as error:
         raise type(error)(f"{shown}: {_one_line(error)}") from None

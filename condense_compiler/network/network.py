@@ -15,6 +15,7 @@ from condense_compiler.network.export import (
     full_tensor,
     skeleton_tensor,
 )
+from condense_compiler.network.external_data import model_files
 from condense_compiler.network.tensors import variables
 
 MINIMUM_IR_VERSION = 10  # the first that tells overloads of a function apart
@@ -30,11 +31,13 @@ class Network:
         graph: The mutable graph. Every variable has an element type and a shape of integers.
         name: What messages call the network: the stem of its file.
         header: The model without its graph: producer, documentation, metadata.
+        source: The file that it was loaded from; None for a model that was in memory.
     """
 
     graph: gs.Graph
     name: str
     header: onnx.ModelProto = field(default_factory=onnx.ModelProto, repr=False)
+    source: Path | None = None
 
     @property
     def opset(self) -> int:
@@ -74,11 +77,17 @@ class Network:
         graph.producer_version = self.graph.producer_version
         header = onnx.ModelProto()
         header.CopyFrom(self.header)
-        return Network(graph, self.name, header)
+        return Network(graph, self.name, header, self.source)
 
     def save(self, path: str | Path) -> None:
-        """Write the network to a file; weights beyond what one file can hold go beside it."""
-        saving.save(self.graph, self._model, Path(path))
+        """Write the network to a file; weights beyond what one file can hold go beside it.
+
+        Raises:
+            InputError: The file cannot be written, or it is what the network was loaded from.
+        """
+        taken = any(file.exists() for file in saving.files_of(Path(path)))
+        kept = model_files(self.source) if taken and self.source is not None else ()
+        saving.save(self.graph, self._model, Path(path), kept)
 
     def _model(self, encode: Encoding, attach: AttachFunctions | None = None) -> onnx.ModelProto:
         model = onnx.ModelProto()

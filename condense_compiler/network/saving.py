@@ -1,15 +1,13 @@
 """Writing models: whole or not at all."""
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import BinaryIO
 
 import onnx
 import onnx_graphsurgeon as gs
 
-from condense_compiler.errors import InputError
+from condense_compiler.files import check_file, writing
 from condense_compiler.network.export import Encoding, constants, full_tensor, skeleton_tensor
 from condense_compiler.network.stored import StoredValues
 from condense_compiler.network.tensors import element_type, tensor_bytes
@@ -20,34 +18,34 @@ _ALIGNMENT = 4096  # of external tensors, so that readers can map them
 Build = Callable[[Encoding], onnx.ModelProto]
 
 
-def save(graph: gs.Graph, build: Build, path: Path) -> None:
+def save(graph: gs.Graph, build: Build, path: Path, kept: Collection[Path] = ()) -> None:
     """Write a model to a file; if its weights do not fit, they go to PATH.data beside it.
 
     Args:
         graph: The graph of the model.
         build: Makes the model, given what to do with constants.
         path: The file to write; what was there is replaced once everything is written.
+        kept: What must not be written over.
 
     Raises:
-        InputError: The file cannot be written.
+        InputError: The file cannot or must not be written.
     """
-    try:
-        if sum(map(tensor_bytes, constants(graph))) <= SINGLE_FILE_BYTES:
-            _write_one_file(build(full_tensor), path)
-        else:
-            _write_two_files(build, path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
+    check_file(path, kept)
+    if sum(map(tensor_bytes, constants(graph))) <= SINGLE_FILE_BYTES:
+        with writing(path, kept) as file:
+            file.write(build(full_tensor).SerializeToString())
+    else:
+        _write_two_files(build, path, kept)
 
 
-def _write_one_file(model: onnx.ModelProto, path: Path) -> None:
-    with _replacing(path) as file:
-        file.write(model.SerializeToString())
+def files_of(path: Path) -> tuple[Path, Path]:
+    """Return the file of a model, and the one beside it for weights that do not fit."""
+    return path, path.with_name(path.name + ".data")
 
 
-def _write_two_files(build: Build, path: Path) -> None:
-    data = path.with_name(path.name + ".data")
-    with _replacing(path) as file, _replacing(data) as weights:
+def _write_two_files(build: Build, path: Path, kept: Collection[Path]) -> None:
+    _, data = files_of(path)
+    with writing(path, kept) as file, writing(data, kept) as weights:
 
         def encode(constant: gs.Constant) -> onnx.TensorProto | onnx.ValueInfoProto:
             small = skeleton_tensor(constant)
@@ -80,15 +78,3 @@ def _content(constant: gs.Constant) -> bytes | memoryview:
     if not tensor.HasField("raw_data"):
         tensor = onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor))
     return tensor.raw_data
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of `path` if the block succeeds, and vanishes if not."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            yield file
-        os.replace(partial, path)  # noqa: PTH105 - says what it does
-    finally:
-        partial.unlink(missing_ok=True)

@@ -1,10 +1,12 @@
 """The picture of a plan as SVG, PNG or PDF, for papers."""
 
-from collections.abc import Mapping
+import io
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from condense_compiler.errors import InputError
+from condense_compiler.files import write_file
 from condense_compiler.report.page import EXTRA
 from condense_compiler.report.palette import PAINTS
 from condense_compiler.report.picture import FeatureMap, GoneMap, Picture, PlanPicture
@@ -33,8 +35,13 @@ _METADATA: Mapping[str, dict[str, Any]] = {
 _GREY = "0.45"
 
 
-def write_figure(picture: Picture, path: Path) -> None:
+def write_figure(picture: Picture, path: Path, kept: Collection[Path] = ()) -> None:
     """Write the picture in the format that the name of the file ends with.
+
+    Args:
+        picture: The picture.
+        path: The file.
+        kept: What must not be written over.
 
     Raises:
         InputError: The plotting library is not installed, or the file cannot be written.
@@ -46,11 +53,11 @@ def write_figure(picture: Picture, path: Path) -> None:
     except ImportError as error:
         raise InputError(f"a picture as {path.suffix} needs Matplotlib: {EXTRA}") from error
     with mpl.rc_context(_STYLE):
-        figure = _draw(picture)
-        try:
-            figure.savefig(path, dpi=200, metadata=_METADATA[path.suffix.lower()])
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+        content, suffix = io.BytesIO(), path.suffix.lower()
+        _draw(picture).savefig(
+            content, dpi=200, format=suffix.removeprefix("."), metadata=_METADATA[suffix]
+        )
+    write_file(path, content.getvalue(), kept)
 
 
 def _draw(picture: Picture) -> "Figure":

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 from condense_compiler.report.records import Kind
 
@@ -182,18 +182,15 @@ class Picture:
         return {"model": self.model, **sides, "gone": [_to_dict(ghost) for ghost in self.gone]}
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+    def from_dict(cls, content: Any) -> "Picture":
         """Return the picture that `to_dict` wrote.
 
         Raises:
-            KeyError, TypeError, ValueError: It is something else.
+            ValueError: It is something else; the message says where.
         """
-        return cls(
-            model=str(content["model"]),
-            before=_plan_from_dict(content["before"]),
-            after=_plan_from_dict(content["after"]),
-            gone=tuple(GoneMap(**_tuples(entry)) for entry in content["gone"]),
-        )
+        from condense_compiler.report.picture_reading import picture_of  # noqa: PLC0415 - reads this
+
+        return picture_of(content)
 
 
 def _plan_to_dict(plan: PlanPicture) -> dict[str, Any]:
@@ -212,20 +209,3 @@ def _plan_to_dict(plan: PlanPicture) -> dict[str, Any]:
 def _to_dict(record: FeatureMap | GoneMap | Step) -> dict[str, Any]:
     values = {entry.name: getattr(record, entry.name) for entry in fields(record)}
     return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
-
-
-def _plan_from_dict(content: Mapping[str, Any]) -> PlanPicture:
-    return PlanPicture(
-        arena_bytes=int(content["arena_bytes"]),
-        lower_bound_bytes=int(content["lower_bound_bytes"]),
-        optimal=bool(content["optimal"]),
-        order_optimal=bool(content["order_optimal"]),
-        maps=tuple(FeatureMap(**_tuples(entry)) for entry in content["maps"]),
-        steps=tuple(Step(**_tuples(entry)) for entry in content["steps"]),
-    )
-
-
-def _tuples(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return fields as the records hold them: tuples for lists, kinds for their names."""
-    values = {name: tuple(v) if isinstance(v, list) else v for name, v in entry.items()}
-    return values | {"kind": Kind(str(entry["kind"]))} if "kind" in entry else values

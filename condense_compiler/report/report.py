@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from condense_compiler.errors import InputError
+from condense_compiler.files.manifest import Artefact
 from condense_compiler.report.footprint import Footprint, PlannedStorage, Residency, Storage
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class Report:
         target_facts: What the target has to say, such as its scratch memory.
         seconds: Time of each stage.
         verification: How outputs compare; None if that was not asked for.
+        artefacts: The files beside the report, once it is saved.
     """
 
     model: str
@@ -128,6 +130,7 @@ class Report:
     target_facts: Mapping[str, object]
     seconds: Mapping[str, float] = field(default_factory=dict)
     verification: Verification | None = None
+    artefacts: Sequence[Artefact] = ()
 
     @property
     def before(self) -> Storage:
@@ -193,6 +196,7 @@ class Report:
             "target_facts": dict(self.target_facts),
             "seconds": {stage: round(seconds, 6) for stage, seconds in self.seconds.items()},
             "verification": None if self.verification is None else self.verification.to_dict(),
+            "artefacts": [asdict(artefact) for artefact in self.artefacts],
         }
 
     def to_frame(self) -> "pandas.DataFrame":

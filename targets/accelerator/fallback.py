@@ -11,6 +11,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import InputError
+from condense_compiler.files import write_file
 from condense_compiler.program import ScheduledProgram
 from condense_compiler.report.footprint import Footprint
 from condense_compiler.report.measure import Given
@@ -120,7 +121,7 @@ class MixedProgram(PartedProgram):
         """Write the binary of each part that the accelerator runs, and the quantised model."""
         for number, part in enumerate(self.parts):
             if isinstance(part, AcceleratedPart):
-                (folder / part_file(number)).write_bytes(to_bytes(part.binary))
+                write_file(folder / part_file(number), to_bytes(part.binary))
         save_quantised(folder, self.quantised)
 
     def footprint(self, given: Given) -> Footprint:

@@ -8,6 +8,7 @@ import onnx_graphsurgeon as gs
 from google.protobuf.message import DecodeError
 
 from condense_compiler.errors import InputError
+from condense_compiler.files import write_file
 from condense_compiler.targets.accelerator.isa.binary import Binary, from_bytes
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -43,7 +44,7 @@ def read_quantised(folder: Path) -> onnx.ModelProto:
     """
     path = folder / QUANTISED_FILE
     try:
-        return onnx.load(path)
+        return onnx.load(path, load_external_data=False)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}; compile the model again") from error
     except DecodeError:
@@ -53,7 +54,7 @@ def read_quantised(folder: Path) -> onnx.ModelProto:
 def save_quantised(folder: Path, model: onnx.ModelProto | None) -> None:
     """Write the quantised model that the binaries stand for, if there is one."""
     if model is not None:
-        onnx.save(model, folder / QUANTISED_FILE)
+        write_file(folder / QUANTISED_FILE, model.SerializeToString())
 
 
 def shapes_at_ends(graph: gs.Graph) -> tuple[Shapes, Shapes]:

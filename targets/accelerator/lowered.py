@@ -8,6 +8,7 @@ from typing import Any
 import numpy.typing as npt
 import onnx
 
+from condense_compiler.files import write_file
 from condense_compiler.program import ScheduledProgram
 from condense_compiler.report.footprint import Footprint
 from condense_compiler.report.measure import Given
@@ -69,7 +70,7 @@ class AcceleratorProgram:
 
     def save(self, folder: Path) -> None:
         """Write the binary, and the quantised model that it stands for."""
-        (folder / BINARY_FILE).write_bytes(to_bytes(self.code.binary))
+        write_file(folder / BINARY_FILE, to_bytes(self.code.binary))
         save_quantised(folder, self.quantised)
 
     def footprint(self, given: Given) -> Footprint:

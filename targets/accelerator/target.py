@@ -18,6 +18,7 @@ from condense_compiler.targets.accelerator.fallback import (
     load_mixed,
     lower_mixed,
 )
+from condense_compiler.targets.accelerator.folder import BINARY_FILE, PART_FILES, QUANTISED_FILE
 from condense_compiler.targets.accelerator.integer.forms import Forms
 from condense_compiler.targets.accelerator.integer.lowering import lower_network
 from condense_compiler.targets.accelerator.integer.refusals import blaming_one_of
@@ -48,6 +49,7 @@ class AcceleratorTarget:
 
     name: ClassVar[str] = "accelerator"
     places_itself: ClassVar[bool] = True
+    files: ClassVar[tuple[str, ...]] = (BINARY_FILE, PART_FILES, QUANTISED_FILE)
     machine: str = "default"
     calibration: str = ""
     weight_bits: int = 8

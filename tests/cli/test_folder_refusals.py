@@ -6,7 +6,7 @@ from pathlib import Path
 
 import onnx
 import pytest
-from kit.damage import Damage, empty, nothing_there, random_bytes, truncated
+from kit.damage import Damage, empty, nothing_there, random_bytes, seal, truncated
 
 import condense_compiler as cc
 
@@ -66,6 +66,7 @@ TAMPERED: dict[str, tuple[Damage, str]] = {
 @pytest.mark.parametrize(("damage", "reason"), TAMPERED.values(), ids=TAMPERED)
 def test_plan_that_was_tampered_with(compiled: Place, damage: Damage, reason: str) -> None:
     damage(compiled.folder / "out" / "plan.csv")
+    seal(compiled.folder / "out")
     error = compiled.refused("run", "out", "--input", "x.npy")
     assert "plan.csv" in error
     assert reason in error
@@ -108,9 +109,24 @@ def test_report_with_a_broken_entry(
     assert compiled.refused(command, "out")
 
 
+@pytest.mark.parametrize("command", ["run", "verify", "view"])
+@pytest.mark.parametrize("name", ["model.onnx", "plan.csv", "picture.json"])
+def test_files_that_do_not_belong_together(compiled: Place, name: str, command: str) -> None:
+    compiled.call("compile", "net.onnx", "-o", "other", "--passes", "", "--no-verify", status=0)
+    content = (compiled.folder / "other" / name).read_bytes()
+    (compiled.folder / "out" / name).write_bytes(content)
+    if command == "view" and name != "picture.json":
+        compiled.call("view", "out", "--json", status=0)
+        return
+    error = compiled.refused(command, "out")
+    assert f"out/{name}: changed since, or of another compilation" in error
+    assert "compile the model again" in error
+
+
 @pytest.mark.parametrize("damage", [truncated, empty, nothing_there])
 def test_compiled_model_that_is_broken(compiled: Place, damage: Damage) -> None:
     damage(compiled.folder / "out" / "model.onnx")
+    seal(compiled.folder / "out")
     assert "model.onnx" in compiled.refused("run", "out", "--input", "x.npy")
 
 

@@ -1,12 +1,14 @@
 import json
 import math
 import re
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 import typer
 from kit.command import Condense
+from kit.damage import seal
 from kit.pictures import widened, widened_picture
 
 import condense_compiler as cc
@@ -108,12 +110,16 @@ def test_errors_are_one_line(
 
 
 def test_a_broken_picture_is_refused(condense: Condense, files: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(files / "out", tmp_path / "out")
     for content in ("{", "[]", '{"model": "x", "before": {}}'):
-        (tmp_path / "picture.json").write_text(content, encoding="utf-8")
-        outcome = condense("view", tmp_path, "--json")
-        assert outcome.status == 2
-        assert "compile the model again" in outcome.err
-    assert files.is_dir()
+        (folder / "picture.json").write_text(content, encoding="utf-8")
+        for reason in ("changed since", "not "):
+            outcome = condense("view", folder, "--json")
+            assert outcome.status == 2
+            assert reason in outcome.err
+            assert "compile the model again" in outcome.err
+            seal(folder)
+        shutil.copytree(files / "out", folder, dirs_exist_ok=True)
 
 
 @pytest.mark.parametrize(("library", "suffix"), [("bokeh", "html"), ("matplotlib", "svg")])

@@ -1,5 +1,7 @@
 """Ways in which a file can be broken."""
 
+import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,3 +34,14 @@ def folder_instead(path: Path) -> None:
 
 def nothing_there(path: Path) -> None:
     path.unlink()
+
+
+def seal(folder: Path) -> None:
+    """Have the report of a compiled folder name its files as they are now, changed or not."""
+    path = folder / "report.json"
+    report = json.loads(path.read_text())
+    for artefact in report["artefacts"]:
+        if (folder / artefact["file"]).is_file():
+            content = (folder / artefact["file"]).read_bytes()
+            artefact |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    path.write_text(json.dumps(report))

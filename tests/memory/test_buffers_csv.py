@@ -113,10 +113,10 @@ def test_plain_plans_have_plain_columns(tmp_path: Path) -> None:
 
 def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
     buffers = [Buffer("a", 0, 1, 5)]
-    with pytest.raises(InputError, match="cannot write"):
+    with pytest.raises(InputError, match="cannot be written"):
         write_plan(tmp_path / "absent" / "plan.csv", buffers, plan(buffers))
     folder = tmp_path / "folder"
     folder.mkdir()
-    with pytest.raises(InputError, match="cannot write"):
+    with pytest.raises(InputError, match="cannot be written"):
         write_plan(folder, buffers, plan(buffers))
     assert list(tmp_path.iterdir()) == [folder]

@@ -192,14 +192,48 @@ def test_weights_that_do_not_fit_are_saved_beside_the_model(
     np.testing.assert_array_equal(found, expected)
 
 
-def test_a_network_can_be_saved_over_its_own_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("limit", [1000, saving.SINGLE_FILE_BYTES])
+@pytest.mark.parametrize("name", ["copy.onnx", "copy.onnx.data", "link.onnx", "twin.onnx"])
+def test_a_network_is_not_saved_over_what_it_came_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, name: str
 ) -> None:
     monkeypatch.setattr(saving, "SINGLE_FILE_BYTES", 1000)
     path = tmp_path / "copy.onnx"
     load_network(external_model(tmp_path)).save(path)
-    load_network(path).save(path)
-    np.testing.assert_array_equal(load_network(path).graph.tensors()["w"].values, WEIGHTS)
+    (tmp_path / "link.onnx").symlink_to(path)
+    (tmp_path / "twin.onnx").hardlink_to(path)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    network = load_network(path)
+    monkeypatch.setattr(saving, "SINGLE_FILE_BYTES", limit)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="is what is read"):
+        network.copy().save(name)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_weights_that_lead_out_of_the_folder_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    path = external_model(folder)
+    (folder / "weights.bin").rename(tmp_path / "elsewhere.bin")
+    (folder / "weights.bin").symlink_to(tmp_path / "elsewhere.bin")
+    with pytest.raises(InputError, match=r"tensor 'w'.*is a link out of the folder"):
+        load_network(path)
+    (folder / "weights.bin").unlink()
+    (folder / "inside").symlink_to(tmp_path)
+    with pytest.raises(InputError, match=r"tensor 'w'.*is a link out of the folder"):
+        load_network(external_model(folder, set_entry("location", "inside/elsewhere.bin")))
+
+
+def test_links_inside_the_folder_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "model" / "data").mkdir(parents=True)
+    folder = tmp_path / "model"
+    path = external_model(folder)
+    (folder / "weights.bin").rename(folder / "data" / "stored.bin")
+    (folder / "weights.bin").symlink_to("data/stored.bin")
+    (tmp_path / "link").symlink_to(folder)
+    for place in (path, tmp_path / "link" / path.name):
+        np.testing.assert_array_equal(load_network(place).graph.tensors()["w"].values, WEIGHTS)
 
 
 @pytest.mark.parametrize("limit", [0, saving.SINGLE_FILE_BYTES])

@@ -13,6 +13,7 @@ import onnx
 import pytest
 from condensation_net import build
 from kit.command import Condense
+from kit.damage import seal
 from onnx import helper, numpy_helper
 
 from condense_compiler.artefacts import read_program, read_report, read_runnable
@@ -143,18 +144,33 @@ def test_the_saved_quantised_model_is_what_is_verified_against(
     assert not loaded(tmp_path / "out").verify(feeds_of(pure)).passed
 
 
-def test_a_binary_of_an_earlier_compilation_is_not_taken(
-    mixed: Compilation, tmp_path: Path
+def test_what_an_earlier_compilation_wrote_goes(
+    pure: Compilation, mixed: Compilation, tmp_path: Path, condense: Condense
 ) -> None:
-    """Files that a compilation does not write stay in the folder."""
-    shutil.copytree(_saved(mixed, tmp_path / "one"), tmp_path / "out")
-    (tmp_path / "out" / "program.bin").write_bytes(b"stale")
+    out = tmp_path / "out"
+    pure.save(out)
+    (out / "notes.txt").write_text("mine")
+    assert condense("disassemble", out, "-o", tmp_path / "program.txt").status == 0
+    mixed.save(out)
+    names = {path.name for path in out.iterdir()}
+    assert {"notes.txt", "program.0.bin", "program.2.bin"} <= names
+    assert "program.bin" not in names
+    pure.save(out)
+    assert not any(path.name.startswith("program.0") for path in out.iterdir())
+    assert (out / "notes.txt").read_text() == "mine"
+
+
+def test_a_binary_that_the_report_does_not_name_is_not_run(
+    mixed: Compilation, pure: Compilation, tmp_path: Path, condense: Condense
+) -> None:
+    pure.save(tmp_path / "one")
+    mixed.save(tmp_path / "out")
+    binary = (tmp_path / "one" / "program.bin").read_bytes()
+    (tmp_path / "out" / "program.bin").write_bytes(binary)
     assert isinstance(loaded(tmp_path / "out"), PartedProgram)
-
-
-def _saved(compilation: Compilation, folder: Path) -> Path:
-    compilation.save(folder)
-    return folder
+    assert "a network in parts" in condense("simulate", tmp_path / "out").err
+    (tmp_path / "one" / "program.bin").write_bytes(binary[:-1])
+    assert "changed since" in condense("simulate", tmp_path / "one").err
 
 
 def truncated(path: Path) -> None:
@@ -197,6 +213,7 @@ def test_damaged_binaries_are_one_line(  # noqa: PLR0917 - four parameters, thre
     compilation = request.getfixturevalue(kind)
     compilation.save(tmp_path / "out")
     damage(tmp_path / "out" / name)
+    seal(tmp_path / "out")
     [(_, values)] = feeds_of(compilation).items()
     np.save(tmp_path / "x.npy", values)
     inputs = ["--input", tmp_path / "x.npy"] if command == "run" else []
@@ -213,6 +230,7 @@ def test_damaged_quantised_models_are_one_line(
 ) -> None:
     pure.save(tmp_path / "out")
     damage(tmp_path / "out" / "quantised.onnx")
+    seal(tmp_path / "out")
     outcome = condense("verify", tmp_path / "out")
     assert outcome.status == 2
     [line] = outcome.err.splitlines()

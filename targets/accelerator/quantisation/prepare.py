@@ -7,12 +7,13 @@ from pathlib import Path
 
 import onnx
 
+from condense_compiler.errors import UnsupportedError
 from condense_compiler.network import Network, load_network
 from condense_compiler.network.integer_operators import in_standard_operators
 from condense_compiler.network.lifting import lift
 from condense_compiler.passes import find_pass
 from condense_compiler.rewriting.runner import run_passes
-from condense_compiler.targets.accelerator.integer.checking import check_operators
+from condense_compiler.targets.accelerator.integer.checking import check_operators, is_dilated
 from condense_compiler.targets.accelerator.integer.forms import ON_CODES, Forms
 from condense_compiler.targets.accelerator.quantisation.bias_units import (
     layers_with_bias_in_other_units,
@@ -85,6 +86,7 @@ def prepare(
     run_passes(network, [find_pass("fold_pads")])  # a window may reach over the edge; no Pad can
     model = network.to_model()
     if is_quantised(model):
+        _check_averages(network)
         standard = in_standard_operators(source)
         given = _as_given(source) if standard is not source else model
         given, model = (_with_types(each, types) for each in (given, model))
@@ -120,6 +122,20 @@ def _loaded(
         network = load_network(standard, dims)
         network.name = name
     return source, network, types
+
+
+def _check_averages(network: Network) -> None:
+    """Refuse averages between codes that ONNX Runtime takes as its own, and then cannot compute.
+
+    Raises:
+        UnsupportedError: There is one.
+    """
+    for node in network.graph.nodes:
+        if node.op == "AveragePool" and is_dilated(node):
+            raise UnsupportedError(
+                f"node '{node.name}' (AveragePool): ONNX Runtime cannot run it between codes with "
+                "dilations; give the model before it was quantised, and --allow-fallback"
+            )
 
 
 def _samples(network: Network, calibration: Path | None) -> list[Sample]:

@@ -86,7 +86,7 @@ def quantise(network: Network, samples: Sequence[Sample]) -> onnx.ModelProto:
                 extra_options={"ForceQuantizeNoInputCheck": True},
             )
         except Exception as error:  # noqa: BLE001 - its exceptions share no other base
-            reason = one_line(error)
+            reason = original(one_line(error))
             reason = _MEANINGS.get(reason, reason)
             message = f"{network.name}: ONNX Runtime cannot quantise it: {reason}"
             raise InputError(message) from None

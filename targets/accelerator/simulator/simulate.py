@@ -117,7 +117,9 @@ def _area(port: PortRecord) -> Area:
 def _feed(binary: Binary, dram: Memory, feeds: Mapping[str, Array]) -> None:
     ports = {port.name: port for port in binary.ports if not port.is_output}
     if feeds.keys() != ports.keys():
-        raise InputError(f"give inputs {', '.join(ports)}; {', '.join(feeds) or 'none'} were given")
+        raise InputError(
+            f"give inputs {', '.join(ports) or 'none'}; {', '.join(feeds) or 'none'} were given"
+        )
     for name, port in ports.items():
         if feeds[name].shape != port.shape:
             given = list(feeds[name].shape)

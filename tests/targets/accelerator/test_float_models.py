@@ -188,6 +188,20 @@ def test_what_the_accelerator_lacks_is_refused_in_one_line_or_runs_elsewhere(nam
     compiled(given, fallback=True)
 
 
+def test_a_dilated_average_between_codes_is_refused_in_one_line() -> None:
+    codes = [constant("s", 0.05), constant("z", 128, np.uint8)]
+    nodes = [
+        node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+        node("AveragePool", ["d"], ["r"], kernel_shape=[2, 2], dilations=[2, 2]),
+        node("QuantizeLinear", ["r", "s", "z"], ["p"]),
+        node("DequantizeLinear", ["p", "s", "z"], ["y"]),
+    ]
+    with pytest.raises(UnsupportedError, match=r"node '.*' \(AveragePool\): ") as caught:
+        compile_model(model(nodes, codes, opset=19), "accelerator")
+    assert "\n" not in str(caught.value)
+
+
 def test_places_of_the_largest_values_run_elsewhere() -> None:
     nodes = [
         conv("x", "c"),

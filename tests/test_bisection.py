@@ -217,8 +217,10 @@ def check_first_rewrites(model: onnx.ModelProto, tolerance: float | None) -> set
 
 
 def test_every_pass_can_be_kept_from_some_of_its_rewrites() -> None:
-    on_codes = {"drop_signs", "stay_in_codes"}
-    assert check_first_rewrites(rich(), 1e-5) == {step.name for step in DEFAULT_PASSES} - on_codes
+    assert check_first_rewrites(rich(), 1e-5) >= {
+        *("clean_up", "fold_constants", "fold_pads", "fold_batch_norm", "cross_channel_pooling"),
+        *("postpone_activations", "fold_channel_shuffle", "fold_linear_pooling"),
+    }
 
 
 def test_passes_on_codes_can_be_kept_from_some_of_their_rewrites(tmp_path: Path) -> None:

@@ -113,6 +113,8 @@ def concatenate(views: Sequence[View], dim: int) -> View | None:
     first = joined[0]
     if not all(is_channel_only(view.dims[dim]) for view in joined):
         return None
+    if any(view.window != first.window for view in joined):
+        return None  # groups of several sizes
     rest = first.dims[:dim], first.dims[dim + 1 :]
     if any((view.dims[:dim], view.dims[dim + 1 :]) != rest for view in joined):
         return None

@@ -334,3 +334,19 @@ def test_double_precision_is_fused_in_double_precision(spelling: str) -> None:
     assert isinstance(actual, np.ndarray)
     assert actual.dtype == np.float64
     assert np.abs(actual - expected).max() <= 1e-12 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("op", ["Add", "Max"])
+def test_groups_of_several_sizes_are_put_together(op: str) -> None:
+    """The sums of two, of three and of four members, one behind the other."""
+
+    def write(graph: TopologyWriter) -> Sequence[str]:
+        sizes = graph.constant([GROUPS // 2] * (WIDE // (GROUPS // 2)))
+        first, *others = graph.write_many("Split", graph.wide(), sizes, outputs=4, axis=1)
+        sums = []
+        for other in others:
+            first = graph.write(op, first, other)
+            sums.append(first)
+        return [graph.write("Concat", *sums, axis=1)]
+
+    rewrite(build(write)).check_outputs()

@@ -63,6 +63,10 @@ miri:  ## Small cases of the planner under Miri (needs a nightly toolchain with 
 pytest: $(INSTALLED)  ## Python tests
 	$(BIN)/pytest -n auto -q
 
+.PHONY: lowest
+lowest:  ## Tests with the lowest declared version of each dependency, several of ONNX Runtime
+	$(PYTHON) .ci/lowest.py $(VENV)-lowest
+
 .PHONY: docs
 docs: $(INSTALLED)  ## Write the generated pages, then the site into site/
 	$(BIN)/python docs/make_pages.py
@@ -77,4 +81,4 @@ format: $(INSTALLED)  ## Rewrite the sources in the project's format
 
 .PHONY: clean
 clean:  ## Remove everything that can be made again
-	rm -rf $(VENV) out site build native/target *.egg-info
+	rm -rf $(VENV) $(VENV)-lowest out site build native/target *.egg-info

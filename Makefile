@@ -69,7 +69,11 @@ GRAPHS ?= 10000
 .PHONY: fuzz
 fuzz: $(INSTALLED)  ## Check random networks (GRAPHS of them), and damaged files; minutes to hours
 	$(BIN)/python tests/fuzz/run.py --graphs $(GRAPHS)
-	if [ -f tests/fuzz/mutate.py ]; then $(BIN)/python tests/fuzz/mutate.py; fi
+	$(BIN)/python tests/fuzz/mutate.py
+
+.PHONY: lowest
+lowest:  ## Tests with the lowest declared version of each dependency, several of ONNX Runtime
+	$(PYTHON) .ci/lowest.py $(VENV)-lowest
 
 .PHONY: docs
 docs: $(INSTALLED)  ## Write the generated pages, then the site into site/
@@ -85,4 +89,4 @@ format: $(INSTALLED)  ## Rewrite the sources in the project's format
 
 .PHONY: clean
 clean:  ## Remove everything that can be made again
-	rm -rf $(VENV) out site build native/target *.egg-info
+	rm -rf $(VENV) $(VENV)-lowest out site build native/target *.egg-info

@@ -83,11 +83,13 @@ struct ScratchLayout {
 
 /// Positions that are computed, pooled and stored together.
 #[derive(Clone, Copy)]
-struct Part {
-    start: usize,
-    count: usize,
+pub struct Part {
+    /// The first.
+    pub start: usize,
+    /// How many.
+    pub count: usize,
     /// Distance of their rows in memory.
-    stride: usize,
+    pub stride: usize,
 }
 
 impl Call<'_> {
@@ -264,52 +266,6 @@ impl Call<'_> {
             apply_rows(self.tail.after, self.tail.kernels, channels, block, pixels);
         }
         block
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the pieces of a worker's memory")]
-    fn scatter(
-        &self,
-        chunk: &Chunk,
-        layout: &Layout,
-        stripe: &Stripe,
-        part: Part,
-        block: &[f32],
-        staged: &mut [f32],
-        output: &Output,
-    ) {
-        let segments = layout.segments(part.start, part.count);
-        let plane = (stripe.last - stripe.first) * self.tail.row();
-        for (index, row) in block.chunks_exact(part.stride).enumerate() {
-            let rows = if self.tail.spatial.is_some() {
-                &mut staged[index * plane..(index + 1) * plane]
-            } else {
-                // SAFETY: jobs differ in sample, rows or channels.
-                unsafe { self.tail.destination(output, stripe, chunk.first_output + index) }
-            };
-            for segment in &segments {
-                let pixels = &row[segment.from..segment.from + segment.count];
-                rows[segment.to..segment.to + segment.count].copy_from_slice(pixels);
-            }
-        }
-    }
-
-    fn pool(
-        &self,
-        chunk: &Chunk,
-        stripe: &Stripe,
-        staged: &[f32],
-        row: &mut [f32],
-        output: &Output,
-    ) {
-        let Some(window) = &self.tail.spatial else { return };
-        let plane = stripe.last.saturating_sub(stripe.first) * self.tail.row();
-        for index in 0..chunk.slots.len() / self.recipe.window {
-            let channel = chunk.first_output + index;
-            // SAFETY: jobs differ in sample, rows or channels.
-            let destination = unsafe { self.tail.destination(output, stripe, channel) };
-            let rows = &staged[index * plane..(index + 1) * plane];
-            self.tail.pool(window, stripe, channel, rows, row, destination);
-        }
     }
 }
 

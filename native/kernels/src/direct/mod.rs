@@ -4,6 +4,7 @@ mod convolve;
 mod filters;
 pub mod kernel;
 mod packing;
+mod storing;
 
 pub use convolve::{Call, run};
 pub use filters::{Filters, Source, canonical_order};

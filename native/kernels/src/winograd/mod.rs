@@ -13,6 +13,7 @@ mod filters;
 pub mod input;
 pub mod output;
 pub mod product;
+mod steps;
 mod transforms;
 
 pub use convolve::{Call, run};

@@ -6,6 +6,7 @@ from pathlib import Path
 import onnx
 
 from condense_compiler.compilation import Compilation
+from condense_compiler.limits import Limits, applied
 from condense_compiler.memory.order import file_order
 from condense_compiler.memory.placement import place
 from condense_compiler.memory.planner import plan
@@ -20,7 +21,7 @@ from condense_compiler.report.stages import Stages, StageWatcher
 from condense_compiler.rewriting.contract import Pass
 from condense_compiler.rewriting.runner import run_passes
 from condense_compiler.targets import Measuring, Preparing, Target, Verifying, find_target
-from condense_compiler.verification import random_feeds, verify
+from condense_compiler.verification import check_effort, random_feeds, verify
 
 Model = str | Path | onnx.ModelProto
 
@@ -36,6 +37,7 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
     verify_outputs: bool = True,
     target_options: Mapping[str, str] | None = None,
     watcher: StageWatcher | None = None,
+    limits: Limits | None = None,
 ) -> Compilation:
     """Compile an ONNX network.
 
@@ -50,17 +52,29 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
         verify_outputs: Compare the outputs with ONNX Runtime on the model as given.
         target_options: Options of the target by name, as text.
         watcher: Called with the name of each stage when it starts.
+        limits: What is refused as too large; without them those in force, which are the defaults.
 
     Raises:
         InputError: The model, or what was asked of it, cannot be used.
     """
-    stages = Stages(watcher)
-    backend = find_target(target, target_options)
-    planned = _plan(
-        model, backend, dims or {}, _pipeline(passes), stages, order_seconds=order_seconds
-    )
+    asked = Asked(model, target, target_options or {}, dims or {}, memory_limit_bytes)
+    with applied(limits):
+        return _compile(asked, _pipeline(passes), Stages(watcher), order_seconds, verify_outputs)
+
+
+def _compile(
+    asked: Asked,
+    pipeline: Sequence[Pass],
+    stages: Stages,
+    order_seconds: float | None,
+    verify_outputs: bool,
+) -> Compilation:
+    backend = find_target(asked.target, asked.target_options)
+    planned = _plan(asked.model, backend, asked.dims, pipeline, stages, order_seconds=order_seconds)
+    if verify_outputs:
+        check_effort(planned.network, planned.placement.plan.arena_bytes, "verification")
     with stages("lower"):
-        program = planned.program(memory_limit_bytes)
+        program = planned.program(asked.memory_limit_bytes)
         lowered = planned.backend.lower(program)
     verification = None
     if verify_outputs:
@@ -69,9 +83,8 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
             verification = (
                 lowered.verify(feeds)
                 if isinstance(lowered, Verifying)
-                else verify(lowered.run, model, feeds)
+                else verify(lowered.run, asked.model, feeds)
             )
-    asked = Asked(model, target, target_options or {}, dims or {}, memory_limit_bytes)
     report = collect_report(asked, planned, lowered, stages.seconds, verification)
     picture = (
         lowered.picture(planned.given) if isinstance(lowered, Measuring) else planned.picture()
@@ -86,6 +99,7 @@ def plan_model(
     passes: Sequence[str | Pass] | None = None,
     seconds: float | None = None,
     watcher: StageWatcher | None = None,
+    limits: Limits | None = None,
 ) -> Planned:
     """Compile an ONNX network as far as the plan.
 
@@ -95,12 +109,14 @@ def plan_model(
         passes: Names of passes, or passes, to run instead of the default ones.
         seconds: Search for a smaller arena no longer than this.
         watcher: Called with the name of each stage when it starts.
+        limits: What is refused as too large; without them those in force, which are the defaults.
 
     Raises:
         InputError: The model, or what was asked of it, cannot be used.
     """
     backend, pipeline = find_target("reference"), _pipeline(passes)
-    return _plan(model, backend, dims or {}, pipeline, Stages(watcher), plan_seconds=seconds)
+    with applied(limits):
+        return _plan(model, backend, dims or {}, pipeline, Stages(watcher), plan_seconds=seconds)
 
 
 def _plan(

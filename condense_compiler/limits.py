@@ -19,6 +19,7 @@ class Limits:
     Attributes:
         file_bytes: Bytes of a file that is read whole: a model, a folder's report, an array.
         tensor_bytes: Bytes of one feature map, with its padding, or of one folded constant.
+        constant_bytes: Bytes of everything that is computed from constants alone.
         arena_bytes: Bytes of the arena, where the network is to run or to be verified.
         operators: Operators, once functions are inlined; calls of functions count as well.
         window_taps: Taps of one pooling window.
@@ -26,7 +27,8 @@ class Limits:
     """
 
     file_bytes: int = 2**31 - 1
-    tensor_bytes: int = 2**30
+    tensor_bytes: int = 2**29
+    constant_bytes: int = 2**31
     arena_bytes: int = 2**31
     operators: int = 250_000
     window_taps: int = 2**20
@@ -54,6 +56,7 @@ class Limits:
 _UNITS: Mapping[str, str] = {
     "file_bytes": "bytes to read",
     "tensor_bytes": "bytes for one tensor",
+    "constant_bytes": "bytes of computed constants",
     "arena_bytes": "bytes of feature maps at once",
     "operators": "operators and calls",
     "window_taps": "taps in one window",
@@ -69,6 +72,11 @@ _current: ContextVar[Limits] = ContextVar("limits", default=_DEFAULT)
 def limits() -> Limits:
     """Return the limits in force."""
     return _current.get()
+
+
+def put_in_force(chosen: Limits) -> None:
+    """Put limits in force for the rest of the context, as the command line does."""
+    _current.set(chosen)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import typer
 
 from condense_compiler.artefacts import read_report
 from condense_compiler.cli.arguments import parse_dims
-from condense_compiler.cli.options import Dims
+from condense_compiler.cli.options import Dims, LimitChanges
 from condense_compiler.cli.status import DONE
 from condense_compiler.network import load_network
 from condense_compiler.report.compare import compare_reports, comparison_text
@@ -21,6 +21,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def inspect_command(
     model: Annotated[Path, typer.Argument(help="ONNX file.", show_default=False)],
     dim: Dims = [],  # noqa: B006 - typer wants a list, and nothing changes it
+    _limit: LimitChanges = [],  # noqa: B006 - typer wants a list, and nothing changes it
     as_json: AsJson = False,
 ) -> int:
     """List a network's operators: feature maps, load, arithmetic, parameters; * marks the peak.

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from condense_compiler.cli.arguments import parse_bytes, parse_dims
-from condense_compiler.cli.options import Dims, Passes, split_names
+from condense_compiler.cli.options import Dims, LimitChanges, Passes, split_names
 from condense_compiler.cli.status import BOUND_NOT_MET, DONE
 from condense_compiler.driver import plan_model
 from condense_compiler.errors import InputError
@@ -37,6 +37,7 @@ def plan_command(
     ] = None,
     dim: Dims = [],  # noqa: B006 - typer wants a list, and nothing changes it
     passes: Passes = None,
+    _limit: LimitChanges = [],  # noqa: B006 - typer wants a list, and nothing changes it
     explained: Annotated[
         bool, typer.Option("--explain", help="Tell why the peak is where it is (models only).")
     ] = False,

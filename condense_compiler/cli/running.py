@@ -10,11 +10,12 @@ import typer
 
 from condense_compiler.artefacts import read_program, read_report, read_runnable, read_source
 from condense_compiler.cli.arguments import Inputs, OutputArrays, read_feeds
+from condense_compiler.cli.options import LimitChanges
 from condense_compiler.cli.status import BOUND_NOT_MET, DONE
 from condense_compiler.errors import InputError
 from condense_compiler.report.text import difference_text
 from condense_compiler.targets import Verifying
-from condense_compiler.verification import random_feeds, verify
+from condense_compiler.verification import check_effort, random_feeds, verify
 
 Folder = Annotated[
     Path, typer.Argument(help="Folder that `condense compile` wrote.", show_default=False)
@@ -25,6 +26,7 @@ def run_command(
     folder: Folder,
     inputs: Inputs = [],  # noqa: B006 - typer wants a list, and nothing changes it
     output: OutputArrays = None,
+    _limit: LimitChanges = [],  # noqa: B006 - typer wants a list, and nothing changes it
 ) -> int:
     """Run a compiled network.
 
@@ -32,6 +34,7 @@ def run_command(
     """
     report, program = read_report(folder), read_program(folder)
     names = [tensor.name for tensor in program.network.graph.inputs]
+    check_effort(program.network, program.arena_bytes, "a run")
     feeds = read_feeds(inputs, names)
     outputs = read_runnable(folder, report, program).run(feeds)
     if output is not None:
@@ -41,12 +44,16 @@ def run_command(
     return DONE
 
 
-def verify_command(folder: Folder) -> int:
+def verify_command(
+    folder: Folder,
+    _limit: LimitChanges = [],  # noqa: B006 - typer wants a list, and nothing changes it
+) -> int:
     """Check a compiled network: its plan, and its outputs against the model it was made from.
 
     Example: condense verify out
     """
     report, program = read_report(folder), read_program(folder)
+    check_effort(program.network, program.arena_bytes, "verification")
     runnable = read_runnable(folder, report, program)
     feeds = random_feeds(program.network)
     if isinstance(runnable, Verifying):

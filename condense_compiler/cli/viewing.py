@@ -12,7 +12,7 @@ from rich.console import Console
 
 from condense_compiler.artefacts import read_picture
 from condense_compiler.cli.arguments import parse_dims
-from condense_compiler.cli.options import Dims, Passes, split_names
+from condense_compiler.cli.options import Dims, LimitChanges, Passes, split_names
 from condense_compiler.cli.progress import stage_progress
 from condense_compiler.cli.status import DONE
 from condense_compiler.driver import plan_model
@@ -59,6 +59,7 @@ def view_command(
     as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
     dim: Dims = [],  # noqa: B006 - typer wants a list, and nothing changes it
     passes: Passes = None,
+    _limit: LimitChanges = [],  # noqa: B006 - typer wants a list, and nothing changes it
 ) -> int:
     """Show where every feature map lies in the arena, and when, before and after compilation.
 

@@ -156,10 +156,12 @@ def _place(error: Exception) -> str:
 
 
 def check_functions(model: onnx.ModelProto) -> None:
-    """Refuse functions that shadow operators, call themselves, or unfold into too many operators.
+    """Refuse too many operators, and functions that shadow operators or call themselves.
+
+    Operators count once for each call of the function that they are in.
 
     Raises:
-        InputError: They do.
+        InputError: There are.
     """
     bodies = {(f.domain, f.name, f.overload): f for f in model.functions}
     for domain, name, _ in bodies:
@@ -171,7 +173,7 @@ def check_functions(model: onnx.ModelProto) -> None:
     sizes: dict[tuple[str, str, str], int] = {}
     for key in bodies:
         _count_operators(key, bodies, sizes)
-    total = sum(sizes.get(_callee(node), 1) for node in model.graph.node)
+    total = sum(sizes.get(_callee(node), 1) for node in nodes_within(model.graph.node))
     limits().check("operators", total, "the model, its functions inlined")
 
 

@@ -71,6 +71,7 @@ def load_network(
 
 def _load(model: onnx.ModelProto, folder: Path | None, dims: Mapping[str, int]) -> gs.Graph:
     check_versions(model)
+    check_functions(model)
     check_tensors(model)
     use_standard_operators(model)
     extents = resolve_external_data(model, folder)
@@ -101,7 +102,6 @@ def _inline_functions(model: onnx.ModelProto) -> onnx.ModelProto:
     ours = sorted({(f.domain, f.name) for f in model.functions if _is_ours(f)})
     if all(_is_ours(function) for function in model.functions):
         return model
-    check_functions(model)
     try:
         result: onnx.ModelProto = inline_selected_functions(model, ours, exclude=True)
     except (RuntimeError, ValueError) as error:

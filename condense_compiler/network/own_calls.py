@@ -110,11 +110,11 @@ def _conv_pool_faults(node: gs.Node, filters: int, inputs: int) -> Iterator[str]
     recipe = ConvPool.from_attributes(node.attrs)
     expected = [inputs + operand_count(recipe)]
     if node.op == "QLinearConvPool":
-        expected = [inputs, inputs + 1]
+        expected = [inputs - 1, inputs, inputs + 1]  # without bias, and with a table
         if recipe.before or recipe.after or recipe.reduction not in ("max", "min"):
             yield "attributes 'before', 'after' and 'reduction' are those of another operator"
     if len(node.inputs) not in expected:
-        yield f"it has {len(node.inputs)} inputs instead of {expected[0]}"
+        yield f"it has {len(node.inputs)} inputs instead of {expected[-1]}"
     shape, weights = node.inputs[0].shape, node.inputs[filters].shape
     if len(shape) < 3 or len(weights) != len(shape):
         yield f"a map of shape {[*shape]} and filters of shape {[*weights]} do not fit together"
@@ -125,7 +125,7 @@ def _conv_pool_faults(node: gs.Node, filters: int, inputs: int) -> Iterator[str]
 def _on_codes_faults(node: gs.Node) -> Iterator[str]:
     if not _integer(1)(node.attrs.get("operands")):
         yield "attribute 'operands' must be a positive number"
-    if node.attrs.get("op") not in ELEMENT_WISE | set(POOLING):
+    if node.attrs.get("op") not in {*ELEMENT_WISE, *POOLING, "Concat"}:
         yield f"attribute 'op' cannot be {str(node.attrs.get('op'))[:60]!r}"
     if len(node.inputs) < INPUTS_OF_OPERAND * node.attrs["operands"] + 2:
         yield f"it has {len(node.inputs)} inputs, too few for {node.attrs['operands']} operands"

@@ -43,6 +43,8 @@ class ShapeInference:
     def __init__(self, opsets: Mapping[str, int]) -> None:
         self.opsets = opsets
         self._types: dict[str, onnx.TypeProto] = {}
+        self._computed: set[str] = set()
+        self._computed_bytes = 0
 
     def infer(self, node: gs.Node) -> None:
         """Infer the results of a node and note them in its output tensors.
@@ -54,6 +56,21 @@ class ShapeInference:
         for tensor in node.outputs:
             if tensor.name in results:
                 self._note(node, tensor, results[tensor.name])
+        if node.op != "Constant" and all(map(self._is_computed, node.inputs)):
+            self._count_computed(node)
+
+    def _is_computed(self, tensor: gs.Tensor) -> bool:
+        """Tell whether a tensor depends on constants alone."""
+        return not tensor.name or isinstance(tensor, gs.Constant) or tensor.name in self._computed
+
+    def _count_computed(self, node: gs.Node) -> None:
+        """Count what is computed from constants alone, which passes may store."""
+        for tensor in node.outputs:
+            if tensor.name and tensor.dtype is not None and is_static(tensor.shape):
+                self._computed.add(tensor.name)
+                self._computed_bytes += bytes_of(element_type(tensor), tensor.shape)
+        place = f"node '{node.name}' ({node.op}) and what else depends on constants alone"
+        limits().check("constant_bytes", self._computed_bytes, place)
 
     def results(self, node: gs.Node) -> dict[str, onnx.TypeProto]:
         """Return the types of a node's results; nothing where those of its operands are not known.
@@ -98,6 +115,8 @@ class ShapeInference:
         tensor.type = which
         if which != _TENSOR:
             return
+        if not kind.tensor_type.HasField("shape"):
+            del self._types[tensor.name]  # what others know of its shape counts
         found = kind.tensor_type
         if found.elem_type:
             dtype = numpy_type(found.elem_type)

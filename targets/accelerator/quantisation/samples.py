@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_graphsurgeon as gs
 
+from condense_compiler.arrays import read_arrays
 from condense_compiler.errors import InputError
 
 Sample = Mapping[str, npt.NDArray[Any]]
@@ -62,15 +63,9 @@ def _samples_in(path: Path, inputs: Sequence[gs.Tensor]) -> Iterator[Sample]:
 
 
 def _read(path: Path, inputs: Sequence[gs.Tensor]) -> dict[str, npt.NDArray[Any]]:
-    try:
-        loaded = np.load(path, allow_pickle=False)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
-    except (ValueError, EOFError) as error:
-        raise InputError(f"{path}: not an .npz or .npy file: {error}") from error
-    if isinstance(loaded, np.ndarray):
-        if len(inputs) != 1:
-            raise InputError(f"{path}: the network has several inputs; give .npz files")
-        return {inputs[0].name: loaded}
-    with loaded:
-        return {name: loaded[name] for name in loaded.files}
+    loaded = read_arrays(path)
+    if not isinstance(loaded, np.ndarray):
+        return loaded
+    if len(inputs) != 1:
+        raise InputError(f"{path}: the network has several inputs; give .npz files")
+    return {inputs[0].name: loaded}

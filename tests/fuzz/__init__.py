@@ -1,0 +1,1 @@
+"""Many inputs, seeded: random valid networks and damaged ones."""

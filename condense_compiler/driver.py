@@ -6,6 +6,7 @@ from pathlib import Path
 import onnx
 
 from condense_compiler.compilation import Compilation
+from condense_compiler.effort import check_effort
 from condense_compiler.limits import Limits, applied
 from condense_compiler.memory.order import file_order
 from condense_compiler.memory.placement import place
@@ -21,7 +22,7 @@ from condense_compiler.report.stages import Stages, StageWatcher
 from condense_compiler.rewriting.contract import Pass
 from condense_compiler.rewriting.runner import run_passes
 from condense_compiler.targets import Measuring, Preparing, Target, Verifying, find_target
-from condense_compiler.verification import check_effort, random_feeds, verify
+from condense_compiler.verification import random_feeds, verify
 
 Model = str | Path | onnx.ModelProto
 

@@ -10,9 +10,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import InputError
-from condense_compiler.limits import limits
 from condense_compiler.network import Network
-from condense_compiler.report.cost import total_operations
 from condense_compiler.report.report import Verification
 
 Feeds = Mapping[str, npt.NDArray[Any]]
@@ -31,22 +29,6 @@ _QUANTISED_TOLERANCE = 1e-2
 _NUDGE = 1e-5  # relative
 _NUDGES = 2
 _SEED = 20210423
-
-
-def check_effort(network: Network, arena_bytes: int, purpose: str) -> None:
-    """Refuse a run that would take hours, or more memory than the limit.
-
-    Args:
-        network: What would run.
-        arena_bytes: Its arena.
-        purpose: What the run is for, the beginning of the message.
-
-    Raises:
-        InputError: It would.
-    """
-    place = f"{purpose} of '{network.name}'"
-    limits().check("arena_bytes", arena_bytes, place)
-    limits().check("operations", total_operations(network.graph.nodes), place)
 
 
 def random_feeds(network: Network, seed: int = _SEED) -> dict[str, npt.NDArray[Any]]:

@@ -12,10 +12,11 @@ from condense_compiler.artefacts import read_program, read_report, read_runnable
 from condense_compiler.cli.arguments import Inputs, OutputArrays, read_feeds
 from condense_compiler.cli.options import LimitChanges
 from condense_compiler.cli.status import BOUND_NOT_MET, DONE
+from condense_compiler.effort import check_effort
 from condense_compiler.errors import InputError
 from condense_compiler.report.text import difference_text
 from condense_compiler.targets import Verifying
-from condense_compiler.verification import check_effort, random_feeds, verify
+from condense_compiler.verification import random_feeds, verify
 
 Folder = Annotated[
     Path, typer.Argument(help="Folder that `condense compile` wrote.", show_default=False)

@@ -70,11 +70,18 @@ class Call:
         return None if operand is None else operand.values
 
     def integers(self, attribute: str, index: int | None = None) -> list[int] | None:
-        """Return a list given as attribute or, in newer versions, as an operand."""
-        if attribute in self.attributes:
-            return [int(value) for value in np.atleast_1d(self.attributes[attribute])]
-        values = None if index is None else self.values(index)
-        return None if values is None else [int(value) for value in values.reshape(-1)]
+        """Return a list given as attribute or, in newer versions, as an operand.
+
+        None if it is not given, or does not hold integers, which inference refuses.
+        """
+        given = self.attributes.get(attribute)
+        if given is None and index is not None:
+            given = self.values(index)
+        if given is None:
+            return None
+        values = np.asarray(given).reshape(-1)
+        is_list = np.issubdtype(values.dtype, np.integer) or not values.size
+        return [int(value) for value in values] if is_list else None
 
     def text(self, attribute: str, default: str) -> str:
         """Return an attribute that is a text."""

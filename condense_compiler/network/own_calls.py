@@ -177,6 +177,11 @@ def infer_own_call(
     known = {inner: types[outer] for inner, outer in operands if outer in types}
     constants = {inner: values[outer] for inner, outer in operands if outer in values}
     for inner in function.node:
+        if inner.op_type == "Constant":  # before opset 9 it has no integers, but runs
+            value = constants[inner.output[0]] = inner.attribute[0].t
+            shape = list(value.dims)
+            known[inner.output[0]] = onnx.helper.make_tensor_type_proto(value.data_type, shape)
+            continue
         call = onnx.NodeProto()
         call.CopyFrom(inner)
         call.name = f"{node.name}/{inner.op_type}"
@@ -184,8 +189,6 @@ def infer_own_call(
         used = {name: known[name] for name in call.input if name}
         read = {name: constants[name] for name in used if name in constants}
         known |= infer_results(call, used, read, {**opsets, "": opsets[""]})
-        if inner.op_type == "Constant":
-            constants[inner.output[0]] = inner.attribute[0].t
     results = zip(node.outputs, function.output, strict=False)
     return {tensor.name: known[name] for tensor, name in results if name in known}
 

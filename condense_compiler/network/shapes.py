@@ -166,6 +166,8 @@ def _check_input(tensor: gs.Variable) -> None:
     if tensor.dtype is None or not is_static(tensor.shape):
         return
     data_type = element_type(tensor)
+    if data_type == onnx.TensorProto.UNDEFINED:
+        return
     tensor.dtype = numpy_type(data_type)
     place = f"input '{tensor.name}' of shape {[*tensor.shape]}"
     limits().check("tensor_bytes", bytes_of(data_type, tensor.shape), place)

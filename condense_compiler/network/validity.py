@@ -223,6 +223,16 @@ def _quantisation(call: Call) -> str | None:
     return None
 
 
+def _batch_norm(call: Call) -> str | None:
+    """Check the parameters, one number for each channel, or before opset 9 for each element."""
+    shape = call.shape(0)
+    if shape is None or len(shape) < 2 or not call.attributes.get("spatial", 1):
+        return None
+    names = ("scale", "bias", "mean", "variance")
+    faults = (vector_fault(call, i, name, shape[1]) for i, name in enumerate(names, start=1))
+    return next((fault for fault in faults if fault), None)
+
+
 def _layer_norm(call: Call) -> str | None:
     shape = call.shape(0)
     axis = int(call.attributes.get("axis", -1))
@@ -314,7 +324,7 @@ LISTS: Mapping[str, tuple[int, ...]] = {
 
 CHECKS: Mapping[str, tuple[Check, ...]] = {
     "AveragePool": (pool,),
-    "BatchNormalization": (_rank(1),),
+    "BatchNormalization": (_batch_norm,),
     "Clip": (_scalar("min", 1), _scalar("max", 2)),
     "Conv": (convolution,),
     "ConvInteger": (partial(convolution, bias=9),),

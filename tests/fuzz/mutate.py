@@ -1,6 +1,6 @@
 """Damaged models: bytes and structure of valid ones changed at random, each by its own seed.
 
-    python tests/fuzz/mutate.py --files 100000 [--first SEED] [--keep FOLDER]
+    python tests/fuzz/mutate.py [--files 100000] [--first SEED] [--keep FOLDER]
 
 Every file must be compiled, or refused by an `InputError` of one line; anything else is a finding:
 another exception, an abort, more seconds or more memory than a file may take.
@@ -26,10 +26,9 @@ import onnx
 _TESTS = Path(__file__).parent.parent
 sys.path[:0] = [str(_TESTS), str(_TESTS.parent / "examples")]
 
-from fuzz.seeds import seeds  # noqa: E402 - found by the path above
-
 from condense_compiler.driver import compile_model, plan_model  # noqa: E402 - as above
 from condense_compiler.errors import InputError  # noqa: E402 - as above
+from fuzz.seeds import seeds  # noqa: E402 - found by the path above
 
 SECONDS = 20  # for one file
 MEMORY_BYTES = 4 << 30
@@ -301,7 +300,8 @@ def examine(content: bytes, folder: Path, *, run: bool) -> str | None:
         frames = traceback.extract_tb(error.__traceback__)
         place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
         own = [f"{Path(f.filename).name}:{f.lineno}" for f in frames if "condense" in f.filename]
-        return f"{type(error).__name__} at {place} (from {own[-1] if own else '?'}): {str(error)[:160]}"
+        came = own[-1] if own else "?"
+        return f"{type(error).__name__} at {place} (from {came}): {str(error)[:160]}"
     return None
 
 
@@ -376,7 +376,7 @@ def _lines(pipe: int) -> Iterator[str]:
 def main() -> None:
     """Examine files and print what is found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--files", type=int, default=1000)
+    parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder for the files of findings")
     arguments = parser.parse_args()

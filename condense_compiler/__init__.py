@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         InputError,
         UnsupportedError,
     )
+    from condense_compiler.limits import Limits
     from condense_compiler.network import Network, load_network
     from condense_compiler.report.report import Report
     from condense_compiler.targets.onnxruntime import custom_ops_library, onnxruntime_session
@@ -34,6 +35,7 @@ _HOMES = {
     "CondenseError": "errors:CondenseError",
     "ContractError": "errors:ContractError",
     "InputError": "errors:InputError",
+    "Limits": "limits:Limits",
     "Network": "network:Network",
     "Report": "report.report:Report",
     "UnsupportedError": "errors:UnsupportedError",
@@ -62,6 +64,7 @@ __all__ = [
     "CondenseError",
     "ContractError",
     "InputError",
+    "Limits",
     "Network",
     "Report",
     "UnsupportedError",

@@ -7,7 +7,8 @@ from pathlib import Path
 import onnx
 
 from condense_compiler.compilation import Compilation
-from condense_compiler.memory.arranging import Limits, arrange
+from condense_compiler.limits import Limits, applied
+from condense_compiler.memory.arranging import Effort, arrange
 from condense_compiler.memory.planner import plan
 from condense_compiler.network.loading import load_selected
 from condense_compiler.network.selection import Selection, as_selected, selected_with_dims
@@ -27,7 +28,7 @@ from condense_compiler.targets import (
     Verifying,
     find_target,
 )
-from condense_compiler.verification import random_feeds, verify
+from condense_compiler.verification import check_effort, random_feeds, verify
 
 Model = str | Path | onnx.ModelProto
 
@@ -45,6 +46,7 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
     verify_outputs: bool = True,
     target_options: Mapping[str, str] | None = None,
     watcher: StageWatcher | None = None,
+    limits: Limits | None = None,
 ) -> Compilation:
     """Compile an ONNX network.
 
@@ -61,18 +63,32 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
         verify_outputs: Compare the outputs with ONNX Runtime on the model as given.
         target_options: Options of the target by name, as text.
         watcher: Called with the name of each stage when it starts.
+        limits: What is refused as too large; without them those in force, which are the defaults.
 
     Raises:
         InputError: The model, or what was asked of it, cannot be used.
     """
-    stages = Stages(watcher)
-    backend = find_target(target, target_options)
     selection = Selection(outputs, values or {}, dims or {})
+    asked = Asked(model, target, target_options or {}, selection, memory_limit_bytes)
+    with applied(limits):
+        return _compile(asked, _pipeline(passes), Stages(watcher), order_seconds, verify_outputs)
+
+
+def _compile(
+    asked: Asked,
+    pipeline: Sequence[Pass],
+    stages: Stages,
+    order_seconds: float | None,
+    verify_outputs: bool,
+) -> Compilation:
+    backend = find_target(asked.target, asked.target_options)
     planned = _plan(
-        model, backend, selection, _pipeline(passes), stages, order_seconds=order_seconds
+        asked.model, backend, asked.selection, pipeline, stages, order_seconds=order_seconds
     )
+    if verify_outputs:
+        check_effort(planned.network, planned.placement.plan.arena_bytes, "verification")
     with stages("lower"):
-        program = planned.program(memory_limit_bytes)
+        program = planned.program(asked.memory_limit_bytes)
         lowered = planned.backend.lower(program)
     verification = None
     if verify_outputs:
@@ -81,9 +97,8 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
             verification = (
                 lowered.verify(feeds)
                 if isinstance(lowered, Verifying)
-                else verify(lowered.run, as_selected(model, selection), feeds)
+                else verify(lowered.run, as_selected(asked.model, asked.selection), feeds)
             )
-    asked = Asked(model, target, target_options or {}, selection, memory_limit_bytes)
     report = collect_report(asked, planned, lowered, stages.seconds, verification)
     picture = (
         lowered.picture(planned.given) if isinstance(lowered, Measuring) else planned.picture()
@@ -91,7 +106,7 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
     return Compilation(program, planned.sharing, planned.placement, lowered, report, picture)
 
 
-def plan_model(
+def plan_model(  # noqa: PLR0913 - the options of a compilation
     model: Model,
     *,
     dims: Mapping[str, int] | None = None,
@@ -100,6 +115,7 @@ def plan_model(
     passes: Sequence[str | Pass] | None = None,
     seconds: float | None = None,
     watcher: StageWatcher | None = None,
+    limits: Limits | None = None,
 ) -> Planned:
     """Compile an ONNX network as far as the plan.
 
@@ -111,13 +127,15 @@ def plan_model(
         passes: Names of passes, or passes, to run instead of the default ones.
         seconds: Search for a smaller arena no longer than this.
         watcher: Called with the name of each stage when it starts.
+        limits: What is refused as too large; without them those in force, which are the defaults.
 
     Raises:
         InputError: The model, or what was asked of it, cannot be used.
     """
     backend, pipeline = find_target("reference"), _pipeline(passes)
     selection = Selection(outputs, values or {}, dims or {})
-    return _plan(model, backend, selection, pipeline, Stages(watcher), plan_seconds=seconds)
+    with applied(limits):
+        return _plan(model, backend, selection, pipeline, Stages(watcher), plan_seconds=seconds)
 
 
 def _plan(
@@ -138,14 +156,14 @@ def _plan(
             network, backend = backend.prepare(*selected_with_dims(model, selection))
     with stages("rewrite"):
         applied = run_passes(network, pipeline)
-    limits = Limits(order_seconds, plan_seconds, order_alone=isinstance(backend, Placing))
+    effort = Effort(order_seconds, plan_seconds, order_alone=isinstance(backend, Placing))
     with stages("schedule"):
-        rewritten = Rewritten(network, applied, arrange(network, limits))
+        rewritten = Rewritten(network, applied, arrange(network, effort))
     with stages("plan"):
         before = plan(given.buffers)
         if rewritten.arena_bytes > before.arena_bytes and not isinstance(backend, Preparing):
             load = partial(load_selected, model, selection)
-            rewritten = retreat(rewritten, load, pipeline, limits, before.arena_bytes)
+            rewritten = retreat(rewritten, load, pipeline, effort, before.arena_bytes)
     found = rewritten.arrangement
     return Planned(
         rewritten.network,

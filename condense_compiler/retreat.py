@@ -7,7 +7,7 @@ nothing; and where the search for an order or for places is misled, the order of
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from condense_compiler.memory.arranging import Arrangement, Limits, arrange, arrange_plainly
+from condense_compiler.memory.arranging import Arrangement, Effort, arrange, arrange_plainly
 from condense_compiler.network import Network
 from condense_compiler.rewriting.contract import Pass
 from condense_compiler.rewriting.runner import AppliedPass, run_passes
@@ -37,7 +37,7 @@ def retreat(
     rewritten: Rewritten,
     load: Callable[[], Network],
     pipeline: Sequence[Pass],
-    limits: Limits,
+    effort: Effort,
     given_bytes: int,
 ) -> Rewritten:
     """Return what needs no more than the network as given, or else the least that was found.
@@ -46,11 +46,11 @@ def retreat(
         rewritten: What needs more.
         load: Returns the network as given.
         pipeline: The passes that rewrote it.
-        limits: How long to search.
+        effort: How long to search.
         given_bytes: What the network as given needs.
     """
     best = rewritten
-    for candidate in _candidates(rewritten, load, pipeline, limits):
+    for candidate in _candidates(rewritten, load, pipeline, effort):
         if candidate.arena_bytes < best.arena_bytes:
             best = candidate
         if best.arena_bytes <= given_bytes:
@@ -59,19 +59,19 @@ def retreat(
 
 
 def _candidates(
-    rewritten: Rewritten, load: Callable[[], Network], pipeline: Sequence[Pass], limits: Limits
+    rewritten: Rewritten, load: Callable[[], Network], pipeline: Sequence[Pass], effort: Effort
 ) -> Iterator[Rewritten]:
-    yield _plainly(rewritten, limits)
+    yield _plainly(rewritten, effort)
     active = {step.name for step in rewritten.applied if step.outcome.rewrites}
     fewer = [[step for step in pipeline if step.name != name] for name in sorted(active)]
     for passes in (*fewer, []):
         network = load()
         applied = run_passes(network, passes)
-        found = Rewritten(network, applied, arrange(network, limits))
+        found = Rewritten(network, applied, arrange(network, effort))
         yield found
-        yield _plainly(found, limits)
+        yield _plainly(found, effort)
 
 
-def _plainly(rewritten: Rewritten, limits: Limits) -> Rewritten:
-    arrangement = arrange_plainly(rewritten.network, limits)
+def _plainly(rewritten: Rewritten, effort: Effort) -> Rewritten:
+    arrangement = arrange_plainly(rewritten.network, effort)
     return Rewritten(rewritten.network, rewritten.applied, arrangement)

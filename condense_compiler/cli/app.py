@@ -19,6 +19,7 @@ from condense_compiler.cli import (
 )
 from condense_compiler.cli.status import DONE, INTERRUPTED, UNUSABLE
 from condense_compiler.errors import CondenseError
+from condense_compiler.limits import applied
 
 app = typer.Typer(
     name="condense",
@@ -57,7 +58,7 @@ def _condense(
 def run() -> None:
     """Run the command line; exit 0 if done, 1 if a bound is not met, 2 if the input is unusable."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), applied(None):
             warnings.showwarning = _warn
             status = app(standalone_mode=False)
     except CondenseError as error:

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import numpy.typing as npt
 import typer
 
+from condense_compiler.arrays import read_arrays
 from condense_compiler.errors import InputError
+from condense_compiler.limits import LIMIT_NAMES
 from condense_compiler.network.fixed_values import read_value
 
 # Options of every command that runs a network.
@@ -35,6 +36,7 @@ _UNITS: Mapping[str, int] = {
     "mib": 1024**2,
     "gib": 1024**3,
 }
+_POWER = re.compile(r"(\d+)[eE](\d{1,2})")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]*)")
 
 
@@ -138,16 +140,27 @@ def input_files(pairs: Sequence[str]) -> list[Path]:
 
 
 def _read_array(path: Path) -> npt.NDArray[Any]:
-    try:
-        loaded = np.load(path, allow_pickle=False)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
-    except (ValueError, EOFError) as error:
-        raise InputError(f"{path}: not an .npy file: {error}") from error
-    if not isinstance(loaded, np.ndarray):
-        loaded.close()
+    loaded = read_arrays(path)
+    if isinstance(loaded, dict):
         raise InputError(f"{path}: holds several arrays; give one .npy file for each input")
     return loaded
+
+
+def parse_limits(pairs: Sequence[str]) -> dict[str, int]:
+    """Read `--limit NAME=N` options; N may have a unit, as in 4GiB, or be written 1e12.
+
+    Raises:
+        InputError: One has no name or no number.
+    """
+    changes: dict[str, int] = {}
+    for pair in pairs:
+        name, separator, amount = pair.partition("=")
+        if not name or not separator:
+            raise InputError(f"--limit {pair!r}: write NAME=N; names: {', '.join(LIMIT_NAMES)}")
+        powers = _POWER.fullmatch(amount.strip())
+        number = int(powers[1]) * 10 ** int(powers[2]) if powers else None
+        changes[name] = number or parse_bytes(f"--limit {name}", amount) or 0
+    return changes
 
 
 def closest(word: str, known: Sequence[str]) -> str:

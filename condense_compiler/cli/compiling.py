@@ -12,6 +12,7 @@ from condense_compiler.cli.options import (
     AsJson,
     Calibration,
     Dims,
+    LimitChanges,
     MachineName,
     Memory,
     Model,
@@ -52,6 +53,7 @@ def compile_command(
     calibration: Calibration = None,
     machine: MachineName = None,
     allow_fallback: AllowFallback = False,
+    _limit: LimitChanges = [],  # noqa: B006 - typer wants a list, and nothing changes it
     as_json: AsJson = False,
 ) -> int:
     """Compile an ONNX network: fuse, order, place, lower, verify.

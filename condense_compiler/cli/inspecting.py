@@ -8,7 +8,7 @@ import typer
 
 from condense_compiler.artefacts import open_folder
 from condense_compiler.cli.arguments import parse_dims, parse_values
-from condense_compiler.cli.options import Dims, Outputs, Values, split_names
+from condense_compiler.cli.options import Dims, LimitChanges, Outputs, Values, split_names
 from condense_compiler.cli.status import DONE
 from condense_compiler.network import load_network
 from condense_compiler.report.compare import compare_reports, comparison_text
@@ -23,6 +23,7 @@ def inspect_command(
     dim: Dims = [],  # noqa: B006 - typer wants a list, and nothing changes it
     outputs: Outputs = None,
     fixed: Values = [],  # noqa: B006 - typer wants a list, and nothing changes it
+    _limit: LimitChanges = [],  # noqa: B006 - typer wants a list, and nothing changes it
     as_json: AsJson = False,
 ) -> int:
     """List a network's operators: feature maps, load, arithmetic, parameters; * marks the peak.

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
+from condense_compiler.cli.arguments import parse_limits
 from condense_compiler.errors import InputError
+from condense_compiler.limits import LIMIT_NAMES, put_in_force, with_changes
 
 
 def _folder(text: str) -> Path:
@@ -104,6 +106,25 @@ AllowFallback = Annotated[
     typer.Option("--allow-fallback", help="Run what the target cannot on the reference one."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+
+
+def _put_limits_in_force(pairs: list[str]) -> list[str]:
+    if pairs:
+        put_in_force(with_changes(parse_limits(pairs)))
+    return pairs
+
+
+LimitChanges = Annotated[
+    list[str],
+    typer.Option(
+        "--limit",
+        metavar="NAME=N",
+        callback=_put_limits_in_force,
+        help=f"Raise or lower a limit, as in tensor_bytes=4GiB; may be repeated. "
+        f"Limits: {', '.join(LIMIT_NAMES)}.",
+        show_default=False,
+    ),
+]
 
 
 def split_names(text: str | None) -> list[str] | None:

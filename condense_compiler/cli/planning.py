@@ -9,7 +9,14 @@ from typing import Annotated
 import typer
 
 from condense_compiler.cli.arguments import parse_bytes, parse_dims, parse_values
-from condense_compiler.cli.options import Dims, Outputs, Passes, Values, split_names
+from condense_compiler.cli.options import (
+    Dims,
+    LimitChanges,
+    Outputs,
+    Passes,
+    Values,
+    split_names,
+)
 from condense_compiler.cli.status import BOUND_NOT_MET, DONE
 from condense_compiler.driver import plan_model
 from condense_compiler.errors import InputError
@@ -45,6 +52,7 @@ def plan_command(
     outputs: Outputs = None,
     fixed: Values = [],  # noqa: B006 - typer wants a list, and nothing changes it
     passes: Passes = None,
+    _limit: LimitChanges = [],  # noqa: B006 - typer wants a list, and nothing changes it
     explained: Annotated[
         bool, typer.Option("--explain", help="Tell why the peak is where it is (models only).")
     ] = False,

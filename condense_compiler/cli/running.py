@@ -10,6 +10,7 @@ import typer
 from condense_compiler import bisection
 from condense_compiler.artefacts import open_folder, read_program, read_runnable, read_source
 from condense_compiler.cli.arguments import Inputs, OutputArrays, input_files, read_feeds
+from condense_compiler.cli.options import LimitChanges
 from condense_compiler.cli.status import BOUND_NOT_MET, DONE
 from condense_compiler.files import check_file, is_standard_output
 from condense_compiler.files.arrays import write_arrays
@@ -17,7 +18,7 @@ from condense_compiler.files.manifest import REPORT_FILE
 from condense_compiler.passes import find_pass
 from condense_compiler.report.text import difference_text
 from condense_compiler.targets import Verifying, find_target
-from condense_compiler.verification import random_feeds, verify
+from condense_compiler.verification import check_effort, random_feeds, verify
 
 Folder = Annotated[
     Path, typer.Argument(help="Folder that `condense compile` wrote.", show_default=False)
@@ -37,6 +38,7 @@ def run_command(
     folder: Folder,
     inputs: Inputs = [],  # noqa: B006 - typer wants a list, and nothing changes it
     output: OutputArrays = None,
+    _limit: LimitChanges = [],  # noqa: B006 - typer wants a list, and nothing changes it
 ) -> int:
     """Run a compiled network.
 
@@ -48,6 +50,7 @@ def run_command(
             check_file(output, kept)
         program = read_program(folder)
         names = [tensor.name for tensor in program.network.graph.inputs]
+        check_effort(program.network, program.arena_bytes, "a run")
         outputs = read_runnable(folder, report, program).run(read_feeds(inputs, names))
     if output is not None:
         write_arrays(output, outputs, kept)
@@ -65,6 +68,7 @@ def files_of(folder: Path, report: Mapping[str, Any]) -> list[Path]:
 def verify_command(
     folder: Folder,
     bisect: Bisect = False,
+    _limit: LimitChanges = [],  # noqa: B006 - typer wants a list, and nothing changes it
 ) -> int:
     """Check a compiled network: its plan, and its outputs against the model it was made from.
 
@@ -72,6 +76,7 @@ def verify_command(
     """
     with open_folder(folder) as report:
         program = read_program(folder)
+        check_effort(program.network, program.arena_bytes, "verification")
         runnable = read_runnable(folder, report, program)
         feeds = random_feeds(program.network)
         if isinstance(runnable, Verifying):

@@ -12,7 +12,14 @@ from rich.console import Console
 
 from condense_compiler.artefacts import open_folder, read_picture
 from condense_compiler.cli.arguments import parse_dims, parse_values
-from condense_compiler.cli.options import Dims, Outputs, Passes, Values, split_names
+from condense_compiler.cli.options import (
+    Dims,
+    LimitChanges,
+    Outputs,
+    Passes,
+    Values,
+    split_names,
+)
 from condense_compiler.cli.progress import stage_progress
 from condense_compiler.cli.status import DONE
 from condense_compiler.compilation import FILES, PICTURE_FILE
@@ -65,6 +72,7 @@ def view_command(
     outputs: Outputs = None,
     fixed: Values = [],  # noqa: B006 - typer wants a list, and nothing changes it
     passes: Passes = None,
+    _limit: LimitChanges = [],  # noqa: B006 - typer wants a list, and nothing changes it
 ) -> int:
     """Show where every feature map lies in the arena, and when, before and after compilation.
 

@@ -46,7 +46,7 @@ class Arrangement:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Effort:
     """How long to search.
 
     Attributes:
@@ -60,43 +60,43 @@ class Limits:
     order_alone: bool = False
 
 
-def arrange(network: Network, limits: Limits) -> Arrangement:
+def arrange(network: Network, effort: Effort) -> Arrangement:
     """Find the smallest arena.
 
     Args:
         network: The network.
-        limits: How long to search.
+        effort: How long to search.
     """
     order = file_order(network)
-    best = _attempt(network, order, frozenset(), limits, quick=limits.order_alone)
-    if limits.order_alone:
+    best = _attempt(network, order, frozenset(), effort, quick=effort.order_alone)
+    if effort.order_alone:
         found = best.placement
         check_placement(best.sharing, found.steps, found.offsets, found.plan.arena_bytes)
         return best
     bound = best.scheduled.lower_bound_bytes
     if any(shared.is_part for shared in best.sharing.shared) or best.sharing.copies:
-        bound = _least_bytes(network, order, best.scheduled, limits)
+        bound = _least_bytes(network, order, best.scheduled, effort)
     if best.arena_bytes > bound:
         best = _Search(network, order, bound, best).run()
     return replace(best, scheduled=replace(best.scheduled, lower_bound_bytes=bound))
 
 
-def arrange_plainly(network: Network, limits: Limits) -> Arrangement:
+def arrange_plainly(network: Network, effort: Effort) -> Arrangement:
     """Find the smallest arena for the order of the file, with all sharing, less of it, and none."""
-    return min(_plain_attempts(network, file_order(network), limits), key=lambda f: f.arena_bytes)
+    return min(_plain_attempts(network, file_order(network), effort), key=lambda f: f.arena_bytes)
 
 
 def _attempt(
     network: Network,
     order: Order,
     apart: frozenset[Shared],
-    limits: Limits,
+    effort: Effort,
     *,
     quick: bool = False,
 ) -> Arrangement:
     sharing = resolve_sharing(network, order, apart)
-    scheduled = schedule(sharing, seconds=limits.order_seconds)
-    placement = place(sharing, scheduled.steps, limits.plan_seconds, quick=quick)
+    scheduled = schedule(sharing, seconds=effort.order_seconds)
+    placement = place(sharing, scheduled.steps, effort.plan_seconds, quick=quick)
     return _arranged(sharing, scheduled, placement, apart)
 
 
@@ -108,15 +108,15 @@ def _arranged(
     return Arrangement(sharing, scheduled, placement, apart)
 
 
-def _least_bytes(network: Network, order: Order, found: Schedule, limits: Limits) -> int:
+def _least_bytes(network: Network, order: Order, found: Schedule, effort: Effort) -> int:
     """Return what no order and no sharing can go below."""
     problem = relaxed_problem(network, order)
     if problem is None or found.peak_bytes > found.lower_bound_bytes:
         return 0
-    return find_order(problem, limits.order_seconds).lower_bound_bytes
+    return find_order(problem, effort.order_seconds).lower_bound_bytes
 
 
-def _plain_attempts(network: Network, order: Order, limits: Limits) -> Iterator[Arrangement]:
+def _plain_attempts(network: Network, order: Order, effort: Effort) -> Iterator[Arrangement]:
     """Yield what keeps the order of the file: with all sharing, with views alone, with none."""
     shared = resolve_sharing(network, order).shared
     parts = frozenset(each for each in shared if each.is_part)
@@ -125,7 +125,7 @@ def _plain_attempts(network: Network, order: Order, limits: Limits) -> Iterator[
         if not overwrite:
             sharing = replace(sharing, releasing=frozenset())
         steps: Steps = [(n,) for n in range(len(order)) if n not in sharing.idle]
-        placement = place(sharing, steps, limits.plan_seconds, overwrite=overwrite)
+        placement = place(sharing, steps, effort.plan_seconds, overwrite=overwrite)
         peak_bytes = placement.plan.lower_bound_bytes
         yield _arranged(sharing, Schedule(steps, peak_bytes, 0), placement, apart)
 
@@ -155,7 +155,7 @@ class _Search:
         if self._best.apart == start.apart:
             return start
         self._put_back()
-        thorough = _attempt(self._network, self._order, self._best.apart, Limits())
+        thorough = _attempt(self._network, self._order, self._best.apart, Effort())
         return min((thorough, self._best), key=lambda found: found.arena_bytes)
 
     def _goes_on(self) -> bool:
@@ -201,7 +201,7 @@ class _Search:
         for shared in sorted(best.apart, key=lambda each: (each.result, each.index)):
             if len(best.apart) > 1:
                 less = _attempt(
-                    self._network, self._order, best.apart - {shared}, Limits(), quick=True
+                    self._network, self._order, best.apart - {shared}, Effort(), quick=True
                 )
                 best = less if less.arena_bytes <= best.arena_bytes else best
         self._best = best

@@ -104,7 +104,7 @@ def _finish(
             for stretch in stretches
             if stretch.top > stretch.bottom
         )
-        written = [sharing.writings[s.number].tensor for s in stretches]
+        written = {sharing.writings[s.number].tensor for s in stretches}
         name = next(tensor for tensor in group.tensors if tensor in written)
         alignment = max(alignments[tensor] for tensor in group.tensors)
         storages.append(Storage(name, parts, alignment))

@@ -122,12 +122,13 @@ def _options(
     written = _stretches(sharing, result)
     if not written or any(sharing.writings[s.number].writer != number for s in written):
         return
+    readings = _readings(sharing, node)
     for index in indices:
         source = node.inputs[index]
         if not sharing.stores(source.name):
             continue
         stretches = _stretches(sharing, source)
-        if _is_free_to_take(sharing, node, index, stretches):
+        if _is_free_to_take(sharing, source, stretches, readings):
             yield Overwriting(
                 number,
                 source.name,
@@ -142,20 +143,25 @@ def _stretches(sharing: Sharing, tensor: gs.Tensor) -> list[Stretch]:
     return sharing.positions.stretches_of(tensor.name, tensor_bytes(tensor))
 
 
-def _is_free_to_take(sharing: Sharing, node: gs.Node, index: int, stretches: list[Stretch]) -> bool:
+def _readings(sharing: Sharing, node: gs.Node) -> dict[int, set[str]]:
+    """Return the inputs of a node, by name, that hold bytes of each writing."""
+    readings: dict[int, set[str]] = {}
+    for tensor in {tensor.name: tensor for tensor in node.inputs}.values():
+        if sharing.stores(tensor.name):
+            for stretch in _stretches(sharing, tensor):
+                readings.setdefault(stretch.number, set()).add(tensor.name)
+    return readings
+
+
+def _is_free_to_take(
+    sharing: Sharing, source: gs.Tensor, stretches: list[Stretch], readings: dict[int, set[str]]
+) -> bool:
     """Tell whether only this operator's own reading stands against writing over an input."""
-    source = node.inputs[index]
     bottom = sharing.positions.group_of(source.name).tensors[source.name]
     top = bottom + tensor_bytes(source)
     if any(s.bottom < bottom or s.top > top or sharing.writings[s.number].kept for s in stretches):
         return False
-    numbers = {stretch.number for stretch in stretches}
-    for other in node.inputs:
-        if other.name == source.name or not sharing.stores(other.name):
-            continue
-        if numbers & {stretch.number for stretch in _stretches(sharing, other)}:
-            return False
-    return True
+    return all(len(readings[stretch.number]) == 1 for stretch in stretches)
 
 
 def _is_private(sharing: Sharing, tensor: gs.Tensor, reader: int) -> bool:

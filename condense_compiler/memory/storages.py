@@ -1,6 +1,7 @@
 """Memory that tensors share: parts come and go, their positions to each other are fixed."""
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -52,13 +53,18 @@ class Storage:
 
 def disjoint_parts(rectangles: Iterable[Part]) -> tuple[Part, ...]:
     """Return parts that cover what the rectangles cover, without overlap."""
-    known = list(rectangles)
-    steps = sorted({step for part in known for step in (part.lower, part.upper)})
+    beginning: dict[int, list[Part]] = {}
+    ending: dict[int, list[Part]] = {}
+    for part in rectangles:
+        beginning.setdefault(part.lower, []).append(part)
+        ending.setdefault(part.upper, []).append(part)
+    alive: Counter[Part] = Counter()
     open_since: dict[tuple[int, int], int] = {}
     parts: list[Part] = []
-    for step in steps:
-        alive = [(p.bottom, p.top) for p in known if p.lower <= step < p.upper]
-        needed = set(_merged(alive))
+    for step in sorted(beginning.keys() | ending.keys()):
+        alive.update(beginning.get(step, ()))
+        alive -= Counter(ending.get(step, ()))
+        needed = set(_merged((part.bottom, part.top) for part in alive))
         ended = open_since.keys() - needed
         parts += [Part(open_since.pop(span), step, *span) for span in ended]
         for span in needed - open_since.keys():

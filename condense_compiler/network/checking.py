@@ -2,17 +2,18 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import onnx
 from google.protobuf.message import Message
 from onnx.external_data_helper import uses_external_data
 
 from condense_compiler.errors import InputError, UnsupportedError
+from condense_compiler.limits import limits
 from condense_compiler.network.export import DEFAULT_DOMAINS
 from condense_compiler.network.reading import first_line
 from condense_compiler.network.tensors import PACKED_BITS, bytes_of
-from condense_compiler.network.traversal import main_tensors, nested_tensors
+from condense_compiler.network.traversal import main_tensors, nested_tensors, nodes_within
 
 OLDEST_OPSET = 7  # earlier operators broadcast by other rules
 OLDEST_IR_VERSION = 3  # the first with operator sets
@@ -152,3 +153,52 @@ def _place(error: Exception) -> str:
     """Return which node the checker complains about, where it says so."""
     place = re.search(r"Bad node spec for node\. Name: (.*) OpType: (\w+)", str(error))
     return "" if place is None else f"node '{place[1]}' ({place[2]}): "
+
+
+def check_functions(model: onnx.ModelProto) -> None:
+    """Refuse too many operators, and functions that shadow operators or call themselves.
+
+    Operators count once for each call of the function that they are in.
+
+    Raises:
+        InputError: There are.
+    """
+    bodies = {(f.domain, f.name, f.overload): f for f in model.functions}
+    for domain, name, _ in bodies:
+        if domain in DEFAULT_DOMAINS and onnx.defs.has(name):
+            raise InputError(
+                f"function '{name}' has the name of a standard operator; rename it, or give it a "
+                "domain of its own"
+            )
+    sizes: dict[tuple[str, str, str], int] = {}
+    for key in bodies:
+        _count_operators(key, bodies, sizes)
+    total = sum(sizes.get(_callee(node), 1) for node in nodes_within(model.graph.node))
+    limits().check("operators", total, "the model, its functions inlined")
+
+
+def _callee(node: onnx.NodeProto) -> tuple[str, str, str]:
+    return node.domain, node.op_type, node.overload
+
+
+def _count_operators(
+    start: tuple[str, str, str],
+    bodies: Mapping[tuple[str, str, str], onnx.FunctionProto],
+    sizes: dict[tuple[str, str, str], int],
+) -> None:
+    """Count the operators and calls that each function unfolds into, callees first."""
+    open_calls, stack = set[tuple[str, str, str]](), [start]
+    while stack:
+        key = stack[-1]
+        callees = {_callee(node) for node in nodes_within(bodies[key].node)} & bodies.keys()
+        waiting = [callee for callee in callees if callee not in sizes]
+        if key in sizes or not waiting:
+            inner = nodes_within(bodies[key].node)
+            sizes[key] = 1 + sum(sizes.get(_callee(node), 1) for node in inner)
+            open_calls.discard(stack.pop())
+            continue
+        open_calls.add(key)
+        cycle = next((callee for callee in waiting if callee in open_calls), None)
+        if cycle is not None:
+            raise InputError(f"function '{cycle[1]}' calls itself; functions must not")
+        stack += waiting

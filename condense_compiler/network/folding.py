@@ -71,25 +71,35 @@ def fold(graph: gs.Graph, *, integers_only: bool) -> bool:
     Returns:
         Whether anything was replaced.
     """
-    opsets = [onnx.helper.make_opsetid(o.domain, o.version) for o in graph.import_domains]
-    changed = False
-    for node in list(graph.nodes):
-        values = _values_of(node, opsets, integers_only)
-        if values is None:
-            continue
-        for tensor, value in zip(list(node.outputs), values, strict=True):
-            if tensor.name:
-                tensor.to_constant(value)
-        node.outputs.clear()
-        node.inputs.clear()  # or it would still count as a reader
-        changed = True
-    if changed:
-        graph.nodes = [node for node in graph.nodes if node.outputs]
-    return changed
+    changed = [fold_node(node, graph, integers_only=integers_only) for node in graph.nodes]
+    return drop_folded(graph) if any(changed) else False
+
+
+def fold_node(node: gs.Node, graph: gs.Graph, *, integers_only: bool) -> bool:
+    """Make constants of a node's outputs, if they are known, small and wanted.
+
+    The node then has no outputs any more; `drop_folded` takes it out of the graph.
+    """
+    values = _values_of(node, graph.import_domains, integers_only)
+    if values is None:
+        return False
+    for tensor, value in zip(list(node.outputs), values, strict=True):
+        if tensor.name:
+            tensor.to_constant(value)
+    node.outputs.clear()
+    node.inputs.clear()  # or it would still count as a reader
+    return True
+
+
+def drop_folded(graph: gs.Graph) -> bool:
+    """Take the nodes that were folded out of a graph; tell whether there were any."""
+    before = len(graph.nodes)
+    graph.nodes = [node for node in graph.nodes if node.outputs]
+    return len(graph.nodes) != before
 
 
 def _values_of(
-    node: gs.Node, opsets: list[onnx.OperatorSetIdProto], integers_only: bool
+    node: gs.Node, opsets: Sequence[onnx.OperatorSetIdProto], integers_only: bool
 ) -> list[Any] | None:
     """Return the values of a node's outputs, or None if they are not known or not wanted."""
     if node.domain or node.op in _NOT_FOLDED or not node.outputs:

@@ -12,7 +12,7 @@ from condense_compiler.operators.fused_elementwise import ELEMENTWISE_OP, elemen
 from condense_compiler.operators.on_codes import ON_CODES_OP, on_codes_function
 from condense_compiler.operators.quantized import QUANTIZED_OP, quantized_function_of
 
-_FUNCTION_OF: Mapping[str, Callable[[gs.Node, int], onnx.FunctionProto]] = {
+FUNCTION_OF: Mapping[str, Callable[[gs.Node, int], onnx.FunctionProto]] = {
     OP: function_of,
     QUANTIZED_OP: quantized_function_of,
     ON_CODES_OP: on_codes_function,
@@ -32,7 +32,7 @@ def attach_functions(model: onnx.ModelProto, graph: gs.Graph) -> None:
     functions: dict[str, onnx.FunctionProto] = {}
     for exported, node in zip(model.graph.node, graph.nodes, strict=True):
         if node.domain == CONDENSE_DOMAIN:
-            function = _FUNCTION_OF[node.op](node, opset)
+            function = FUNCTION_OF[node.op](node, opset)
             if node.op == OP and node.inputs[1].dtype != KERNEL_TYPE:
                 # A runtime that has the kernels would not look at the function of this name.
                 exported.op_type = function.name = BODY_OP

@@ -13,6 +13,7 @@ from condense_compiler.network import rules
 from condense_compiler.network.checking import (
     NOT_TEXT,
     check_fields,
+    check_functions,
     check_model,
     check_tensors,
     check_versions,
@@ -20,9 +21,8 @@ from condense_compiler.network.checking import (
 from condense_compiler.network.cleaning import detach_strangers, drop_unused_outputs, name_nodes
 from condense_compiler.network.conditionals import inline_conditionals
 from condense_compiler.network.dimensions import fix_dimensions, symbolic_names
-from condense_compiler.network.export import export_graph, skeleton_tensor
 from condense_compiler.network.external_data import resolve_external_data
-from condense_compiler.network.folding import fold
+from condense_compiler.network.folding import drop_folded, fold_node
 from condense_compiler.network.functions import recognise_functions
 from condense_compiler.network.importing import import_graph, unify_values
 from condense_compiler.network.integer_operators import (
@@ -31,16 +31,17 @@ from condense_compiler.network.integer_operators import (
     use_standard_operators,
 )
 from condense_compiler.network.known_results import is_empty, replace_known_results
-from condense_compiler.network.known_shapes import complete_shapes
+from condense_compiler.network.known_shapes import complete_shape
 from condense_compiler.network.lifting import lift
 from condense_compiler.network.network import Network
 from condense_compiler.network.ordering import sort_nodes
+from condense_compiler.network.own_calls import check_own_functions, is_own
 from condense_compiler.network.reading import first_line, read_model
 from condense_compiler.network.respelling import respell
-from condense_compiler.network.rounded_windows import leave_out_empty_windows
+from condense_compiler.network.rounded_windows import leave_out_empty_windows, prepare_pool
 from condense_compiler.network.selection import Selection, select
 from condense_compiler.network.sequences import replace_sequences
-from condense_compiler.network.shapes import all_static, annotate, infer_shapes
+from condense_compiler.network.shapes import ShapeInference, all_static, infer_graph, versions
 from condense_compiler.network.silence import quiet_libraries
 from condense_compiler.network.weights import set_weights_aside
 from condense_compiler.operators.fused import DOMAIN as CONDENSE_DOMAIN
@@ -111,6 +112,7 @@ def _in_operators_for_codes(network: Network) -> Network:
 def _load(model: onnx.ModelProto, folder: Path | None, selection: Selection) -> gs.Graph:
     check_versions(model)
     dims = _select(model, selection)
+    check_functions(model)
     check_tensors(model)
     respell(model)
     use_standard_operators(model)
@@ -126,11 +128,12 @@ def _load(model: onnx.ModelProto, folder: Path | None, selection: Selection) -> 
     graph = import_graph(skeleton, weights, extents)
     drop_unused_outputs(graph)
     name_nodes(graph)
-    _make_static(graph, skeleton)
+    _make_static(graph)
     graph.cleanup()
     detach_strangers(graph)
     name_nodes(graph)
     unify_values(graph)
+    check_own_functions(graph, skeleton, versions(graph.import_domains)[""])
     recognise_functions(graph)
     rules.check_network(graph)
     return graph
@@ -149,20 +152,24 @@ def _select(model: onnx.ModelProto, selection: Selection) -> dict[str, int]:
 
 def _inline_functions(model: onnx.ModelProto) -> onnx.ModelProto:
     """Replace the calls of model-local functions by their bodies, except for our own."""
-    if all(function.domain == CONDENSE_DOMAIN for function in model.functions):
+    ours = sorted({(f.domain, f.name) for f in model.functions if _is_ours(f)})
+    if all(_is_ours(function) for function in model.functions):
         return model
-    ours = sorted({(f.domain, f.name) for f in model.functions if f.domain == CONDENSE_DOMAIN})
     try:
         result: onnx.ModelProto = inline_selected_functions(model, ours, exclude=True)
     except (RuntimeError, ValueError) as error:
         raise InputError(f"functions cannot be inlined: {first_line(error)}") from None
     for function in result.functions:
-        if function.domain != CONDENSE_DOMAIN:
+        if not _is_ours(function):
             raise InputError(
                 f"function '{function.name}' of domain '{function.domain}' cannot be inlined; "
                 "it may be written for another opset than the model"
             )
     return result
+
+
+def _is_ours(function: onnx.FunctionProto) -> bool:
+    return function.domain == CONDENSE_DOMAIN and is_own(function.name)
 
 
 def _forget_shapes(graph: onnx.GraphProto) -> None:
@@ -173,14 +180,14 @@ def _forget_shapes(graph: onnx.GraphProto) -> None:
             value.type.tensor_type.ClearField("shape")
 
 
-def _make_static(graph: gs.Graph, model: onnx.ModelProto) -> None:
+def _make_static(graph: gs.Graph) -> None:
     """Infer every shape, folding what shapes depend on.
 
     Raises:
         InputError: A shape contradicts another, or is only known at run time.
     """
     for integers_only in (True, False):  # few shapes depend on other numbers
-        failure = _infer_and_fold(graph, model, integers_only)
+        failure = _infer_and_fold(graph, integers_only)
         if failure is None and _is_done(graph):
             return
     name_nodes(graph)
@@ -189,23 +196,27 @@ def _make_static(graph: gs.Graph, model: onnx.ModelProto) -> None:
     rules.refuse_first_unknown(graph)
 
 
-def _infer_and_fold(
-    graph: gs.Graph, model: onnx.ModelProto, integers_only: bool
-) -> InputError | None:
+def _infer_and_fold(graph: gs.Graph, integers_only: bool) -> InputError | None:
     """Infer and fold in turns until neither finds more; return what still contradicts itself."""
-    opset = next(entry.version for entry in model.opset_import if not entry.domain)
+    opset = versions(graph.import_domains)[""]
     rewrites: Sequence[Callable[[gs.Graph], bool]] = (
+        drop_folded,
         inline_conditionals,
-        leave_out_empty_windows,
         partial(replace_sequences, opset=opset),
         partial(replace_known_results, opset=opset),
     )
+
+    def visit(inference: ShapeInference, node: gs.Node) -> None:
+        prepare_pool(node, opset)
+        inference.infer(node)
+        if leave_out_empty_windows(node):
+            inference.infer(node)
+        complete_shape(node)
+        fold_node(node, graph, integers_only=integers_only)
+
     while True:
-        failure = _infer(graph, model)
-        while complete_shapes(graph):
-            failure = _infer(graph, model)
-        folded = fold(graph, integers_only=integers_only)
-        changed = [folded, *(rewrite(graph) for rewrite in rewrites)]
+        failure = infer_graph(graph, visit)
+        changed = [rewrite(graph) for rewrite in rewrites]
         done = failure is None and not any(changed[1:]) and _is_done(graph)
         if done or not any(changed):
             return failure
@@ -220,23 +231,6 @@ def _is_done(graph: gs.Graph) -> bool:
 def _is_replaceable(node: gs.Node) -> bool:
     masks = node.op == "Dropout" and len(node.outputs) > 1
     return masks or any(is_empty(tensor) for tensor in node.outputs)
-
-
-def _infer(graph: gs.Graph, model: onnx.ModelProto) -> InputError | None:
-    """Infer what can be inferred; return what contradicted itself, if anything did."""
-    skeleton = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
-    export_graph(graph, skeleton_tensor, skeleton.graph)
-    # The graph knows neither functions nor overloads; only inference here needs those of the file.
-    skeleton.functions.extend(model.functions)
-    overloads = {tuple(node.output): node.overload for node in model.graph.node if node.overload}
-    for node in skeleton.graph.node:
-        node.overload = overloads.get(tuple(node.output), "")
-    try:
-        annotate(graph, infer_shapes(skeleton, strict=True))
-    except InputError as error:  # may go away once more is folded
-        annotate(graph, infer_shapes(skeleton, strict=False))
-        return error
-    return None
 
 
 def _header(model: onnx.ModelProto) -> onnx.ModelProto:

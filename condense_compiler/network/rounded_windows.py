@@ -1,7 +1,10 @@
-"""Pooling that rounds up: the windows that ONNX Runtime, as PyTorch, leaves out.
+"""Pools as ONNX Runtime reads them, where ONNX's shape inference reads them otherwise.
 
 With `ceil_mode`, no window may start in the padding behind the map. ONNX says so from version 22
 on (operators MaxPool and AveragePool); its shape inference for earlier ones counts such windows.
+
+Where a pool has both, `auto_pad` counts and `pads` do not. A single window may hang over the end of
+the map by less than a stride.
 """
 
 from collections.abc import Sequence
@@ -9,10 +12,14 @@ from dataclasses import dataclass
 
 import onnx_graphsurgeon as gs
 
-from condense_compiler.network.tensors import is_static, variables
+from condense_compiler.errors import InputError
+from condense_compiler.network.tensors import is_static
 
 _POOLS = ("AveragePool", "LpPool", "MaxPool")
 _NOT_SET = ("NOTSET", b"NOTSET")
+_SAME = ("SAME_UPPER", "SAME_LOWER", b"SAME_UPPER", b"SAME_LOWER")
+_UPPER = ("SAME_UPPER", b"SAME_UPPER")
+_CLIPS_SINCE = 19  # from this opset on, averages count no more than the padded map
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +49,13 @@ class _Axis:
         return (self.count - 1) * self.stride + self.reach - self.size - self.begin
 
 
-def leave_out_empty_windows(graph: gs.Graph) -> bool:
-    """Write pools whose shape was inferred with too many windows with less padding.
+def leave_out_empty_windows(node: gs.Node) -> bool:
+    """Write a pool whose shape was inferred with too many windows with less padding.
 
     Returns:
-        Whether there were any; then all shapes are to be inferred again.
+        Whether it was one; then its shape is to be inferred again.
     """
-    changed = [_leave_out(node) for node in graph.nodes if _rounds_up(node)]
-    if not any(changed):
-        return False
-    for tensor in variables(graph):
-        if tensor.inputs:
-            tensor.shape = None
-    return True
+    return _rounds_up(node) and _leave_out(node)
 
 
 def _rounds_up(node: gs.Node) -> bool:
@@ -99,3 +100,75 @@ def _axes(node: gs.Node) -> list[_Axis]:
         )
         for i in range(len(kernel))
     ]
+
+
+def prepare_pool(node: gs.Node, opset: int) -> None:
+    """Write a pool, in place, so that ONNX's shape inference and ONNX Runtime agree on it.
+
+    Raises:
+        InputError: ONNX Runtime computes windows that lie beside the map.
+    """
+    if node.op not in _POOLS or node.domain or not _knows_windows(node):
+        return
+    mode = node.attrs.get("auto_pad", "NOTSET")
+    if mode not in _NOT_SET:
+        node.attrs.pop("pads", None)
+        if mode in _SAME:
+            _keep_same(node)
+            return
+        del node.attrs["auto_pad"]
+    _cover_overhang(node, opset)
+
+
+def _knows_windows(node: gs.Node) -> bool:
+    """Tell whether shape and attributes are there and have the lengths that they need."""
+    shape, kernel = node.inputs[0].shape, node.attrs.get("kernel_shape")
+    if shape is None or not is_static(shape) or not kernel or len(kernel) != len(shape) - 2:
+        return False
+    lengths = {"strides": 1, "dilations": 1, "pads": 2}
+    given = ((node.attrs.get(name), times) for name, times in lengths.items())
+    return min(kernel) > 0 and all(
+        values is None or (len(values) == times * len(kernel) and min(values) >= 2 - times)
+        for values, times in given
+    )
+
+
+def _keep_same(node: gs.Node) -> None:
+    """Drop `ceil_mode` beside `auto_pad`, and write as pads what asks for negative ones."""
+    axes = _axes(node)
+    rest = [_pixels_behind(axis) for axis in axes]
+    if max(rest) > 1:
+        raise InputError(
+            f"node '{node.name}' ({node.op}): auto_pad with strides beyond the window asks for "
+            "negative padding; write the padding as pads"
+        )
+    node.attrs.pop("ceil_mode", None)
+    if max(rest) < 1:
+        return
+    upper = node.attrs.pop("auto_pad") in _UPPER
+    total = [max(0, -pixels) for pixels in rest]
+    small, large = [pad // 2 for pad in total], [pad - pad // 2 for pad in total]
+    node.attrs["pads"] = [*small, *large] if upper else [*large, *small]
+
+
+def _pixels_behind(axis: _Axis) -> int:
+    """Return the pixels behind the last window of ceil(size / stride); negative if padded."""
+    return axis.size - axis.reach - (-(-axis.size // axis.stride) - 1) * axis.stride
+
+
+def _cover_overhang(node: gs.Node, opset: int) -> None:
+    """Pad a map that a single window hangs over by less than a stride."""
+    axes = _axes(node)
+    missing = [axis.reach - axis.size - axis.begin - axis.end for axis in axes]
+    over = [0 < m < a.stride for m, a in zip(missing, axes, strict=True)]
+    if not any(over):
+        return
+    ends = [a.end + m * o for a, m, o in zip(axes, missing, over, strict=True)]
+    if opset >= _CLIPS_SINCE and node.attrs.get("count_include_pad", 0):
+        if any(axis.begin or axis.end for axis in axes):
+            raise InputError(
+                f"node '{node.name}' ({node.op}): its window hangs over the padded map, which "
+                "cannot be averaged with count_include_pad; add more padding"
+            )
+        node.attrs["count_include_pad"] = 0
+    node.attrs["pads"] = [*(axis.begin for axis in axes), *ends]

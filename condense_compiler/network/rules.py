@@ -8,6 +8,7 @@ import onnx_graphsurgeon as gs
 from condense_compiler.errors import InputError, UnsupportedError
 from condense_compiler.network.cutting import advice, cut_at
 from condense_compiler.network.known_results import keeps_everything
+from condense_compiler.network.own_calls import is_own
 from condense_compiler.network.tensors import element_type, is_static, type_name, variables
 from condense_compiler.network.traversal import all_nodes, shown
 from condense_compiler.operators.fused import DOMAIN as CONDENSE_DOMAIN
@@ -47,7 +48,8 @@ def check_operators(model: onnx.ModelProto) -> None:
     for node in all_nodes(model):
         if node.domain == "ai.onnx":
             node.domain = ""
-        if node.domain != CONDENSE_DOMAIN and (node.domain, node.op_type) not in defined:
+        known = (node.domain, node.op_type) in defined
+        if not known and not (node.domain == CONDENSE_DOMAIN and is_own(node.op_type)):
             _require_schema(node, versions, made)
         for attribute in node.attribute:
             if attribute.type in _UNSUPPORTED_ATTRIBUTES:

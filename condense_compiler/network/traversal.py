@@ -7,9 +7,9 @@ import onnx
 
 def all_nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
     """Yield every node of the graph, its subgraphs, and the functions."""
-    yield from _nodes(model.graph.node)
+    yield from nodes_within(model.graph.node)
     for function in model.functions:
-        yield from _nodes(function.node)
+        yield from nodes_within(function.node)
 
 
 def shown(node: onnx.NodeProto) -> str:
@@ -43,11 +43,12 @@ def reads(node: onnx.NodeProto) -> Iterator[str]:
         yield from _reads_from_outside(graph)
 
 
-def _nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+def nodes_within(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """Yield nodes and those in their subgraphs."""
     for node in nodes:
         yield node
         for graph in subgraphs(node):
-            yield from _nodes(graph.node)
+            yield from nodes_within(graph.node)
 
 
 def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:

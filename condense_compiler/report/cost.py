@@ -1,5 +1,8 @@
 """Arithmetic and traffic of an ordered network."""
 
+import math
+from collections.abc import Iterable
+
 import onnx_graphsurgeon as gs
 
 from condense_compiler.memory.order import Order
@@ -10,6 +13,19 @@ from condense_compiler.operators.facts import facts_of
 def total_macs(order: Order) -> int:
     """Return the multiply-accumulate operations of one run."""
     return sum(facts_of(node).macs(node) for node in order)
+
+
+def total_operations(nodes: Iterable[gs.Node]) -> int:
+    """Return the operations of one run: multiply-accumulates, and what pools look at."""
+    return sum(facts_of(node).macs(node) + _looked_at(node) for node in nodes)
+
+
+def _looked_at(node: gs.Node) -> int:
+    """Return the elements that the windows of a pool cover, all results together."""
+    kernel = node.attrs.get("kernel_shape")
+    if not node.op.endswith("Pool") or not kernel or not node.outputs:
+        return 0
+    return int(math.prod(kernel) * math.prod(node.outputs[0].shape))
 
 
 def total_traffic_bytes(order: Order) -> int:

@@ -49,7 +49,7 @@ def _reduce(context: Context) -> Sequence[View | None]:
         return [None]
     reduction, first = REDUCTIONS[context.node.op]
     keep = bool(context.node.attrs.get("keepdims", 1))
-    dims = sorted(axis % len(view.dims) for axis in axes)
+    dims = sorted({axis % len(view.dims) for axis in axes})  # some name one twice
     return [_reduced(view, dims, keep, reduction, first)]
 
 

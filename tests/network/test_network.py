@@ -8,6 +8,7 @@ from kit.small_models import RICH_DIMS, constant, model, node, relu_model, rich_
 from onnx import helper
 from onnx_graphsurgeon.logger import G_LOGGER
 
+from condense_compiler.driver import compile_model
 from condense_compiler.network import Network, load_network
 from condense_compiler.network.silence import quiet_libraries
 
@@ -105,63 +106,68 @@ def test_saving_and_loading_give_the_same_network(tmp_path: Path) -> None:
 
 def fused_model() -> onnx.ModelProto:
     """Return a compiled model: two operators of our domain, told apart by their overloads."""
-    bodies = {"keep": node("Relu", ["X"], ["Y"]), "turn": node("Transpose", ["X"], ["Y"])}
-    functions = []
-    for overload, body in bodies.items():
-        function = helper.make_function(
-            "condense", "Fused", ["X"], ["Y"], [body], [helper.make_opsetid("", 18)]
-        )
-        function.overload = overload
-        functions.append(function)
-    nodes = [
-        node("Fused", ["x"], ["a"], domain="condense", overload="keep"),
-        node("Fused", ["a"], ["b"], domain="condense", overload="turn"),
-        node("Shape", ["b"], ["s"]),
-        node("Reshape", ["b", "s"], ["y"]),
+    weights = np.random.default_rng(3).normal(size=(8, 4, 1, 1)).astype(np.float32)
+    nodes: list[onnx.NodeProto] = []
+    for source, result, op in (("x", "a", "ReduceMax"), ("a", "y", "ReduceMin")):
+        nodes += [
+            node("Conv", [source, "w"], [f"{result}_wide"]),
+            node("Reshape", [f"{result}_wide", "shape"], [f"{result}_groups"]),
+            node(op, [f"{result}_groups", "axis"], [result], keepdims=0),
+        ]
+    constants = [
+        helper.make_tensor("shape", onnx.TensorProto.INT64, [5], [1, 4, 2, 5, 3]),
+        helper.make_tensor("axis", onnx.TensorProto.INT64, [1], [2]),
     ]
-    return model(
-        nodes,
-        [value("x", [2, 3])],
-        [value("y", None)],
-        domains=["condense"],
-        functions=functions,
+    source = model(
+        nodes, [value("x", [1, 4, 5, 3])], [value("y", None)], [constant("w", weights), *constants]
     )
+    return compile_model(source, verify_outputs=False).program.network.to_model()
 
 
 def test_operators_of_this_project_stay_and_lose_their_functions() -> None:
     network = load_network(fused_model())
-    assert [n.op for n in network.graph.nodes] == ["Fused", "Fused", "Reshape"]
-    assert [n.outputs[0].shape for n in network.graph.nodes] == [[2, 3], [3, 2], [3, 2]]
+    assert [n.op for n in network.graph.nodes] == ["ConvPool", "ConvPool"]
+    assert [n.outputs[0].shape for n in network.graph.nodes] == [[1, 4, 5, 3]] * 2
     assert not network.graph.functions
 
 
+def test_a_compiled_network_stays_what_it_is() -> None:
+    first = fused_model()
+    again = load_network(first).to_model()
+    assert list(again.functions) == list(first.functions)
+    assert list(again.graph.node) == list(first.graph.node)
+
+
 def test_functions_are_attached_last() -> None:
-    network = load_network(fused_model())
-    overloads = ["keep", "turn", ""]
+    source = fused_model()
+    network = load_network(source)
 
     def attach(exported: onnx.ModelProto, graph: gs.Graph) -> None:
-        for proto, overload, original in zip(
-            exported.graph.node, overloads, graph.nodes, strict=True
+        for proto, given, original in zip(
+            exported.graph.node, source.graph.node, graph.nodes, strict=True
         ):
             assert proto.name == original.name
-            proto.overload = overload
-        exported.functions.extend(fused_model().functions)
+            proto.overload = given.overload
+        exported.functions.extend(source.functions)
 
     for exported in (network.to_model(attach), network.skeleton(attach)):
         onnx.checker.check_model(exported, full_check=True)
-        assert load_network(exported).graph.outputs[0].shape == [3, 2]
+    assert load_network(network.to_model(attach)).graph.outputs[0].shape == [1, 4, 5, 3]
 
 
 def test_other_functions_are_inlined_next_to_ours() -> None:
-    source = rich_model()
-    source.functions.extend(fused_model().functions)
-    source.opset_import.append(helper.make_opsetid("condense", 1))
-    source.graph.node.append(node("Fused", ["y"], ["z"], domain="condense", overload="turn"))
-    source.graph.output[0].name = "z"
-    network = load_network(source, RICH_DIMS)
-    assert [n.op for n in network.graph.nodes][-2:] == ["Reshape", "Fused"]
-    assert network.graph.outputs[0].shape == [256, 2]
-    assert "Relu" in {n.op for n in network.graph.nodes}
+    """A function of our domain that is not ours is inlined like any other."""
+    source = fused_model()
+    for domain in ("condense", "local"):
+        body = [node("Relu", ["X"], ["Y"])]
+        opsets = [helper.make_opsetid("", 18)]
+        source.functions.append(helper.make_function(domain, "Keep", ["X"], ["Y"], body, opsets))
+    source.opset_import.append(helper.make_opsetid("local", 1))
+    source.graph.node.append(node("Keep", ["y"], ["z"], domain="condense"))
+    source.graph.node.append(node("Keep", ["z"], ["end"], domain="local"))
+    source.graph.output[0].name = "end"
+    network = load_network(source)
+    assert [n.op for n in network.graph.nodes] == ["ConvPool", "ConvPool", "Relu", "Relu"]
 
 
 def test_libraries_may_speak_again_after_loading() -> None:

@@ -21,31 +21,43 @@ impl Graph {
     /// Returns the graph, or the operators that can never run because they wait for each other.
     pub fn new(predecessors: &[Vec<usize>]) -> Result<Self, Vec<usize>> {
         let count = predecessors.len();
-        let mut successors = vec![Vec::new(); count];
-        for (operator, list) in predecessors.iter().enumerate() {
-            for &before in list {
-                successors[before].push(operator);
-            }
-        }
-        let file_order = first_ready(predecessors, &successors)?;
+        let successors = successors_of(predecessors);
+        let order = first_ready(predecessors, &successors)?;
         let sets = predecessors.iter().map(|list| Bits::of(count, list.iter().copied())).collect();
-        let ancestors = closure(&file_order, predecessors);
-        let descendants = closure(file_order.iter().rev(), &successors);
-        Ok(Self { predecessors: sets, successors, ancestors, descendants, file_order })
+        let ancestors = closure(&order, predecessors);
+        let descendants = closure(order.iter().rev(), &successors);
+        Ok(Self { predecessors: sets, successors, ancestors, descendants, file_order: order })
     }
+}
 
-    /// Tells whether the operators stand in an order that the graph allows, each once.
-    pub fn allows(&self, order: &[usize]) -> bool {
-        let mut done = Bits::new(self.predecessors.len());
-        for &operator in order {
-            let known = operator < self.predecessors.len();
-            if !known || done.contains(operator) || !self.predecessors[operator].is_subset(&done) {
-                return false;
-            }
-            done.insert(operator);
+/// Returns the order that takes the first operator that is ready at each step, or the operators that
+/// can never run because they wait for each other.
+pub fn file_order(predecessors: &[Vec<usize>]) -> Result<Vec<usize>, Vec<usize>> {
+    first_ready(predecessors, &successors_of(predecessors))
+}
+
+/// Tells whether the operators stand in an order that their predecessors allow, each once.
+pub fn allows(predecessors: &[Vec<usize>], order: &[usize]) -> bool {
+    let mut done = Bits::new(predecessors.len());
+    for &operator in order {
+        let known = operator < predecessors.len();
+        if !known
+            || done.contains(operator)
+            || !predecessors[operator].iter().all(|&before| done.contains(before))
+        {
+            return false;
         }
-        order.len() == self.predecessors.len()
+        done.insert(operator);
     }
+    order.len() == predecessors.len()
+}
+
+fn successors_of(predecessors: &[Vec<usize>]) -> Vec<Vec<usize>> {
+    let mut successors = vec![Vec::new(); predecessors.len()];
+    for (operator, list) in predecessors.iter().enumerate() {
+        list.iter().for_each(|&before| successors[before].push(operator));
+    }
+    successors
 }
 
 fn first_ready(

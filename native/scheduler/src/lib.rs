@@ -17,6 +17,7 @@ mod restriction;
 mod scheduler;
 mod search;
 mod segment;
+mod series;
 mod walk;
 
 pub use instance::Step;

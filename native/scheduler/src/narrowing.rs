@@ -16,25 +16,6 @@ use crate::bits::Bits;
 use crate::flow::Flow;
 use crate::instance::Instance;
 
-/// Returns the numbers of operators in front of the narrowings where all operators in front precede
-/// all behind, for operators numbered in the order in which they run.
-pub fn series_narrowings(instance: &Instance) -> Vec<usize> {
-    let count = instance.count();
-    let mut done = instance.none_done();
-    let mut common = Bits::of(count, 0..count);
-    let mut narrowings = Vec::new();
-    for operator in 0..count.saturating_sub(1) {
-        done.insert(operator);
-        common.intersect(&instance.graph.descendants[operator]);
-        common.remove(operator);
-        let behind = (operator + 1..count).all(|later| common.contains(later));
-        if behind && !splits_pair(instance, &done) {
-            narrowings.push(operator + 1);
-        }
-    }
-    narrowings
-}
-
 /// Returns the numbers of operators in front of all narrowings at which the stored bytes have a
 /// local minimum, for operators numbered in the order in which they run.
 pub fn narrowings(instance: &Instance, limits: &Limits<'_>) -> Vec<usize> {

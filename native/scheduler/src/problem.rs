@@ -166,14 +166,26 @@ impl OrderProblem {
         self.check_accumulations()
     }
 
+    /// Returns for each operator the maps that it writes.
+    fn results(&self) -> Vec<Vec<usize>> {
+        let mut results = vec![Vec::new(); self.operator_count()];
+        for (index, map) in self.maps.iter().enumerate() {
+            if let Some(writer) = map.writer {
+                results[writer].push(index);
+            }
+        }
+        results
+    }
+
     fn check_overwrites(&self) -> Result<(), ProblemError> {
+        let results = self.results();
         for (index, overwrite) in self.overwrites.iter().enumerate() {
             let error = |rule| Err(ProblemError::BadOverwrite(index, rule));
             if overwrite.operator >= self.operator_count() {
                 return error("it names no operator");
             }
             if let Some(rule) =
-                self.broken(overwrite.operator, &overwrite.maps, overwrite.saved_bytes)
+                self.broken(&results, overwrite.operator, &overwrite.maps, overwrite.saved_bytes)
             {
                 return error(rule);
             }
@@ -182,13 +194,14 @@ impl OrderProblem {
     }
 
     fn check_accumulations(&self) -> Result<(), ProblemError> {
+        let written = self.results();
         for (index, pair) in self.accumulations.iter().enumerate() {
             let error = |rule| Err(ProblemError::BadAccumulation(index, rule));
             let count = self.operator_count();
             if pair.producer >= count || pair.consumer >= count || pair.producer == pair.consumer {
                 return error("producer and consumer must be two operators");
             }
-            if let Some(rule) = self.broken(pair.consumer, &pair.maps, pair.saved_bytes) {
+            if let Some(rule) = self.broken(&written, pair.consumer, &pair.maps, pair.saved_bytes) {
                 return error(rule);
             }
             let misread = |map: &usize| {
@@ -201,7 +214,7 @@ impl OrderProblem {
             let private = |map: &StoredMap| {
                 !map.kept && map.readers.iter().all(|&reader| reader == pair.consumer)
             };
-            let mut results = self.maps.iter().filter(|map| map.writer == Some(pair.producer));
+            let mut results = written[pair.producer].iter().map(|&map| &self.maps[map]);
             let read = results.clone().any(|map| map.readers.contains(&pair.consumer));
             if !read || !results.all(private) {
                 return error(
@@ -213,7 +226,13 @@ impl OrderProblem {
     }
 
     /// Returns the rule that is broken where `operator` writes over `maps`, if there is one.
-    fn broken(&self, operator: usize, maps: &[usize], saved: i64) -> Option<&'static str> {
+    fn broken(
+        &self,
+        results: &[Vec<usize>],
+        operator: usize,
+        maps: &[usize],
+        saved: i64,
+    ) -> Option<&'static str> {
         if maps.iter().any(|&map| map >= self.maps.len()) {
             return Some("it names no map");
         }
@@ -224,8 +243,7 @@ impl OrderProblem {
         distinct.sort_unstable();
         distinct.dedup();
         let room: i64 = distinct.iter().map(|&map| self.maps[map].size).sum();
-        let results = self.maps.iter().filter(|map| map.writer == Some(operator));
-        let written: i64 = results.map(|map| map.size).sum();
+        let written: i64 = results[operator].iter().map(|&map| self.maps[map].size).sum();
         let possible = 0 <= saved && saved <= room.min(written);
         (!possible).then_some("it cannot save more than the maps have room for or results fill")
     }

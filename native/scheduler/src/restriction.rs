@@ -7,20 +7,40 @@ use crate::problem::{Accumulation, OrderProblem, Overwrite, StoredMap};
 /// `order` names the operators between the places, which get their numbers from it; `place` says
 /// where each operator of the problem stands.
 pub fn restrict(problem: &OrderProblem, place: &[usize], order: &[usize]) -> OrderProblem {
+    let everything = Contents {
+        maps: (0..problem.maps.len()).collect(),
+        overwrites: (0..problem.overwrites.len()).collect(),
+        accumulations: (0..problem.accumulations.len()).collect(),
+    };
+    restrict_to(problem, place, order, &everything)
+}
+
+/// What may belong to a part, in rising order: positions in the problem.
+#[derive(Debug, Default)]
+pub struct Contents {
+    pub maps: Vec<usize>,
+    pub overwrites: Vec<usize>,
+    pub accumulations: Vec<usize>,
+}
+
+/// Returns a part as `restrict` does, looking at nothing but what may belong to it.
+pub fn restrict_to(
+    problem: &OrderProblem,
+    place: &[usize],
+    order: &[usize],
+    contents: &Contents,
+) -> OrderProblem {
     let first = order.first().map_or(0, |&operator| place[operator]);
     let part = Part { place, first, end: first + order.len() };
     let predecessors = |&operator: &usize| part.numbers(&problem.predecessors[operator]);
-    let mut number_of_map = vec![usize::MAX; problem.maps.len()];
-    let mut maps = Vec::new();
-    for (index, map) in problem.maps.iter().enumerate() {
-        if part.shows(map) {
-            number_of_map[index] = maps.len();
-            maps.push(part.map(map));
-        }
-    }
-    let renumbered = |maps: &[usize]| maps.iter().map(|&map| number_of_map[map]).collect();
-    let overwrites = problem.overwrites.iter().filter(|overwrite| part.holds(overwrite.operator));
-    let pairs = problem.accumulations.iter();
+    let shown = contents.maps.iter().filter(|&&index| part.shows(&problem.maps[index]));
+    let shown: Vec<usize> = shown.copied().collect();
+    let number_of_map =
+        |map: &usize| shown.binary_search(map).expect("an operator writes over maps that it reads");
+    let renumbered = |maps: &[usize]| maps.iter().map(number_of_map).collect();
+    let overwrites = contents.overwrites.iter().map(|&index| &problem.overwrites[index]);
+    let overwrites = overwrites.filter(|overwrite| part.holds(overwrite.operator));
+    let pairs = contents.accumulations.iter().map(|&index| &problem.accumulations[index]);
     let pairs = pairs.filter(|pair| part.holds(pair.producer) && part.holds(pair.consumer));
     OrderProblem {
         predecessors: order.iter().map(predecessors).collect(),
@@ -40,7 +60,7 @@ pub fn restrict(problem: &OrderProblem, place: &[usize], order: &[usize]) -> Ord
             })
             .collect(),
         releasing: part.numbers(&problem.releasing),
-        maps,
+        maps: shown.iter().map(|&index| part.map(&problem.maps[index])).collect(),
     }
 }
 

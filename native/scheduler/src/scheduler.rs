@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use condense_planner::{Ending, Limits, Monitor};
 
-use crate::graph::Graph;
+use crate::graph::{allows, file_order};
 use crate::instance::{Instance, Step};
-use crate::narrowing::{narrowings, series_narrowings};
+use crate::narrowing::narrowings;
 use crate::problem::{OrderProblem, ProblemError};
 use crate::restriction::restrict;
 use crate::segment::Segment;
+use crate::series::{parts, series_cuts};
 
 /// Sets of operators looked at without a time limit: a few seconds.
 const EFFORT: usize = 2_000_000;
@@ -53,11 +54,12 @@ pub fn find_order(
     problem.check()?;
     let deadline = request.time_limit.and_then(|limit| Instant::now().checked_add(limit));
     let limits = Limits { monitor, deadline, effort: u64::MAX };
-    let graph = Graph::new(&problem.all_predecessors()).map_err(ProblemError::Cycle)?;
+    let predecessors = problem.all_predecessors();
+    let numbered = file_order(&predecessors).map_err(ProblemError::Cycle)?;
     let order = match &request.initial {
-        Some(initial) if graph.allows(initial) => initial,
+        Some(initial) if allows(&predecessors, initial) => initial,
         Some(_) => return Err(ProblemError::BadInitial),
-        None => &graph.file_order,
+        None => &numbered,
     };
     let mut segments = split(problem, order, &limits)?;
     let (ending, states) = improve(&mut segments, &limits);
@@ -84,10 +86,9 @@ fn split(
     let mut segments = Vec::new();
     let place = inverse(order);
     let whole = restrict(problem, &place, order);
-    let identity: Vec<usize> = (0..order.len()).collect();
-    let cuts = series_narrowings(&Instance::new(&whole)?);
-    for (first, end) in ranges(&cuts, order.len()) {
-        let part = restrict(&whole, &identity, &identity[first..end]);
+    let series: Vec<_> = ranges(&series_cuts(&whole), order.len()).collect();
+    for ((first, end), part) in series.iter().copied().zip(parts(&whole, &series)) {
+        let identity: Vec<usize> = (0..end - first).collect();
         let cuts = narrowings(&Instance::new(&part)?, limits);
         for (inner, inner_end) in ranges(&cuts, end - first) {
             let piece = restrict(&part, &identity, &identity[inner..inner_end]);

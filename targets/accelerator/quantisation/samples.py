@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_graphsurgeon as gs
 
+from condense_compiler.arrays import read_arrays
 from condense_compiler.errors import InputError
 
 Sample = Mapping[str, npt.NDArray[Any]]
@@ -83,42 +84,10 @@ def _stacked(path: Path, tensor: gs.Tensor, array: Array | None) -> Array:
 
 
 def _read(path: Path, inputs: Sequence[gs.Tensor]) -> Mapping[str, Array]:
-    """Return the arrays of a file, by input.
-
-    Raises:
-        InputError: It cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if not isinstance(loaded, np.ndarray):
-                names = [tensor.name for tensor in inputs if tensor.name in loaded.files]
-                return {name: _member(path, loaded, name) for name in names}
-    except InputError:
-        raise
-    except MemoryError:
-        raise InputError(f"{path}: its samples take more memory than there is") from None
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
-    except Exception as error:  # noqa: BLE001 - numpy parses headers as Python, and unpacks
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: not an .npz or .npy file, or damaged: {reason}") from None
+    """Return the arrays of a file, by input."""
+    loaded = read_arrays(path)
+    if not isinstance(loaded, np.ndarray):
+        return loaded
     if len(inputs) != 1:
         raise InputError(f"{path}: the network has several inputs; give .npz files")
     return {inputs[0].name: loaded}
-
-
-def _member(path: Path, archive: np.lib.npyio.NpzFile, name: str) -> Array:
-    """Return one array of an archive, unless it is too large when unpacked."""
-    for entry in (f"{name}.npy", name):
-        if entry in archive.zip.namelist():  # type: ignore[union-attr]  # open until `with` ends
-            size = archive.zip.getinfo(entry).file_size  # type: ignore[union-attr]  # likewise
-            if size > _MOST_BYTES:
-                raise InputError(
-                    f"{path}: {size:,} bytes of samples for input {name!r}; give "
-                    f"{_MOST_BYTES:,} or fewer"
-                )
-    values = archive[name]
-    if not isinstance(values, np.ndarray):
-        raise InputError(f"{path}: what it holds for input {name!r} is no array")
-    return values

@@ -35,6 +35,9 @@ def import_graph(
     for tensor in graph.inputs:
         if tensor.name in weights:
             tensor.to_constant(StoredValues(weights[tensor.name], extents.get(tensor.name)))
+    for tensor in graph.outputs:
+        if isinstance(tensor, gs.Variable) and not tensor.dtype:
+            tensor.dtype = None  # of what is cut out of a network: inference finds it
     graph.inputs = [tensor for tensor in graph.inputs if isinstance(tensor, gs.Variable)]
     return graph
 

@@ -211,6 +211,9 @@ def _gather(call: Call) -> str | None:
     return f"index {outside[0]} is out of range: axis {axis} has {size}" if outside.size else None
 
 
+_FIRST_WITH_AXES = 13  # opset of DequantizeLinear
+
+
 def _quantisation(call: Call) -> str | None:
     """Check scale and zero point of QuantizeLinear and DequantizeLinear."""
     shape, scale, zero = call.shape(0), call.shape(1), call.shape(2)
@@ -221,6 +224,8 @@ def _quantisation(call: Call) -> str | None:
     axis = int(call.attributes.get("axis", 1))
     if scale == (1,):
         return None
+    if call.opset < _FIRST_WITH_AXES and len(scale) == 1 and scale[0] in shape:
+        return None  # which axis it is of is found once the network is lifted
     if len(scale) != 1 or not -len(shape) <= axis < len(shape) or scale[0] != shape[axis]:
         return f"scale of shape {[*scale]} fits no axis {axis} of a map of {[*shape]}"
     return None

@@ -133,7 +133,7 @@ def test_people_are_told(whole: Compilation) -> None:
     assert " 0 in DRAM" in lines_of(whole.report)
     assert "proved minimal for every order" in lines_of(whole.report)
     text = lines_of(compiled(3000).report)
-    assert "fits 2.93 KiB: chip memory" in text
+    assert "with 1 of 10 feature maps in DRAM, runs in 2.93 KiB: chip memory" in text
     assert "traffic proved least" in text
     assert "does not fit 100 B" in lines_of(compiled(100).report)
 

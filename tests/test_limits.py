@@ -1,4 +1,4 @@
-"""Limits as users meet them: files that never end, arrays that claim too much, `--limit`, the page."""
+"""Limits as users meet them: endless files, arrays that claim too much, `--limit`, the page."""
 
 import io
 import os
@@ -33,9 +33,11 @@ def _pipe(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "make", [_pipe, lambda _: Path("/dev/zero"), lambda _: Path("/dev/null")], ids=str
+    "make",
+    [_pipe, lambda _: Path("/dev/zero"), lambda _: Path("/dev/null")],
+    ids=["pipe", "zero", "null"],
 )
-@pytest.mark.parametrize("read", [load_network, read_arrays])
+@pytest.mark.parametrize("read", [load_network, read_arrays], ids=["model", "array"])
 def test_what_may_never_end_is_not_read(
     tmp_path: Path, make: Callable[[Path], Path], read: Callable[[Path], object]
 ) -> None:

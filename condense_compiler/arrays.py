@@ -65,9 +65,11 @@ def _read_array(file: IO[bytes], size_bytes: int, place: str) -> Array:
     if dtype.hasobject:
         raise InputError(f"{place}: not an .npy file of numbers: it holds Python objects")
     needed = math.prod(shape) * dtype.itemsize
-    if min(shape, default=0) < 0 or needed > size_bytes:
+    sound = min(shape, default=0) >= 0 and needed <= size_bytes
+    content = file.read(needed) if sound else b""
+    if not sound or len(content) < needed:
         raise InputError(
             f"{place}: is said to hold an array of shape {list(shape)}, but has {size_bytes} bytes"
         )
-    values = np.frombuffer(file.read(needed), dtype)
+    values = np.frombuffer(content, dtype)
     return values.reshape(shape, order="F" if fortran_order else "C").copy()

@@ -18,7 +18,14 @@ from condense_compiler.report.stages import Stages, StageWatcher
 from condense_compiler.retreat import Rewritten, retreat
 from condense_compiler.rewriting.contract import Pass
 from condense_compiler.rewriting.runner import run_passes
-from condense_compiler.targets import Measuring, Preparing, Target, Verifying, find_target
+from condense_compiler.targets import (
+    Measuring,
+    Preparing,
+    Selecting,
+    Target,
+    Verifying,
+    find_target,
+)
 from condense_compiler.verification import random_feeds, verify
 
 Model = str | Path | onnx.ModelProto
@@ -56,7 +63,7 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
     stages = Stages(watcher)
     backend = find_target(target, target_options)
     planned = _plan(
-        model, backend, dims or {}, _pipeline(passes), stages, order_seconds=order_seconds
+        model, backend, dims or {}, _pipeline(passes, backend), stages, order_seconds=order_seconds
     )
     with stages("lower"):
         program = planned.program(memory_limit_bytes)
@@ -98,7 +105,8 @@ def plan_model(
     Raises:
         InputError: The model, or what was asked of it, cannot be used.
     """
-    backend, pipeline = find_target("reference"), _pipeline(passes)
+    backend = find_target("reference")
+    pipeline = _pipeline(passes, backend)
     return _plan(model, backend, dims or {}, pipeline, Stages(watcher), plan_seconds=seconds)
 
 
@@ -141,7 +149,8 @@ def _plan(
     )
 
 
-def _pipeline(passes: Sequence[str | Pass] | None) -> Sequence[Pass]:
+def _pipeline(passes: Sequence[str | Pass] | None, backend: Target) -> Sequence[Pass]:
     if passes is None:
-        return DEFAULT_PASSES
+        without = backend.without_passes if isinstance(backend, Selecting) else frozenset()
+        return [step for step in DEFAULT_PASSES if step.name not in without]
     return [find_pass(step) if isinstance(step, str) else step for step in passes]

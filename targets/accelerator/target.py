@@ -46,6 +46,8 @@ class AcceleratorTarget:
     """
 
     name: ClassVar[str] = "accelerator"
+    # Integer operators are made of single operators, which say in steps what codes mean.
+    without_passes: ClassVar[frozenset[str]] = frozenset({"fuse_elementwise"})
     machine: str = "default"
     calibration: str = ""
     weight_bits: int = 8

@@ -24,6 +24,7 @@ from condense_compiler.targets import (
     Measuring,
     Placing,
     Preparing,
+    Selecting,
     Target,
     Verifying,
     find_target,
@@ -71,17 +72,18 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
     selection = Selection(outputs, values or {}, dims or {})
     asked = Asked(model, target, target_options or {}, selection, memory_limit_bytes)
     with applied(limits):
-        return _compile(asked, _pipeline(passes), Stages(watcher), order_seconds, verify_outputs)
+        return _compile(asked, passes, Stages(watcher), order_seconds, verify_outputs)
 
 
 def _compile(
     asked: Asked,
-    pipeline: Sequence[Pass],
+    passes: Sequence[str | Pass] | None,
     stages: Stages,
     order_seconds: float | None,
     verify_outputs: bool,
 ) -> Compilation:
     backend = find_target(asked.target, asked.target_options)
+    pipeline = _pipeline(passes, backend)
     planned = _plan(
         asked.model, backend, asked.selection, pipeline, stages, order_seconds=order_seconds
     )
@@ -132,7 +134,8 @@ def plan_model(  # noqa: PLR0913 - the options of a compilation
     Raises:
         InputError: The model, or what was asked of it, cannot be used.
     """
-    backend, pipeline = find_target("reference"), _pipeline(passes)
+    backend = find_target("reference")
+    pipeline = _pipeline(passes, backend)
     selection = Selection(outputs, values or {}, dims or {})
     with applied(limits):
         return _plan(model, backend, selection, pipeline, Stages(watcher), plan_seconds=seconds)
@@ -177,7 +180,8 @@ def _plan(
     )
 
 
-def _pipeline(passes: Sequence[str | Pass] | None) -> Sequence[Pass]:
+def _pipeline(passes: Sequence[str | Pass] | None, backend: Target) -> Sequence[Pass]:
     if passes is None:
-        return DEFAULT_PASSES
+        without = backend.without_passes if isinstance(backend, Selecting) else frozenset()
+        return [step for step in DEFAULT_PASSES if step.name not in without]
     return [find_pass(step) if isinstance(step, str) else step for step in passes]

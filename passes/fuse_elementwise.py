@@ -10,7 +10,7 @@ from onnx import TensorProto
 
 from condense_compiler.network import Network
 from condense_compiler.network.editing import is_output, remove_nodes
-from condense_compiler.network.tensors import element_type, tensor_bytes
+from condense_compiler.network.tensors import element_type
 from condense_compiler.operators.aliasing import is_plain
 from condense_compiler.operators.elementwise import (
     ATTRIBUTES,
@@ -153,9 +153,8 @@ def _replace(graph: gs.Graph, region: _Region, pass_name: str) -> Rewrite:
     program, operands = _program(region, name)
     node = elementwise_node(name, program, region.source, operands)
     graph.nodes[graph.nodes.index(last)] = node
-    inner = sum(tensor_bytes(member.outputs[0]) for member in region.nodes[:-1])
     pattern = " → ".join(member.op for member in region.nodes)
-    rewrite = Rewrite(region.nodes[0].name, pattern, inner)
+    rewrite = Rewrite(region.nodes[0].name, pattern)
     for member in region.nodes:
         member.inputs.clear()
         member.outputs.clear()

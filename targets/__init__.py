@@ -94,6 +94,13 @@ class Placing(Protocol):
 
 
 @runtime_checkable
+class Selecting(Protocol):
+    """A target that has nothing to compute what some of the default passes make."""
+
+    without_passes: ClassVar[frozenset[str]]
+
+
+@runtime_checkable
 class Loading(Protocol):
     """A target that runs what it saved; others lower the program again."""
 

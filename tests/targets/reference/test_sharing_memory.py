@@ -193,9 +193,27 @@ def test_a_part_that_comes_twice_is_copied_once(floats):
 
 def test_parts_at_the_wrong_place_are_refused(floats):
     feeds = {"a": floats(*SHAPE), "b": floats(*SHAPE)}
-    for offsets in ({"y": 0, "a": MAP_BYTES, "b": 0}, {"y": 0, "a": 4, "b": 4 * MAP_BYTES}):
+    # Each lies where the other belongs: whichever is moved first, the other is lost.
+    for shift in (0, 4, MAP_BYTES - 4):
+        offsets = {"y": 0, "a": MAP_BYTES + shift, "b": shift}
         with pytest.raises(ContractError, match="Concat cannot write 'y' over"):
             concatenation(offsets, feeds, "a", "b")
+
+
+def test_parts_are_moved_even_where_old_and_new_places_meet(floats):
+    names = ("a", "b", "c")
+    feeds = {name: floats(*SHAPE) for name in names}
+    joined = np.concatenate([feeds[name] for name in names], axis=1)
+    for step in (4, MAP_BYTES // 2 + 4, MAP_BYTES, MAP_BYTES + 4):
+        for first in (0, 4, MAP_BYTES):
+            up = {name: first + n * step for n, name in enumerate(names)}
+            if step >= MAP_BYTES:
+                result = concatenation({"y": 0} | up, feeds, *names)
+                np.testing.assert_array_equal(result, joined)
+        for shift in (-step, step):
+            down = {name: step + n * MAP_BYTES + shift for n, name in enumerate(names)}
+            result = concatenation({"y": step} | down, feeds, *names)
+            np.testing.assert_array_equal(result, joined)
 
 
 @pytest.mark.parametrize("constant_first", [False, True])

@@ -1,7 +1,6 @@
 """Folders: `run` and `verify` take the binaries and the quantised model that were saved there."""
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable

@@ -20,6 +20,7 @@ from condense_compiler.report.stages import Stages, StageWatcher
 from condense_compiler.rewriting.contract import Pass
 from condense_compiler.rewriting.runner import run_passes
 from condense_compiler.targets import Measuring, Preparing, Target, Verifying, find_target
+from condense_compiler.targets.options import as_texts
 from condense_compiler.verification import random_feeds, verify
 
 Model = str | Path | onnx.ModelProto
@@ -34,7 +35,7 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
     memory_limit_bytes: int | None = None,
     order_seconds: float | None = None,
     verify_outputs: bool = True,
-    target_options: Mapping[str, str] | None = None,
+    target_options: Mapping[str, object] | None = None,
     watcher: StageWatcher | None = None,
 ) -> Compilation:
     """Compile an ONNX network.
@@ -48,14 +49,15 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
         order_seconds: Search for a better order of the operators no longer than this; without it
             the effort is fixed.
         verify_outputs: Compare the outputs with ONNX Runtime on the model as given.
-        target_options: Options of the target by name, as text.
+        target_options: Options of the target by name: text, numbers, switches, paths.
         watcher: Called with the name of each stage when it starts.
 
     Raises:
         InputError: The model, or what was asked of it, cannot be used.
     """
     stages = Stages(watcher)
-    backend = find_target(target, target_options)
+    options = as_texts(target_options or {})
+    backend = find_target(target, options)
     planned = _plan(
         model, backend, dims or {}, _pipeline(passes), stages, order_seconds=order_seconds
     )
@@ -71,7 +73,7 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
                 if isinstance(lowered, Verifying)
                 else verify(lowered.run, model, feeds)
             )
-    asked = Asked(model, target, target_options or {}, dims or {}, memory_limit_bytes)
+    asked = Asked(model, target, options, dims or {}, memory_limit_bytes)
     report = collect_report(asked, planned, lowered, stages.seconds, verification)
     picture = (
         lowered.picture(planned.given) if isinstance(lowered, Measuring) else planned.picture()

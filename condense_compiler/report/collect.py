@@ -62,17 +62,17 @@ def collect_report(
     """Return the report of a compilation."""
     sharing, placement = planned.sharing, planned.placement
     measured = lowered.footprint(planned.given) if isinstance(lowered, Measuring) else None
-    in_arena = measured is None
+    in_arena, limit = measured is None, asked.memory_limit_bytes
     return Report(
         model=asked.name,
         model_path=asked.path,
         target=asked.target,
         target_options=dict(asked.target_options),
-        dims=dict(asked.dims),
+        dims={name: int(size) for name, size in asked.dims.items()},
         macs=total_macs(_running(planned)),
         macs_before=planned.given.macs,
         footprint=measured or _footprint(planned),
-        memory_limit_bytes=asked.memory_limit_bytes,
+        memory_limit_bytes=None if limit is None else int(limit),
         fused=_fused(planned.applied),
         refused=_refused(planned.applied),
         overwritten=len(placement.overwritten) if in_arena else 0,

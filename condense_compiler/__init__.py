@@ -9,10 +9,12 @@ Example:
 """
 
 from importlib import import_module
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
 
+# As in `typing`, which takes longer to import than all that the command needs to hear Ctrl-C.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from condense_compiler.compilation import Compilation
     from condense_compiler.driver import compile_model as compile  # noqa: A004 - cc.compile(...)
     from condense_compiler.errors import (
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from condense_compiler.report.report import Report
     from condense_compiler.targets.onnxruntime import custom_ops_library, onnxruntime_session
 
-__version__ = version("condense-compiler")
+    __version__: str
 
 # Where each name comes from. They are imported when first used: that takes a moment, which the
 # command line, and whoever needs a part of the package alone, spend elsewhere.
@@ -46,7 +48,9 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
+    if name == "__version__":
+        return import_module("importlib.metadata").version("condense-compiler")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, _, attribute = _HOMES[name].partition(":")

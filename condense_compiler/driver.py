@@ -29,6 +29,7 @@ from condense_compiler.targets import (
     Verifying,
     find_target,
 )
+from condense_compiler.targets.options import as_texts
 from condense_compiler.verification import check_effort, random_feeds, verify
 
 Model = str | Path | onnx.ModelProto
@@ -45,7 +46,7 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
     memory_limit_bytes: int | None = None,
     order_seconds: float | None = None,
     verify_outputs: bool = True,
-    target_options: Mapping[str, str] | None = None,
+    target_options: Mapping[str, object] | None = None,
     watcher: StageWatcher | None = None,
     limits: Limits | None = None,
 ) -> Compilation:
@@ -62,7 +63,7 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
         order_seconds: Search for a better order of the operators no longer than this; without it
             the effort is fixed.
         verify_outputs: Compare the outputs with ONNX Runtime on the model as given.
-        target_options: Options of the target by name, as text.
+        target_options: Options of the target by name: text, numbers, switches, paths.
         watcher: Called with the name of each stage when it starts.
         limits: What is refused as too large; without them those in force, which are the defaults.
 
@@ -70,7 +71,8 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
         InputError: The model, or what was asked of it, cannot be used.
     """
     selection = Selection(outputs, values or {}, dims or {})
-    asked = Asked(model, target, target_options or {}, selection, memory_limit_bytes)
+    options = as_texts(target_options or {})
+    asked = Asked(model, target, options, selection, memory_limit_bytes)
     with applied(limits):
         return _compile(asked, passes, Stages(watcher), order_seconds, verify_outputs)
 

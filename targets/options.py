@@ -1,8 +1,11 @@
 """Options of a target, from text: the fields of its frozen dataclass."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import Field, fields
 from typing import Any
+
+import numpy as np
 
 from condense_compiler.errors import InputError
 
@@ -17,6 +20,27 @@ _READERS: Mapping[object, tuple[Callable[[str], Any], str]] = {
     float: (float, "a number"),
     str: (str, "text"),
 }
+
+
+def as_texts(options: Mapping[str, object]) -> dict[str, str]:
+    """Return options as the command line gives them, and as a report holds them: as text.
+
+    Raises:
+        InputError: A value is no text, number, switch or path.
+    """
+    return {str(name): _as_text(str(name), value) for name, value in options.items()}
+
+
+def _as_text(name: str, value: object) -> str:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str | int | float):
+        return str(value)
+    if isinstance(value, os.PathLike):
+        return os.fsdecode(value)
+    raise InputError(f"option {name}={value!r}: expected text, a number, a switch or a path")
 
 
 def configured(name: str, target: Callable[..., Any], options: Mapping[str, str]) -> Any:

@@ -1,9 +1,8 @@
 """The commands together, and what becomes of their errors: one line and an exit status."""
 
-import os
 import sys
 import warnings
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
@@ -17,8 +16,8 @@ from condense_compiler.cli import (
     running,
     viewing,
 )
-from condense_compiler.cli.status import DONE, INTERRUPTED, UNUSABLE
-from condense_compiler.errors import CondenseError
+from condense_compiler.cli.ending import complain
+from condense_compiler.cli.status import DONE, INTERRUPTED
 from condense_compiler.limits import applied
 
 app = typer.Typer(
@@ -55,39 +54,28 @@ def _condense(
     """Compile convolutional networks for small memories."""
 
 
-def run() -> None:
-    """Run the command line; exit 0 if done, 1 if a bound is not met, 2 if the input is unusable."""
+def run() -> int:
+    """Run the command line and return its exit status; what else can happen is raised."""
+    if hasattr(sys.stdout, "reconfigure"):  # names of files may be no text
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with warnings.catch_warnings(), applied(None):
             warnings.showwarning = _warn
             status = app(standalone_mode=False)
-    except CondenseError as error:
-        _complain(str(error))
     except TyperException as error:
         message = error.format_message() if hasattr(error, "format_message") else str(error)
-        _complain(message if len(sys.argv) > 1 else "no command given; condense --help lists them")
-    except OSError as error:  # the output itself: a full disk, a closed terminal
-        _discard_output()
-        _complain(f"the output cannot be written: {error.strerror or error}")
-    except (KeyboardInterrupt, typer.Abort):
+        missing = "no command given; condense --help lists them"
+        return complain(message if len(sys.argv) > 1 else missing)
+    except typer.Abort:
         status = INTERRUPTED
-    if status == INTERRUPTED:
-        _complain("interrupted", INTERRUPTED)
-    sys.exit(status or DONE)
+    if status == INTERRUPTED:  # Typer may have caught the exception
+        return complain("interrupted", INTERRUPTED)
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    return status or DONE
 
 
 def _warn(message: Warning | str, *_where: object, **_else: object) -> None:
     """Print a warning as one line; where in the code it comes from helps nobody."""
     line = " ".join(str(message).split())
     print(f"condense: warning: {line}", file=sys.stderr)  # noqa: T201 - as errors are
-
-
-def _complain(message: str, status: int = UNUSABLE) -> NoReturn:
-    line = " ".join(message.split())
-    print(f"condense: {line}", file=sys.stderr)  # noqa: T201 - the command line's one error line
-    sys.exit(status)
-
-
-def _discard_output() -> None:
-    """Keep Python from trying once more, when it ends, to write what cannot be written."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

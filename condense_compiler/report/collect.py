@@ -63,19 +63,19 @@ def collect_report(
     """Return the report of a compilation."""
     sharing, placement = planned.sharing, planned.placement
     measured = lowered.footprint(planned.given) if isinstance(lowered, Measuring) else None
-    in_arena = measured is None
+    in_arena, limit = measured is None, asked.memory_limit_bytes
     return Report(
         model=asked.name,
         model_path=asked.path,
         target=asked.target,
         target_options=dict(asked.target_options),
-        dims=dict(asked.selection.dims),
+        dims={name: int(size) for name, size in asked.selection.dims.items()},
         outputs=asked.selection.outputs,
         values=asked.selection.values_as_text(),
         macs=total_macs(_running(planned)),
         macs_before=planned.given.macs,
         footprint=measured or _footprint(planned),
-        memory_limit_bytes=asked.memory_limit_bytes,
+        memory_limit_bytes=None if limit is None else int(limit),
         fused=_fused(planned.applied, in_codes=measured is not None and measured.in_codes),
         refused=_refused(planned.applied),
         overwritten=len(placement.overwritten) if in_arena else 0,

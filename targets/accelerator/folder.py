@@ -6,9 +6,11 @@ from pathlib import Path
 import onnx
 import onnx_graphsurgeon as gs
 from google.protobuf.message import DecodeError
+from onnx.external_data_helper import uses_external_data
 
 from condense_compiler.errors import InputError
 from condense_compiler.files import write_file
+from condense_compiler.network.traversal import main_tensors, nested_tensors
 from condense_compiler.targets.accelerator.isa.binary import Binary, from_bytes
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -44,11 +46,15 @@ def read_quantised(folder: Path) -> onnx.ModelProto:
     """
     path = folder / QUANTISED_FILE
     try:
-        return onnx.load(path, load_external_data=False)
+        model: onnx.ModelProto = onnx.load(path, load_external_data=False)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}; compile the model again") from error
     except DecodeError:
         raise InputError(f"{path}: not an ONNX model; compile the model again") from None
+    tensors = (*(tensor for _, tensor in main_tensors(model.graph)), *nested_tensors(model))
+    if any(uses_external_data(tensor) for tensor in tensors):
+        raise InputError(f"{path}: has weights in other files; compile the model again")
+    return model
 
 
 def save_quantised(folder: Path, model: onnx.ModelProto | None) -> None:

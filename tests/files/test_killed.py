@@ -7,11 +7,11 @@ cannot be exchanged. In the second case it is whole once anyone has read it with
 import itertools
 import json
 import os
-import random
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 from kit.killing import content, killed_after, killed_at
 
@@ -61,7 +61,7 @@ def put(folder: Path, files: Mapping[str, str]) -> None:
 
 
 def leftovers(place: Path) -> list[str]:
-    return [name for name in os.listdir(place) if name.startswith(".condense")]
+    return [path.name for path in place.iterdir() if path.name.startswith(".condense")]
 
 
 MINE = {"notes.txt": "mine", "figure.svg": "mine"}
@@ -139,7 +139,7 @@ def test_killed_at_any_step_of_moving_files(
 
 def test_killed_at_random_moments(tmp_path: Path) -> None:
     old, new = states(tmp_path, MINE, FIRST)
-    random_moments, out = random.Random(7), tmp_path / "out"
+    moments, out = np.random.default_rng(7), tmp_path / "out"
     save(out, OLD)
     put(out, MINE)
     start = time.perf_counter()
@@ -148,7 +148,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
     deaths = 0
     for number in range(40):
         files, others = (FIRST, new) if number % 2 else (OLD, old)
-        deaths += killed_after(random_moments.uniform(0, 2 * whole), lambda: save(out, files))  # noqa: B023
+        deaths += killed_after(moments.uniform(0, 2 * whole), lambda: save(out, files))  # noqa: B023
         assert content(out) in (old, new)
         save(out, files)
         assert content(out) == others

@@ -55,7 +55,7 @@ def _forked(work: Callable[[], object]) -> Iterator[int]:
     if pid == 0:
         try:
             work()
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - a child must end here, whatever happened
             os._exit(1)
         os._exit(0)
     yield pid

@@ -6,8 +6,6 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import onnx
-
 from condense_compiler.compilation import MODEL_FILE, PICTURE_FILE, PLAN_FILE
 from condense_compiler.errors import InputError
 from condense_compiler.files import reading_folder
@@ -15,7 +13,7 @@ from condense_compiler.files.manifest import REPORT_FILE, check_together, read_a
 from condense_compiler.memory.placement_csv import read_placement, read_sharing
 from condense_compiler.network import load_network
 from condense_compiler.network.fixed_values import read_value
-from condense_compiler.network.selection import Selection, as_selected
+from condense_compiler.network.selection import Selection
 from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.program import ScheduledProgram, Step
 from condense_compiler.report.picture import Picture
@@ -121,8 +119,8 @@ def read_runnable(folder: Path, report: Mapping[str, Any], program: ScheduledPro
     return target.lower(program)
 
 
-def read_source(folder: Path, report: Mapping[str, Any]) -> str | Path | onnx.ModelProto:
-    """Return the model that a saved compilation was made from, cut and fixed as it was then.
+def read_source(folder: Path, report: Mapping[str, Any]) -> tuple[Path, Selection]:
+    """Return the model that a saved compilation was made from, and what was asked of it then.
 
     Raises:
         InputError: It was in memory, or is not there any more, or does not fit the report.
@@ -137,4 +135,4 @@ def read_source(folder: Path, report: Mapping[str, Any]) -> str | Path | onnx.Mo
         values = {name: read_value(text) for name, text in texts.items()}
     except ValueError as error:
         raise InputError(f"{folder / REPORT_FILE}: {error}; compile the model again") from None
-    return as_selected(source, Selection(report["outputs"], values, report["dims"]))
+    return source, Selection(report["outputs"], values, report["dims"])

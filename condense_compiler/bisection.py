@@ -1,22 +1,21 @@
 """Finding what makes a compiled network differ: compiling again, one step at a time."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import UnsupportedError
-from condense_compiler.memory.order import file_order
-from condense_compiler.memory.placement import place
-from condense_compiler.memory.scheduling import schedule
-from condense_compiler.memory.sharing import resolve_sharing
-from condense_compiler.network import Network, load_network
+from condense_compiler.memory.arranging import Effort, arrange
+from condense_compiler.network import Network
 from condense_compiler.network.editing import is_output
+from condense_compiler.network.loading import load_selected
+from condense_compiler.network.selection import Selection, as_selected, selected_with_dims
 from condense_compiler.planned import as_program
 from condense_compiler.report.report import Verification
 from condense_compiler.report.text import difference_text
 from condense_compiler.rewriting.contract import Pass
-from condense_compiler.targets import Lowered, Preparing, Target, Verifying
+from condense_compiler.targets import Lowered, Placing, Preparing, Target, Verifying
 from condense_compiler.verification import random_feeds
 from condense_compiler.verification.bisection import Culprit, find_pass_that_differs
 from condense_compiler.verification.comparing import Judge
@@ -44,23 +43,23 @@ Finding = Culprit | Lowering
 
 
 def bisect(
-    model: Model, target: Target, dims: Mapping[str, int], passes: Sequence[Pass]
+    model: Model, target: Target, selection: Selection, passes: Sequence[Pass]
 ) -> Finding | None:
     """Return the first step of a compilation that changes the outputs; None if none does.
 
     Args:
         model: The model as given.
         target: What it is lowered to.
-        dims: Sizes of symbolic dimensions, by name.
+        selection: What was asked of it.
         passes: The passes, in order.
 
     Raises:
         InputError: The model cannot be used.
     """
-    network = load_network(model, dims)
-    original = Original(model)
+    network = load_selected(model, selection)
+    original = Original(as_selected(model, selection))
     if isinstance(target, Preparing):
-        network, target = target.prepare(model, dims)
+        network, target = target.prepare(*selected_with_dims(model, selection))
         original = Original(network.to_model())
     feeds = random_feeds(network)
     judge = Judge(original, feeds)
@@ -112,9 +111,8 @@ def _find_lowering_that_differs(
 
 
 def _lower(network: Network, target: Target) -> Lowered:
-    sharing = resolve_sharing(network, file_order(network))
-    placement = place(sharing, schedule(sharing).steps)
-    return target.lower(as_program(network, sharing, placement))
+    found = arrange(network, Effort(order_alone=isinstance(target, Placing)))
+    return target.lower(as_program(network, found.sharing, found.placement))
 
 
 def _operator_among_all(network: Network, target: Target, feeds: Feeds) -> FirstTensor | None:

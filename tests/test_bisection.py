@@ -19,6 +19,7 @@ from onnxruntime.quantization import QuantType
 from condense_compiler import passes
 from condense_compiler.bisection import Lowering, bisect, finding_text
 from condense_compiler.network import Network, load_network
+from condense_compiler.network.selection import Selection
 from condense_compiler.passes import DEFAULT_PASSES
 from condense_compiler.rewriting import PassOutcome, Rewrite, run_passes
 from condense_compiler.rewriting.partly import apply_partly
@@ -86,7 +87,7 @@ def chain() -> onnx.ModelProto:
 @pytest.mark.parametrize("number", range(CONVOLUTIONS))
 def test_the_first_wrong_rewrite_is_named(number: int) -> None:
     steps = [*DEFAULT_PASSES, Scale(f"conv{number}")]
-    finding = bisect(chain(), REFERENCE, {}, steps)
+    finding = bisect(chain(), REFERENCE, Selection(), steps)
     assert isinstance(finding, Culprit)
     assert finding.rewrite is not None
     assert (finding.pass_name, finding.rewrite.node) == ("scale", f"conv{number}")
@@ -101,13 +102,13 @@ def test_the_first_of_two_wrong_passes_is_named() -> None:
     class Later(Scale):
         name: ClassVar[str] = "later"
 
-    finding = bisect(chain(), REFERENCE, {}, [Scale("conv5"), Later("conv1")])
+    finding = bisect(chain(), REFERENCE, Selection(), [Scale("conv5"), Later("conv1")])
     assert isinstance(finding, Culprit)
     assert finding_text(finding).startswith("pass scale ")
 
 
 def test_a_pass_that_changes_what_it_does_not_tell_is_named_without_a_rewrite() -> None:
-    finding = bisect(chain(), REFERENCE, {}, [Secretive()])
+    finding = bisect(chain(), REFERENCE, Selection(), [Secretive()])
     assert isinstance(finding, Culprit)
     assert finding.rewrite is None
     assert finding.tensor is not None
@@ -116,7 +117,7 @@ def test_a_pass_that_changes_what_it_does_not_tell_is_named_without_a_rewrite() 
 
 
 def test_what_is_right_has_no_culprit() -> None:
-    assert bisect(chain(), REFERENCE, {}, [*DEFAULT_PASSES, Scale(None)]) is None
+    assert bisect(chain(), REFERENCE, Selection(), [*DEFAULT_PASSES, Scale(None)]) is None
 
 
 def wrong_kernel(builder: Callable[[NodeContext], Kernel | None]) -> object:
@@ -145,7 +146,7 @@ def test_the_operator_that_a_target_gets_wrong_is_named(
     monkeypatch.setattr(operators, "_BUILDERS", table)
     if not exposed:  # as if the fault went away where every tensor is an output
         monkeypatch.setattr("condense_compiler.bisection._operator_among_all", lambda *_: None)
-    finding = bisect(chain(), REFERENCE, {}, DEFAULT_PASSES)
+    finding = bisect(chain(), REFERENCE, Selection(), DEFAULT_PASSES)
     assert isinstance(finding, Lowering)
     assert finding.operator is not None
     assert (finding.target, finding.operator.node) == ("reference", "Sigmoid4")
@@ -155,8 +156,8 @@ def test_the_operator_that_a_target_gets_wrong_is_named(
 @pytest.mark.filterwarnings("ignore:no calibration samples")
 def test_the_accelerator_is_compared_with_what_it_prepared() -> None:
     target = find_target("accelerator")
-    assert bisect(chain(), target, {}, DEFAULT_PASSES) is None
-    finding = bisect(chain(), target, {}, [NegateCodes(), *DEFAULT_PASSES])
+    assert bisect(chain(), target, Selection(), DEFAULT_PASSES) is None
+    finding = bisect(chain(), target, Selection(), [NegateCodes(), *DEFAULT_PASSES])
     assert isinstance(finding, Culprit)
     assert finding_text(finding).startswith("pass negate_codes ")
 

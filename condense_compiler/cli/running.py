@@ -15,6 +15,7 @@ from condense_compiler.cli.status import BOUND_NOT_MET, DONE
 from condense_compiler.files import check_file, is_standard_output
 from condense_compiler.files.arrays import write_arrays
 from condense_compiler.files.manifest import REPORT_FILE
+from condense_compiler.network.selection import as_selected
 from condense_compiler.passes import find_pass
 from condense_compiler.report.text import difference_text
 from condense_compiler.targets import Verifying, find_target
@@ -82,7 +83,7 @@ def verify_command(
         if isinstance(runnable, Verifying):
             result = runnable.verify(feeds)
         else:
-            result = verify(runnable.run, read_source(folder, report), feeds)
+            result = verify(runnable.run, as_selected(*read_source(folder, report)), feeds)
     verdict = "outputs agree" if result.passed else "outputs differ"
     memory = "arena" if report["residency"] is None else "chip memory"
     arena_bytes = report["feature_maps"]["after"]["arena_bytes"]
@@ -99,12 +100,10 @@ def verify_command(
 
 def _found_by_bisection(folder: Path, report: Mapping[str, Any]) -> str:
     """Return in one line what makes the outputs differ."""
-    finding = bisection.bisect(
-        read_source(folder, report),
-        find_target(report["target"], report["target_options"]),
-        report["dims"],
-        [find_pass(name) for name in report["rewrites"]],
-    )
+    source, selection = read_source(folder, report)
+    target = find_target(report["target"], report["target_options"])
+    passes = [find_pass(name) for name in report["rewrites"]]
+    finding = bisection.bisect(source, target, selection, passes)
     if finding is not None:
         return bisection.finding_text(finding)
     return f"compiled again, the outputs agree: the files in {folder} are not what was compiled"

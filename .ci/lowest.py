@@ -21,7 +21,7 @@ LIBRARY_TESTS = (
     "tests/targets/onnxruntime/test_library.py",
     "tests/targets/onnxruntime/test_not_finite.py",
 )
-MIDDLE_RUNTIMES = ("onnxruntime==1.23.2", "onnxruntime==1.26.0")
+MIDDLE_RUNTIMES = ("onnxruntime==1.26.0", "onnxruntime==1.29.0")
 NEWEST_RUNTIME = "onnxruntime"
 
 

@@ -15,7 +15,8 @@ from condense_compiler.operators.fused import DOMAIN, OP, REDUCTIONS, ConvPool, 
 
 Array = npt.NDArray[Any]
 
-OPSET = 24
+OPSET = 20  # which the oldest ONNX Runtime knows
+OPSETS_OF_OPERATORS = {"Swish": 24}
 FUNCTIONS_WITH_OVERLOADS = 10  # IR version
 
 # Chains that keep values where single precision resolves them; `$0` is an operand.
@@ -60,6 +61,13 @@ class FusedLayer:
         """Number of output channels."""
         return (len(self.recipe.members) or self.wide) // self.recipe.window
 
+    @property
+    def opset(self) -> int:
+        """The opset that the operators of the programs need."""
+        programs = (self.recipe.before, self.recipe.after)
+        operators = [step.op for program in programs for step in program.instructions]
+        return max([OPSET, *(OPSETS_OF_OPERATORS.get(op, OPSET) for op in operators)])
+
     def input(self) -> Array:
         """Return a random input."""
         generator = np.random.default_rng(self.seed)
@@ -86,7 +94,7 @@ class FusedLayer:
         weights = self.weights()
         convolved = self.recipe.convolution.output_shape(self.pixels)
         wide_shape = (self.batch, self.wide, *convolved)
-        function = function_body(self.recipe, wide_shape, np.dtype(np.float32), OPSET)
+        function = function_body(self.recipe, wide_shape, np.dtype(np.float32), self.opset)
         attributes = self.recipe.to_attributes()
         if not self.winograd:
             attributes["winograd"] = 0
@@ -115,7 +123,7 @@ class FusedLayer:
         return helper.make_model(
             graph,
             functions=[function],
-            opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)],
+            opset_imports=[helper.make_opsetid("", self.opset), helper.make_opsetid(DOMAIN, 1)],
             ir_version=FUNCTIONS_WITH_OVERLOADS,
         )
 

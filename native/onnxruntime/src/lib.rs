@@ -1,4 +1,4 @@
-//! A library of custom operators for ONNX Runtime 1.22 and later.
+//! A library of custom operators for ONNX Runtime 1.24 and later.
 //!
 //! `RegisterCustomOps` adds the operators of the domain `condense` to a session's options. The C
 //! interface is used directly, because ONNX Runtime calls one kernel from many threads at once,
@@ -25,9 +25,9 @@ use crate::api::Api;
 const DOMAIN: &CStr = c"condense";
 /// Version of the C interface whose functions are used.
 const API_VERSION: u32 = 20;
-/// Version of the oldest ONNX Runtime: those before allow one input of any type alone, and
-/// `QLinearConvPool` has several.
-const OLDEST_VERSION: u32 = 22;
+/// Version of the oldest ONNX Runtime: those before 1.22 allow one input of any type alone, and
+/// `QLinearConvPool` has several; 1.22 and 1.23 crash where an optional input is left out.
+const OLDEST_VERSION: u32 = 24;
 
 /// The domain with its operators, which sessions refer to for as long as they live.
 struct Domain(*mut OrtCustomOpDomain);
@@ -56,7 +56,7 @@ pub unsafe extern "C" fn RegisterCustomOps(
         // functions are the same in all versions.
         // SAFETY: version 1 is part of every ONNX Runtime.
         let oldest = unsafe { ((*base).GetApi)(1) };
-        let message = c"condense: ONNX Runtime 1.22 or later is needed";
+        let message = c"condense: ONNX Runtime 1.24 or later is needed";
         // SAFETY: `CreateStatus` is the first function of every version.
         return unsafe { ((*oldest).CreateStatus)(OrtErrorCode::ORT_FAIL, message.as_ptr()) };
     }

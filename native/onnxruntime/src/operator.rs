@@ -66,7 +66,8 @@ pub unsafe fn constant_inputs<'i>(
     for index in first..end {
         let mut constant = 0;
         let mut value: *const OrtValue = std::ptr::null();
-        if index < count {
+        let present = index < count && has_input(info, index);
+        if present {
             let read = api.table().KernelInfoGetConstantInput_tensor;
             // SAFETY: the index is that of an input.
             let status = unsafe { read(info, index, &raw mut constant, &raw mut value) };
@@ -75,10 +76,10 @@ pub unsafe fn constant_inputs<'i>(
         if constant != 0 && !value.is_null() {
             // SAFETY: constants live as long as the session.
             inputs.push(Some(unsafe { Tensor::new(value, &name(index))? }));
-        } else if index >= count || !has_input(info, index) {
-            inputs.push(None);
-        } else {
+        } else if present {
             return Ok(None);
+        } else {
+            inputs.push(None);
         }
     }
     Ok(Some(inputs))

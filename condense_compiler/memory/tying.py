@@ -48,7 +48,10 @@ class Ties:
         return False
 
     def _dies(self, option: Overwriting, step: int) -> bool:
-        return all(self._lives.last[number] == step for number in option.stretches)
+        return all(
+            self._lives.last[number] == step and number not in self._lives.moved
+            for number in option.stretches
+        )
 
     def _collide(self, one: Group, two: Group, distance: int) -> bool:
         """Tell whether joining would put two maps on the same bytes at the same time."""

@@ -11,6 +11,7 @@ from condense_compiler.operators import fused, quantized
 from condense_compiler.operators.aliasing import accumulates
 from condense_compiler.operators.fused_elementwise import ELEMENTWISE_OP
 from condense_compiler.operators.on_codes import ON_CODES_OP
+from condense_compiler.operators.standardising import STANDARDISING
 from condense_compiler.targets.reference import elementwise, layout
 from condense_compiler.targets.reference.convolution import conv, conv_pool
 from condense_compiler.targets.reference.dense import gemm, matmul
@@ -35,6 +36,7 @@ from condense_compiler.targets.reference.quantised_convolution import (
     qlinear_conv,
     qlinear_conv_pool,
 )
+from condense_compiler.targets.reference.standardisation import lp_normalize, standardise
 
 
 def widened(builder: Builder) -> Builder:
@@ -65,6 +67,7 @@ def _widen(value: Array) -> Array:
 
 
 _STANDARD: Mapping[str, Builder] = {
+    **dict.fromkeys(STANDARDISING, widened(standardise)),
     **elementwise.BUILDERS,
     **layout.BUILDERS,
     "AveragePool": widened(average_pool),
@@ -74,6 +77,7 @@ _STANDARD: Mapping[str, Builder] = {
     "GlobalAveragePool": widened(global_average_pool),
     "GlobalMaxPool": global_max_pool,
     "LRN": widened(lrn),
+    "LpNormalization": widened(lp_normalize),
     "MatMul": widened(matmul),
     "MaxPool": max_pool,
     "QLinearConv": qlinear_conv,

@@ -99,12 +99,13 @@ def test_clip():
     assert_same(single(helper.make_node("Clip", ["x", *constants], ["y"]), feeds, constants), feeds)
 
 
+@pytest.mark.parametrize("op", ["Hardmax", "LogSoftmax", "Softmax"])
 @pytest.mark.parametrize("opset", [11, 18])
 @pytest.mark.parametrize("axis", [1, 2, 3])
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
-def test_softmax(opset, axis, dtype):
+def test_softmax(op, opset, axis, dtype):
     feeds = {"x": draw((2, 3, 31, 33), dtype)}
-    graph = single(helper.make_node("Softmax", ["x"], ["y"], axis=axis), feeds, opset=opset)
+    graph = single(helper.make_node(op, ["x"], ["y"], axis=axis), feeds, opset=opset)
     assert_same(graph, feeds)
 
 

@@ -72,11 +72,12 @@ def arrange(network: Network, limits: Limits) -> Arrangement:
     bound = best.scheduled.lower_bound_bytes
     if any(shared.is_part for shared in best.sharing.shared) or best.sharing.copies:
         bound = _least_bytes(network, order, best.scheduled, limits)
-    if best.arena_bytes > bound:
+    aim = bound or best.scheduled.lower_bound_bytes
+    if best.arena_bytes > aim:
         tidy = _attempt(network, order, frozenset(), limits, tidy=True)
         best = min((best, tidy), key=lambda found: found.arena_bytes)
-    if best.arena_bytes > bound:
-        best = _Search(network, order, bound, best).run()
+    if best.arena_bytes > aim:
+        best = _Search(network, order, aim, best).run()
     return replace(best, scheduled=replace(best.scheduled, lower_bound_bytes=bound))
 
 
@@ -109,7 +110,7 @@ def _arranged(
 
 
 def _least_bytes(network: Network, order: Order, found: Schedule, limits: Limits) -> int:
-    """Return what no order and no sharing can go below."""
+    """Return what no order and no sharing can go below; 0 if that is not known."""
     problem = relaxed_problem(network, order)
     if problem is None or found.peak_bytes > found.lower_bound_bytes:
         return 0

@@ -1,6 +1,7 @@
 """Finds the order with the smallest peak: the native search, and a check of whatever it returns."""
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from condense_compiler import _native
@@ -218,23 +219,39 @@ def loads_of(problem: OrderProblem, steps: Sequence[tuple[int, ...]]) -> list[in
         ContractError: Two operators cannot run as one.
     """
     step_of = {operator: number for number, step in enumerate(steps) for operator in step}
-    loads = [0] * len(steps)
+    changes = [0] * (len(steps) + 1)
     for stored in problem.maps:
         written = -1 if stored.writer is None else step_of[stored.writer]
         last = max((step_of[reader] for reader in stored.readers), default=written)
-        end = len(loads) if stored.kept else min(last + 1, len(loads))
-        for step in range(written + 1, end):
-            loads[step] += stored.size
-        if stored.writer is not None and steps[written][-1] == stored.writer:
-            loads[written] += stored.size
+        end = len(steps) if stored.kept else min(last + 1, len(steps))
+        is_last = stored.writer is not None and steps[written][-1] == stored.writer
+        start = written if is_last else written + 1
+        if start < end or is_last:
+            changes[start] += stored.size
+            changes[max(end, start + 1) if is_last else end] -= stored.size
+    loads = list(itertools.accumulate(changes))[:-1]
+    options: dict[tuple[int, ...], list[Overwrite | Accumulation]] = {}
+    for overwrite in problem.overwrites:
+        options.setdefault((overwrite.operator,), []).append(overwrite)
+    for pair in problem.accumulations:
+        options.setdefault((pair.producer, pair.consumer), []).append(pair)
+    read: dict[int, list[StoredMap]] = {operator: [] for operator in problem.releasing}
+    for stored in problem.maps:
+        for reader in read.keys() & set(stored.readers):
+            read[reader].append(stored)
     return [
-        load - _saved(problem, step, number, step_of)
+        load - _saved(problem, options.get(step, ()), read, step, number, step_of)
         for number, (load, step) in enumerate(zip(loads, steps, strict=True))
     ]
 
 
 def _saved(
-    problem: OrderProblem, step: tuple[int, ...], number: int, step_of: dict[int, int]
+    problem: OrderProblem,
+    options: Sequence[Overwrite | Accumulation],
+    read: Mapping[int, Sequence[StoredMap]],
+    step: tuple[int, ...],
+    number: int,
+    step_of: dict[int, int],
 ) -> int:
     """Return the bytes that a step saves by writing over maps that die at it."""
 
@@ -244,12 +261,9 @@ def _saved(
     def die(maps: tuple[int, ...]) -> bool:
         return all(dies(problem.maps[position]) for position in maps)
 
-    if step[0] in problem.releasing:
-        return sum(m.size for m in problem.maps if step[0] in m.readers and dies(m))
-    if len(step) == 1:
-        options = (o for o in problem.overwrites if o.operator == step[0] and die(o.maps))
-        return max((option.saved_bytes for option in options), default=0)
-    pairs = [a for a in problem.accumulations if (a.producer, a.consumer) == step and die(a.maps)]
-    if not pairs:
+    if step[0] in read:
+        return sum(stored.size for stored in read[step[0]] if dies(stored))
+    possible = [option.saved_bytes for option in options if die(option.maps)]
+    if len(step) > 1 and not possible:
         raise ContractError(f"operators {step} cannot run as one")
-    return max(pair.saved_bytes for pair in pairs)
+    return max(possible, default=0)

@@ -18,9 +18,12 @@ from condense_compiler.memory.scheduling import Schedule, schedule
 from condense_compiler.memory.sharing import Shared, Sharing, resolve_sharing
 from condense_compiler.network import Network
 
-# Operators that are scheduled and placed in the whole search for what to take out.
-_EFFORT = 12_000
-_MOST_TRIES = 80
+# Orders and plans that are looked at in the search for what to take out, in networks of up to so
+# many operators; fewer in larger ones.
+_MOST_ORDERS = 120
+_MOST_PLANS = 40
+_UNRESTRICTED = 200
+_NO_EXCESS = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +79,12 @@ def arrange(network: Network, effort: Effort) -> Arrangement:
     bound = best.scheduled.lower_bound_bytes
     if any(shared.is_part for shared in best.sharing.shared) or best.sharing.copies:
         bound = _least_bytes(network, order, best.scheduled, effort)
-    if best.arena_bytes > bound:
-        best = _Search(network, order, bound, best).run()
+    aim = bound or best.scheduled.lower_bound_bytes
+    if best.arena_bytes > aim:
+        tidy = _attempt(network, order, frozenset(), effort, tidy=True)
+        best = min((best, tidy), key=lambda found: found.arena_bytes)
+    if best.arena_bytes > aim:
+        best = _Search(network, order, aim, best).run()
     return replace(best, scheduled=replace(best.scheduled, lower_bound_bytes=bound))
 
 
@@ -92,10 +99,11 @@ def _attempt(
     apart: frozenset[Shared],
     effort: Effort,
     *,
+    tidy: bool = False,
     quick: bool = False,
 ) -> Arrangement:
     sharing = resolve_sharing(network, order, apart)
-    scheduled = schedule(sharing, seconds=effort.order_seconds)
+    scheduled = schedule(sharing, effort.order_seconds, tidy=tidy)
     placement = place(sharing, scheduled.steps, effort.plan_seconds, quick=quick)
     return _arranged(sharing, scheduled, placement, apart)
 
@@ -109,7 +117,7 @@ def _arranged(
 
 
 def _least_bytes(network: Network, order: Order, found: Schedule, effort: Effort) -> int:
-    """Return what no order and no sharing can go below."""
+    """Return what no order and no sharing can go below; 0 if that is not known."""
     problem = relaxed_problem(network, order)
     if problem is None or found.peak_bytes > found.lower_bound_bytes:
         return 0
@@ -137,61 +145,78 @@ class _Search:
         self._network = network
         self._order = order
         self._bound = bound
+        self._least_peak = best.scheduled.peak_bytes
         self._best = best
-        self._tries = min(_MOST_TRIES, _EFFORT // (len(order) + 1))
+        self._start = best
         self._met: set[frozenset[Shared]] = set()
-        # What was placed and not gone on from.
-        self._open: list[Arrangement] = [best]
+        self._scale = min(1.0, _UNRESTRICTED / (len(order) + 1))
 
     def run(self) -> Arrangement:
         """Return the smallest arrangement found, the one started from if there is none smaller."""
-        start = self._best
-        while self._open and self._goes_on():
-            # An order that needs less may be worth more than a better place in this one.
-            origin = min(self._open, key=lambda f: (f.scheduled.peak_bytes, f.arena_bytes))
-            self._descend(origin)
-            limit = self._best.arena_bytes
-            self._open = [f for f in self._open if f.scheduled.peak_bytes < limit]
-        if self._best.apart == start.apart:
-            return start
+        origin = self._lower_peak()
+        for found in (origin, self._start):
+            if found is not None and self._is_open():
+                self._descend(found)
+        if self._best.apart == self._start.apart:
+            return self._best
         self._put_back()
-        thorough = _attempt(self._network, self._order, self._best.apart, Effort())
+        thorough = _attempt(self._network, self._order, self._best.apart, Effort(), tidy=True)
         return min((thorough, self._best), key=lambda found: found.arena_bytes)
 
-    def _goes_on(self) -> bool:
-        return self._best.arena_bytes > self._bound and self._tries > 0
+    def _is_open(self) -> bool:
+        """Tell whether things do not yet fit the least peak that was found."""
+        return self._best.arena_bytes > self._least_peak
 
-    def _descend(self, found: Arrangement) -> None:
-        """Follow the first improvement each time, as far as that goes."""
-        better: Arrangement | None = found
-        while better is not None and self._goes_on():
-            found = better
-            self._open.remove(found)
-            better = self._improved(found)
+    def _lower_peak(self) -> Arrangement | None:
+        """Take out what makes the loads of the best order smaller, wherever things then lie."""
+        apart, tries = self._start.apart, round(_MOST_ORDERS * self._scale)
+        sharing = self._start.sharing
+        least = self._excess(schedule(sharing, tidy=True))
+        better = True
+        while better and least > _NO_EXCESS:
+            better = False
+            for taken in _all_parts(sharing):
+                tries -= 1
+                if tries < 0:
+                    break
+                candidate = resolve_sharing(self._network, self._order, apart | taken)
+                excess = self._excess(schedule(candidate, tidy=True))
+                if excess < least:
+                    sharing, least, apart, better = candidate, excess, apart | taken, True
+                    break
+        self._least_peak = self._bound + least[0]
+        return self._try(apart) if apart != self._start.apart else None
 
-    def _improved(self, origin: Arrangement) -> Arrangement | None:
-        """Return the first arrangement that is smaller."""
-        for taken in _suspects(origin, self._bound):
-            if not self._goes_on():
-                break
-            found = self._try(origin.apart | taken)
-            if found is not None and found.arena_bytes < origin.arena_bytes:
-                return found
-        return None
+    def _excess(self, scheduled: Schedule) -> tuple[int, int]:
+        """Return by how much the peak, and all loads together, exceed the bound."""
+        over = [max(load - self._bound, 0) for load in scheduled.loads]
+        return max(over, default=0), sum(over)
+
+    def _descend(self, origin: Arrangement) -> None:
+        """Follow the first improvement of the arena each time, as far as that goes."""
+        tries, better = round(_MOST_PLANS * self._scale), True
+        while better and self._is_open():
+            better = False
+            for taken in _suspects(origin, self._bound):
+                tries -= 1
+                if tries < 0:
+                    return
+                found = self._try(origin.apart | taken)
+                if found is not None and found.arena_bytes < origin.arena_bytes:
+                    origin, better = found, True
+                    break
 
     def _try(self, apart: frozenset[Shared]) -> Arrangement | None:
         """Return an arrangement that is new, and that could be smaller than the best."""
         if apart in self._met:
             return None
         self._met.add(apart)
-        self._tries -= 1
         sharing = resolve_sharing(self._network, self._order, apart)
-        scheduled = schedule(sharing)
+        scheduled = schedule(sharing, tidy=True)
         if scheduled.peak_bytes >= self._best.arena_bytes:
             return None
         placement = place(sharing, scheduled.steps, quick=True)
         found = _arranged(sharing, scheduled, placement, apart)
-        self._open.append(found)
         self._best = min((self._best, found), key=lambda each: each.arena_bytes)
         return found
 
@@ -200,11 +225,23 @@ class _Search:
         best = self._best
         for shared in sorted(best.apart, key=lambda each: (each.result, each.index)):
             if len(best.apart) > 1:
-                less = _attempt(
-                    self._network, self._order, best.apart - {shared}, Effort(), quick=True
-                )
+                apart = best.apart - {shared}
+                less = _attempt(self._network, self._order, apart, Effort(), tidy=True, quick=True)
                 best = less if less.arena_bytes <= best.arena_bytes else best
         self._best = best
+
+
+def _all_parts(sharing: Sharing) -> Iterator[frozenset[Shared]]:
+    """Yield what might be taken out of concatenations: all of one, or a single part."""
+    parts: dict[str, list[Shared]] = {}
+    for shared in sharing.shared:
+        if shared.is_part:
+            parts.setdefault(shared.result, []).append(shared)
+    for group in parts.values():
+        yield frozenset(group)
+    for group in parts.values():
+        if len(group) > 1:
+            yield from (frozenset({shared}) for shared in group)
 
 
 def _suspects(found: Arrangement, bound: int) -> Iterator[frozenset[Shared]]:

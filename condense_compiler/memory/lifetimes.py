@@ -11,10 +11,17 @@ Steps = Sequence[tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """First and last step of each writing, both included; accumulated results have none."""
+    """First and last step of each writing, both included; accumulated results have none.
+
+    Attributes:
+        first: The step that writes it.
+        last: The last step throughout which it stays.
+        moved: Writings that the step behind their last one moves away: nobody writes over them.
+    """
 
     first: Mapping[int, int]
     last: Mapping[int, int]
+    moved: frozenset[int]
 
     def meet(self, one: int, other: int) -> bool:
         """Tell whether two writings are needed at the same step."""
@@ -35,6 +42,7 @@ def find_lifetimes(sharing: Sharing, steps: Steps) -> Lifetimes:
     accumulated = {operators[0] for operators in steps if len(operators) > 1}
     first: dict[int, int] = {}
     last: dict[int, int] = {}
+    moved: set[int] = set()
     given = [number for number, writing in enumerate(sharing.writings) if writing.writer is None]
     for number, writing in enumerate(sharing.writings):
         if writing.writer in accumulated:
@@ -42,8 +50,10 @@ def find_lifetimes(sharing: Sharing, steps: Steps) -> Lifetimes:
         first[number] = -1 if writing.writer is None else step_of[writing.writer]
         readers = [step_of[reader] - (reader in sharing.releasing) for reader in writing.readers]
         last[number] = max([first[number], *readers])
+        if any(step_of[reader] > last[number] for reader in writing.readers):
+            moved.add(number)
         if writing.kept:
             last[number] = max(last[number], len(steps) - 1)
     if all(last[number] >= 0 for number in given):
         first |= dict.fromkeys(given, 0)
-    return Lifetimes(first, last)
+    return Lifetimes(first, last, frozenset(moved))

@@ -7,9 +7,9 @@ store a value twice to have it die in one place, which is no less. So no order n
 sharing than the best order needs here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations, pairwise
+from itertools import pairwise
 
 import onnx_graphsurgeon as gs
 
@@ -24,8 +24,8 @@ from condense_compiler.operators.aliasing import (
     overwritable_inputs,
 )
 
-# Sets of other readers, of one input, of which all combinations are looked at.
-_MOST_SETS = 6
+# Sets of readers behind which different bytes of one input are dead, at most.
+_MOST_SETS = 256
 
 
 @dataclass(slots=True)
@@ -223,15 +223,22 @@ class _Contents:
                 continue
             sets.setdefault(rest, []).append(atom)
         always = sets.pop(frozenset(), [])
-        if len(sets) > _MOST_SETS:
-            raise _TooManyWaysError
         room = tensor_bytes(node.outputs[0])
-        groups = list(sets.values())
-        for count in range(len(groups) + 1):
-            for chosen in combinations(groups, count):
-                maps = (*always, *(atom for group in chosen for atom in group))
-                sizes = (self._atoms[atom].end - self._atoms[atom].start for atom in maps)
-                yield maps, min(room, sum(sizes))
+        for done in _unions(sets):
+            dead = (atom for rest, atoms in sets.items() if rest <= done for atom in atoms)
+            maps = (*always, *dead)
+            sizes = (self._atoms[atom].end - self._atoms[atom].start for atom in maps)
+            yield maps, min(room, sum(sizes))
+
+
+def _unions(sets: Iterable[frozenset[int]]) -> set[frozenset[int]]:
+    """Return all unions of some of the sets, the empty one included."""
+    unions = {frozenset[int]()}
+    for each in sets:
+        unions |= {known | each for known in unions}
+        if len(unions) > _MOST_SETS:
+            raise _TooManyWaysError
+    return unions
 
 
 def _section(pieces: Sequence[_Piece], start: int, end: int) -> Iterator[_Piece]:

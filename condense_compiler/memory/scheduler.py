@@ -178,7 +178,7 @@ def check_order(problem: OrderProblem, order: Order) -> None:
     ):
         raise ContractError("the order does not run every operator once")
     _check_precedence(problem, order, step_of)
-    peak_bytes = max((_stored_at_start(problem), *_loads(problem, order, step_of)))
+    peak_bytes = max((_stored_at_start(problem), *loads_of(problem, order.steps)))
     if peak_bytes != order.peak_bytes:
         raise ContractError(
             f"the order claims a peak of {order.peak_bytes} bytes, but has {peak_bytes}"
@@ -212,14 +212,19 @@ def _stored_at_start(problem: OrderProblem) -> int:
     return sum(stored.size for stored in problem.maps if stored.writer is None)
 
 
-def _loads(problem: OrderProblem, order: Order, step_of: dict[int, int]) -> list[int]:
-    """Return the bytes stored while each step runs."""
-    changes = [0] * (len(order.steps) + 1)
+def loads_of(problem: OrderProblem, steps: Sequence[tuple[int, ...]]) -> list[int]:
+    """Return the bytes stored while each step runs, by definition.
+
+    Raises:
+        ContractError: Two operators cannot run as one.
+    """
+    step_of = {operator: number for number, step in enumerate(steps) for operator in step}
+    changes = [0] * (len(steps) + 1)
     for stored in problem.maps:
         written = -1 if stored.writer is None else step_of[stored.writer]
         last = max((step_of[reader] for reader in stored.readers), default=written)
-        end = len(order.steps) if stored.kept else min(last + 1, len(order.steps))
-        is_last = stored.writer is not None and order.steps[written][-1] == stored.writer
+        end = len(steps) if stored.kept else min(last + 1, len(steps))
+        is_last = stored.writer is not None and steps[written][-1] == stored.writer
         start = written if is_last else written + 1
         if start < end or is_last:
             changes[start] += stored.size
@@ -236,7 +241,7 @@ def _loads(problem: OrderProblem, order: Order, step_of: dict[int, int]) -> list
             read[reader].append(stored)
     return [
         load - _saved(problem, options.get(step, ()), read, step, number, step_of)
-        for number, (load, step) in enumerate(zip(loads, order.steps, strict=True))
+        for number, (load, step) in enumerate(zip(loads, steps, strict=True))
     ]
 
 

@@ -10,8 +10,10 @@ from condense_compiler.memory.scheduler import (
     Overwrite,
     StoredMap,
     find_order,
+    loads_of,
 )
 from condense_compiler.memory.sharing import Sharing
+from condense_compiler.memory.tidying import tidied
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,28 +25,36 @@ class Schedule:
             into what the other adds it to.
         peak_bytes: Most bytes alive at a step.
         lower_bound_bytes: No order needs less, and no other choice of what shares memory.
+        loads: Bytes alive at each step, where the order was tidied.
     """
 
     steps: Steps
     peak_bytes: int
     lower_bound_bytes: int
+    loads: tuple[int, ...] = ()
 
     def proves(self, arena_bytes: int) -> bool:
         """Whether an arena is proved to be the smallest that any order of the operators allows."""
         return arena_bytes <= self.lower_bound_bytes
 
 
-def schedule(sharing: Sharing, seconds: float | None = None) -> Schedule:
+def schedule(sharing: Sharing, seconds: float | None = None, *, tidy: bool = False) -> Schedule:
     """Find the order with the smallest peak, and a bound that holds for this sharing.
 
     Args:
         sharing: What the network stores.
         seconds: Search no longer than this; without it the effort is fixed.
+        tidy: Among orders of that peak, look for one that is easier to place.
     """
     running = [number for number in range(len(sharing.order)) if number not in sharing.idle]
-    order = find_order(order_problem(sharing, running), seconds)
+    problem = order_problem(sharing, running)
+    order = find_order(problem, seconds)
+    loads: tuple[int, ...] = ()
+    if tidy:
+        order = tidied(problem, order)
+        loads = tuple(loads_of(problem, order.steps))
     steps = [tuple(running[operator] for operator in step) for step in order.steps]
-    return Schedule(steps, order.peak_bytes, order.lower_bound_bytes)
+    return Schedule(steps, order.peak_bytes, order.lower_bound_bytes, loads)
 
 
 def order_problem(sharing: Sharing, running: list[int]) -> OrderProblem:

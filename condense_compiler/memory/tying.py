@@ -50,7 +50,10 @@ class Ties:
         return False
 
     def _dies(self, option: Overwriting, step: int) -> bool:
-        return all(self._lives.last[number] == step for number in option.stretches)
+        return all(
+            self._lives.last[number] == step and number not in self._lives.moved
+            for number in option.stretches
+        )
 
     def _join(self, one: Group, two: Group, distance: int) -> None:
         timelines = self._timeline(one), self._timeline(two)

@@ -12,6 +12,7 @@ from condense_compiler.operators.elementwise import UNARY
 from condense_compiler.operators.fused import is_conv_pool
 from condense_compiler.operators.fused_elementwise import is_elementwise
 from condense_compiler.operators.on_codes import ELEMENT_WISE, is_on_codes
+from condense_compiler.operators.standardising import STANDARDISING, normalised_groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,12 +210,23 @@ def _keeps_batches(node: gs.Node) -> bool:
     return bool(data[0] == 1 or tuple(data[:2]) == tuple(result[:2]))
 
 
+def _group_by_group(node: gs.Node) -> list[int]:
+    """The data of an operator that reads all of a group before it writes any of it."""
+    others = {tensor.name for tensor in node.inputs[1:]}
+    alone = node.inputs[0].name not in others
+    # Whether a scale is one for a channel or one for a group makes no difference here.
+    is_known = normalised_groups(node, opset=1) is not None
+    return _first_if_same(node) if alone and is_known else []
+
+
 OVERWRITABLE: Mapping[str, Overwritable] = {
     **dict.fromkeys(UNARY, _first_if_same),
     **dict.fromkeys(
         ("Add", "Div", "Max", "Mean", "Min", "Mul", "Pow", "PRelu", "Sub", "Sum"), _same_place
     ),
-    **dict.fromkeys(("BatchNormalization", "Clip", "Softmax"), _first_if_same),
+    **dict.fromkeys(("BatchNormalization", "Clip"), _first_if_same),
+    **dict.fromkeys(("Hardmax", "LogSoftmax", "LpNormalization", "Softmax"), _first_if_same),
+    **dict.fromkeys(STANDARDISING, _group_by_group),
     **dict.fromkeys(("AveragePool", "LpPool", "MaxPool"), _plane_by_plane),
     "Conv": _row_by_row,
     "LRN": _pixel_by_pixel,

@@ -11,6 +11,7 @@ from condense_compiler.operators import fused, quantized
 from condense_compiler.operators.aliasing import accumulates
 from condense_compiler.operators.fused_elementwise import ELEMENTWISE_OP
 from condense_compiler.operators.on_codes import ON_CODES_OP
+from condense_compiler.operators.standardising import STANDARDISING
 from condense_compiler.targets.reference import elementwise, layout
 from condense_compiler.targets.reference.convolution import conv, conv_pool
 from condense_compiler.targets.reference.dense import gemm, matmul
@@ -43,6 +44,7 @@ from condense_compiler.targets.reference.quantised_convolution import (
 )
 from condense_compiler.targets.reference.resizing import resize
 from condense_compiler.targets.reference.softmax import hardmax, log_softmax, softmax
+from condense_compiler.targets.reference.standardisation import lp_normalize, standardise
 from condense_compiler.targets.reference.transposed_convolution import conv_transpose
 
 
@@ -74,6 +76,7 @@ def _widen(value: Array) -> Array:
 
 
 _STANDARD: Mapping[str, Builder] = {
+    **dict.fromkeys(STANDARDISING, widened(standardise)),
     **elementwise.BUILDERS,
     **layout.BUILDERS,
     "AveragePool": widened(average_pool),
@@ -86,6 +89,7 @@ _STANDARD: Mapping[str, Builder] = {
     "Hardmax": asking_onnxruntime(has_nan, hardmax),
     "LRN": asking_onnxruntime(is_not_finite, widened(lrn)),
     "LogSoftmax": asking_onnxruntime(is_not_finite, widened(log_softmax)),
+    "LpNormalization": widened(lp_normalize),
     "MatMul": widened(matmul),
     "MaxPool": asking_onnxruntime(has_nan, max_pool),
     "Pad": pad,

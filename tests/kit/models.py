@@ -16,7 +16,9 @@ from onnx import numpy_helper
 
 Array = npt.NDArray[np.float32]
 
-MODELS = Path(__file__).parent.parent / "data" / "models"
+DATA = Path(__file__).parent.parent / "data"
+MODELS = DATA / "models"
+BRANCHING = DATA / "branching"  # many branches into one concatenation
 LIGHT_MODELS = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 
 
@@ -25,13 +27,13 @@ def model_names() -> list[str]:
     return sorted(path.stem for path in MODELS.glob("*.onnx"))
 
 
-def hydrated(name: str) -> onnx.ModelProto:
-    """Return a network of tests/data/models with its weights drawn.
+def hydrated(name: str, folder: Path = MODELS) -> onnx.ModelProto:
+    """Return a network of tests/data/models, or another folder, with its weights drawn.
 
     The `doc_string` of an initializer without data says what to draw: "normal MEAN DEVIATION" or
     "uniform LOW HIGH". The initializer's name is the seed, so every machine draws the same.
     """
-    model = onnx.load(MODELS / f"{name}.onnx", load_external_data=False)
+    model = onnx.load(folder / f"{name}.onnx", load_external_data=False)
     for tensor in model.graph.initializer:
         kind, _, arguments = tensor.doc_string.partition(" ")
         if kind not in ("normal", "uniform"):

@@ -1,19 +1,22 @@
 """Placements as CSV: written, read back, and refused when something was changed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kit.models import hydrated
+from kit.models import BRANCHING, hydrated
 
 from condense_compiler.errors import InputError
+from condense_compiler.memory.arranging import Limits, arrange
 from condense_compiler.memory.buffers import Plan
 from condense_compiler.memory.order import file_order
 from condense_compiler.memory.placement import Placement, place
 from condense_compiler.memory.placement_csv import (
     placement_rows,
     read_placement,
+    read_sharing,
     write_placement,
 )
 from condense_compiler.memory.scheduling import schedule
@@ -25,6 +28,36 @@ from condense_compiler.rewriting import run_passes
 
 # Views and copies, accumulation, overwriting with something left, a network that is one chain.
 NAMES = ("shufflenet_v2_x0_5", "ghostnet_050", "googlenet", "ccp_amax", "mnasnet0_5")
+
+
+@pytest.mark.parametrize("name", ["selecsls42", "unetpp", "dpn48b"])
+def test_what_was_taken_out_of_concatenations_is_read_back(name: str, tmp_path: Path) -> None:
+    network = load_network(hydrated(name, BRANCHING))
+    run_passes(network, DEFAULT_PASSES)
+    found = arrange(network, Limits())
+    assert bool(found.apart) == (name != "dpn48b")
+    placement, path = found.placement, tmp_path / "plan.csv"
+    write_placement(path, found.sharing, placement.steps, placement.offsets)
+    sharing = read_sharing(path, network)
+    steps, offsets, arena_bytes = read_placement(path, sharing)
+    assert sharing.copies != resolve_sharing(network, file_order(network)).copies or not found.apart
+    assert list(steps) == list(placement.steps)
+    assert offsets == placement.offsets
+    assert arena_bytes == found.arena_bytes
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_plan_that_shares_nothing_is_read_back(overwrite: bool, tmp_path: Path) -> None:
+    network = load_network(hydrated("shufflenet_v2_x0_5"))
+    order = file_order(network)
+    sharing = resolve_sharing(network, order, resolve_sharing(network, order).shared)
+    sharing = sharing if overwrite else replace(sharing, releasing=frozenset())
+    assert not sharing.idle
+    placement = place(sharing, [(n,) for n in range(len(order))], overwrite=overwrite)
+    path = tmp_path / "plan.csv"
+    write_placement(path, sharing, placement.steps, placement.offsets)
+    steps, offsets, _ = read_placement(path, read_sharing(path, network))
+    assert (list(steps), offsets) == (list(placement.steps), placement.offsets)
 
 
 def placed(name: str) -> tuple[Sharing, Placement]:

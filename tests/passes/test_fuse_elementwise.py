@@ -28,20 +28,20 @@ class Writer:
         self.constants: list[onnx.TensorProto] = []
 
     def constant(self, value: object, dtype: npt.DTypeLike | None = None) -> str:
-        """Store a constant; return its name."""
+        """Return the name of a new constant."""
         name = f"k{len(self.constants)}"
         values = np.asarray(value, self.dtype if dtype is None else dtype)
         self.constants.append(numpy_helper.from_array(values, name))
         return name
 
     def write(self, op: str, *inputs: str | float, **attributes: float) -> str:
-        """Append a node; return the name of its result."""
+        """Add an operator and return its result."""
         names = [self.constant(i) if isinstance(i, float) else i for i in inputs]
         self.nodes.append(helper.make_node(op, names, [f"t{len(self.nodes)}"], **attributes))
         return f"t{len(self.nodes) - 1}"
 
     def clip(self, x: str, low: float, high: float) -> str:
-        """Append a Clip as its version writes it."""
+        """Add a Clip as the opset has it."""
         if self.opset < 11:
             return self.write("Clip", x, min=low, max=high)
         return self.write("Clip", x, low, high)

@@ -13,6 +13,8 @@ from kit.topology_writer import (
     reduced,
 )
 
+from condense_compiler.operators.fused_elementwise import ELEMENTWISE_OP
+
 HEIGHT, WIDTH = SPATIAL
 OUTPUT = (1, GROUPS, *SPATIAL)
 
@@ -84,7 +86,7 @@ FUSED_IN_PART: dict[str, tuple[Write, str]] = {
     "activation that dips behind max-pooling": (behind_spatial("HardSwish"), "HardSwish"),
     "negated behind sums and max-pooling": (behind_spatial("Neg", spelling="reduce_sum"), "Neg"),
     "mixed factors behind max-pooling": (product_behind_spatial(-1.5, 1.5), "Mul"),
-    "gate behind max-pooling": (gate_behind_spatial, "Sigmoid"),
+    "gate behind max-pooling": (gate_behind_spatial, ELEMENTWISE_OP),
     "normalisation that turns round": (normalised_behind_spatial, "BatchNormalization"),
     "sum behind max-pooling": (reduced_behind_spatial("ReduceSum", "reduce_sum"), "ReduceSum"),
     "minimum behind max-pooling": (reduced_behind_spatial("ReduceMin", "reduce_min"), "ReduceMin"),

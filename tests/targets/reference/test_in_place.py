@@ -9,6 +9,7 @@ from onnx import helper
 
 from condense_compiler.operators.aliasing import OVERWRITABLE, overwritable_inputs
 from condense_compiler.operators.elementwise import UNARY
+from condense_compiler.operators.standardising import STANDARDISING
 
 # Larger than a block of elements, and not a multiple of anything.
 LARGE = (1, 5, 61, 67)
@@ -99,12 +100,13 @@ def test_clip():
     assert_same(single(helper.make_node("Clip", ["x", *constants], ["y"]), feeds, constants), feeds)
 
 
+@pytest.mark.parametrize("op", ["Hardmax", "LogSoftmax", "Softmax"])
 @pytest.mark.parametrize("opset", [11, 18])
 @pytest.mark.parametrize("axis", [1, 2, 3])
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
-def test_softmax(opset, axis, dtype):
+def test_softmax(op, opset, axis, dtype):
     feeds = {"x": draw((2, 3, 31, 33), dtype)}
-    graph = single(helper.make_node("Softmax", ["x"], ["y"], axis=axis), feeds, opset=opset)
+    graph = single(helper.make_node(op, ["x"], ["y"], axis=axis), feeds, opset=opset)
     assert_same(graph, feeds)
 
 
@@ -153,8 +155,10 @@ def test_pooling_of_whole_numbers():
 
 def test_every_rule_has_a_test():
     pooled = {"AveragePool", "LpPool", "MaxPool"}
-    tested = {*UNARY, *BINARY, *pooled, "BatchNormalization", "Clip", "Conv", "LRN", "Softmax"}
-    assert OVERWRITABLE.keys() == tested
+    looking = {"Hardmax", "LogSoftmax", "LRN", "Softmax"}
+    tested = {*UNARY, *BINARY, *pooled, *looking, "BatchNormalization", "Clip", "Conv"}
+    elsewhere = {*STANDARDISING, "LpNormalization"}  # test_standardisation.py
+    assert OVERWRITABLE.keys() == tested | elsewhere
 
 
 @pytest.mark.parametrize("op", ["Gelu", "HardSwish", "Softmax", "MaxPool", "LRN"])

@@ -96,7 +96,11 @@ def replace_folder(folder: Path, write: Write, kept: Collection[Path] = ()) -> N
     place = _resolved(folder)
 
     def checked(staging: Path) -> None:
-        write(staging)
+        try:
+            write(staging)
+        except InputError as error:
+            message = str(error).replace(str(staging), str(folder))
+            raise type(error)(message) from error.__cause__
         _check_names(folder, files_in(staging), kept)
 
     remove_left_behind(place.parent)

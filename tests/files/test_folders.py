@@ -15,10 +15,12 @@ from kit.killing import content
 from condense_compiler.errors import InputError
 from condense_compiler.files import (
     check_folder,
+    exchange,
     folders,
     reading_folder,
     replace_folder,
     write_file,
+    writing,
 )
 from condense_compiler.files.manifest import describe
 
@@ -118,6 +120,29 @@ def test_the_folder_that_one_is_in_stays_the_same(
     replace_folder(Path("../out"), writer(model="c"))
     assert Path("model").read_text() == "c"
     assert names(Path()) == {"model", "report.json"}
+
+
+def test_what_is_written_in_the_last_moment_comes_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a file that another process of ours is writing."""
+    out = tmp_path / "out"
+    replace_folder(out, writer(model="a"))
+    (out / "notes").write_text("first")
+
+    def late(one: Path, other: Path) -> None:
+        (out / "new").write_text("new")
+        (out / "second").write_text("second")
+        (out / "second").replace(out / "notes")
+        exchange.exchange(one, other)
+
+    monkeypatch.setattr(folders, "exchange", late)
+    with writing(out / "plan.html") as file:
+        file.write(b"page")
+        replace_folder(out, writer(model="b"))
+    found = {path.name: path.read_text() for path in out.iterdir() if path.suffix != ".json"}
+    assert found == {"model": "b", "notes": "second", "new": "new", "plan.html": "page"}
+    assert names(tmp_path) == {"out"}
 
 
 def test_a_folder_in_the_place_of_a_file_is_told(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Writing arrays as .npz files."""
 
+import io
 import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from condense_compiler.files.output import writing
+from condense_compiler.files.output import write_file
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date of a ZIP file: the same arrays, the same bytes
 
@@ -28,8 +29,10 @@ def write_arrays(
     Raises:
         InputError: The file cannot or must not be written.
     """
-    with writing(path, kept) as file, zipfile.ZipFile(file, "w") as archive:
+    packed = io.BytesIO()  # devices and pipes cannot be written here and there
+    with zipfile.ZipFile(packed, "w") as archive:
         for name, values in arrays.items():
             member = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
             with archive.open(member, "w", force_zip64=True) as content:
                 np.lib.format.write_array(content, np.asanyarray(values), allow_pickle=False)
+    write_file(path, packed.getvalue(), kept)

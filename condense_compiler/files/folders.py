@@ -24,11 +24,7 @@ from condense_compiler.files.manifest import (
     stale,
 )
 from condense_compiler.files.output import STANDARD_OUTPUT, is_same_file, sync_folder
-from condense_compiler.files.temporary import (
-    is_temporary,
-    remove_left_behind,
-    temporary_folder,
-)
+from condense_compiler.files.temporary import remove_left_behind, temporary_folder
 
 COMMITTED = ".condense-committed"
 Write = Callable[[Path], None]
@@ -96,7 +92,11 @@ def replace_folder(folder: Path, write: Write, kept: Collection[Path] = ()) -> N
     place = _resolved(folder)
 
     def checked(staging: Path) -> None:
-        write(staging)
+        try:
+            write(staging)
+        except InputError as error:
+            message = str(error).replace(str(staging), str(folder))
+            raise type(error)(message) from error.__cause__
         _check_names(folder, files_in(staging), kept)
 
     remove_left_behind(place.parent)
@@ -171,7 +171,7 @@ def _bring_along(place: Path, staging: Path, new: Collection[str]) -> None:
     os.utime(staging)
     gone = {*new, *stale(place, new)}
     for name in os.listdir(place):  # noqa: PTH208 - names
-        if name not in gone and not is_temporary(name):
+        if name not in gone:
             os.link(place / name, staging / name, follow_symlinks=False)
     sync_folder(staging)
 
@@ -180,7 +180,7 @@ def _bring_late(old: Path, place: Path, new: Collection[str]) -> None:
     """Bring along, too, what somebody wrote to the old folder in the last moment."""
     gone = {*new, *stale(old, new)}
     for path in old.iterdir():
-        if path.name in gone or is_temporary(path.name):
+        if path.name in gone:
             continue
         twin = place / path.name
         if not (twin.exists() and os.path.samestat(path.lstat(), twin.lstat())):

@@ -18,11 +18,6 @@ from condense_compiler.files.locks import hold, is_same, open_entry, take
 _NAME = re.compile(r"\.condense-[0-9a-f]{16}")
 
 
-def is_temporary(name: str) -> bool:
-    """Tell whether a file or folder of this name is one of those here."""
-    return _NAME.fullmatch(name) is not None
-
-
 @contextlib.contextmanager
 def temporary_file(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
     """Yield a new file, open for writing; it is removed unless it was renamed.
@@ -74,7 +69,7 @@ def _new(folder: Path, *, is_folder: bool) -> tuple[Path, int]:
 def remove_left_behind(folder: Path) -> None:
     """Remove what earlier runs left in a folder; what cannot be removed stays."""
     with contextlib.suppress(OSError):
-        names = [name for name in os.listdir(folder) if is_temporary(name)]  # noqa: PTH208 - names
+        names = [name for name in os.listdir(folder) if _NAME.fullmatch(name)]  # noqa: PTH208 - names
         for name in names:
             _remove_if_left(folder / name)
 

@@ -14,14 +14,21 @@ INTRODUCTION = """\
 the commands themselves. `condense --install-completion` makes the shell (bash, zsh, fish or
 PowerShell) complete commands and options. A wrong name is answered with the closest right one.
 
-Sizes are bytes, or have a unit: `512KiB`, `1.5MB`. Files and folders are written whole or not at
-all.
+Sizes are bytes, or have a unit: `512KiB`, `1.5MB`.
+
+Files and folders are written whole or not at all: whenever a command is killed, what was there
+before is there, or what it wrote. `condense compile` replaces the files of the folder that an
+earlier compilation wrote, and leaves all others alone; `report.json` names the files that belong
+together, and commands that read a folder refuse one that holds others. What a command reads (a
+model, its external data, an input) it never writes over. Links are followed, devices and pipes are
+written into, and `-` is standard output; what is printed otherwise then goes to standard error.
 
 | exit status | meaning |
 |--:|---|
 | 0 | done |
 | 1 | done, but a bound that was set is not met: the arena does not fit, outputs differ |
-| 2 | the input cannot be used; one line on standard error says what, where, and what to do |
+| 2 | the input cannot be used, or memory is exhausted: one line on standard error says why |
+| 70 | a fault of the compiler, in one line; `CONDENSE_DEBUG=1` shows where it happened |
 | 130 | interrupted |
 """
 

@@ -73,7 +73,7 @@ class OnnxRuntimeProgram:
             try:
                 return create_session(path, options)
             except Exception as error:  # noqa: BLE001 - its exceptions share no other base
-                reason = str(error).strip().splitlines()[0]
+                reason = str(error).strip().splitlines()[0].replace(str(path), "the model")
                 raise UnsupportedError(
                     f"{self.program.network.name}: ONNX Runtime does not accept it: {reason}"
                 ) from None

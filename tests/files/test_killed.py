@@ -68,13 +68,13 @@ MINE = {"notes.txt": "mine", "figure.svg": "mine"}
 DEEP = {**MINE, "logs/one.txt": "mine"}
 
 
-@pytest.mark.parametrize("existing", ["nothing", "empty", "compiled"])
-@pytest.mark.parametrize("mine", [{}, MINE], ids=["alone", "beside files"])
+@pytest.mark.parametrize(
+    ("existing", "mine"),
+    [("nothing", {}), ("empty", {}), ("empty", MINE), ("compiled", {}), ("compiled", MINE)],
+)
 def test_killed_at_any_step_of_an_exchange(
     tmp_path: Path, existing: str, mine: dict[str, str]
 ) -> None:
-    if existing == "nothing" and mine:
-        pytest.skip("there is no folder for them")
     old, new = states(tmp_path, mine, FIRST)
     for step in itertools.count():
         place = tmp_path / f"{step}"

@@ -1,7 +1,9 @@
 """Reading .npy and .npz files, whatever they claim to hold."""
 
 import math
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,6 +18,9 @@ from condense_compiler.network.reading import regular_size
 Array = npt.NDArray[Any]
 
 _DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    tokenize.TokenError,  # numpy parses headers as Python
     ValueError,
     EOFError,
     SyntaxError,

@@ -79,7 +79,7 @@ def build(
     bias = graph.constant(graph.random.normal(0.0, 0.1, HEAD_FILTERS), "bias")
     head = _convolution(graph, tensor, (HEAD_FILTERS, channels, 1, 1), 1.0 / gain, bias)
     return graph.model(
-        f"condensation_net_{spelling.reduction}_k{k}",
+        f"condensation_net_{pooling if isinstance(pooling, str) else spelling.reduction}_k{k}",
         {"input": (1, IMAGE_CHANNELS, size, size)},
         {graph.rename(head, "output"): (1, HEAD_FILTERS, side, side)},
     )

@@ -10,6 +10,7 @@ import onnx
 import onnx_graphsurgeon as gs
 import pytest
 from kit.command import Condense
+from kit.damage import seal
 from kit.numerics import assert_close, random_feeds, run_onnxruntime
 from kit.quantising import quantised
 from kit.topology_writer import SPATIAL, WIDE, TopologyWriter, build
@@ -253,6 +254,10 @@ def test_the_command_says_when_the_folder_is_to_blame(condense: Condense, tmp_pa
     negated = numpy_helper.from_array(-numpy_helper.to_array(filters), filters.name)
     filters.CopyFrom(negated)
     onnx.save(model, tmp_path / "out" / "model.onnx")
+    changed = condense("verify", tmp_path / "out", "--bisect")
+    assert changed.status == 2
+    assert "changed since" in changed.err
+    seal(tmp_path / "out")
     found = condense("verify", tmp_path / "out", "--bisect")
     assert found.status == 1
     assert "compiled again, the outputs agree" in found.out

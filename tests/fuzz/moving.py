@@ -198,8 +198,26 @@ def dense_block(draft: Draft) -> None:
         [x] = draft.add("Concat", draft.choose([[x, new], [new, x]]), axis=1)
 
 
+def reversed_parts(draft: Draft) -> None:
+    """Turn the first elements of each sequence around."""
+    x = draft.map(ranks=(3, 4))
+    first, second = draft.shape(x)[:2]
+    lengths = draft.random.integers(1, second + 1, first)
+    draft.add("ReverseSequence", [x, draft.constant(lengths)], batch_axis=0, time_axis=1)
+
+
+def gather_nd(draft: Draft) -> None:
+    """Choose parts by the indices of their first axes."""
+    x = draft.map()
+    shape = draft.shape(x)
+    depth = draft.number(1, min(2, len(shape)))
+    places = [draft.random.integers(0, size, (draft.number(1, 3), 1)) for size in shape[:depth]]
+    indices = np.concatenate([place[: min(map(len, places))] for place in places], axis=1)
+    draft.add("GatherND", [x, draft.constant(indices)])
+
+
 RECIPES = (
     *(concatenation, concatenation, concatenation, split, split, slice_, slice_, gather, reshape),
     *(back_to_map, back_to_map, transpose, shuffle, axes_of_one, pad, resize, depth_and_space),
-    *(repeated, top_k, dense_block),
+    *(repeated, top_k, dense_block, reversed_parts, gather_nd),
 )

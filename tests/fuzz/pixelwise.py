@@ -66,6 +66,7 @@ NORMALISATIONS = (
     *("GroupNormalization", "InstanceNormalization", "LRN", "LayerNormalization"),
     *("LpNormalization", "MeanVarianceNormalization"),
 )
+NEW_NORMALISATIONS = ("RMSNormalization",)  # from opset 23 on
 OF_SEVERAL = ("Max", "Mean", "Min", "Sum")
 
 
@@ -193,8 +194,10 @@ def normalisation(draft: Draft) -> None:
     """Add a normalisation by statistics of the map itself."""
     x = draft.map(ranks=(3, 4))
     shape = draft.shape(x)
-    op = draft.choose(NORMALISATIONS)
-    if op == "LRN":
+    op = draft.choose((*NORMALISATIONS, *(NEW_NORMALISATIONS if draft.opset >= 23 else ())))
+    if op == "RMSNormalization":
+        draft.add(op, [x, draft.weights(shape[-1:])], axis=-1)
+    elif op == "LRN":
         draft.add(op, [draft.map(ranks=(4,))], size=draft.choose([1, 3, 5]), alpha=0.01)
     elif op == "LpNormalization":
         draft.add(op, [x], axis=draft.choose([1, -1]), p=draft.choose([1, 2]))

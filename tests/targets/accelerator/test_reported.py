@@ -4,9 +4,8 @@ import pytest
 from condensation_net import build
 from kit.floating import conv, filters, model
 
-from condense_compiler import driver
 from condense_compiler.driver import compile_model
-from condense_compiler.memory.storages import THOROUGH
+from condense_compiler.memory import arranging
 from condense_compiler.report.text import headline
 
 pytestmark = pytest.mark.filterwarnings("ignore:no calibration samples")
@@ -38,13 +37,13 @@ def test_virtual_maps_are_counted_in_codes() -> None:
 def test_no_time_is_spent_on_an_arena_that_is_not_used(
     target: str, thorough: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[int] = []
-    place = driver.place
+    quick: list[bool] = []
+    place = arranging.place
 
-    def spy(*arguments, efforts):
-        asked.extend(efforts)
-        return place(*arguments, efforts=efforts)
+    def spy(*arguments, **options):
+        quick.append(options["quick"])
+        return place(*arguments, **options)
 
-    monkeypatch.setattr(driver, "place", spy)
+    monkeypatch.setattr(arranging, "place", spy)
     compile_model(model([conv("x", "y")], [filters("w", 4, 3, 3, 3)]), target)
-    assert (THOROUGH in asked) == thorough
+    assert (False in quick) == thorough

@@ -51,19 +51,31 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
 
 
 def _new(folder: Path, *, is_folder: bool) -> tuple[Path, int]:
-    """Create a file or folder under a name of its own, locked before anyone takes it for left."""
+    """Create a file or folder under a name of its own, and lock it.
+
+    In the moment before it is locked, another process may take it for one that was left.
+    """
     while True:
         path = folder / f".condense-{secrets.token_hex(8)}"
-        if is_folder:
-            path.mkdir()
-            descriptor = open_entry(path)
-        else:
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            descriptor = os.open(path, flags, 0o666)
+        descriptor = _created_folder(path) if is_folder else _created_file(path)
+        if descriptor is None:
+            continue
         hold(descriptor)
         if is_same(descriptor, path):
             return path, descriptor
-        os.close(descriptor)  # another process cleaned up in the moment before the lock
+        os.close(descriptor)
+
+
+def _created_file(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+
+
+def _created_folder(path: Path) -> int | None:
+    path.mkdir()
+    try:
+        return open_entry(path)
+    except FileNotFoundError:
+        return None
 
 
 def remove_left_behind(folder: Path) -> None:

@@ -78,7 +78,7 @@ def _draw(picture: Picture) -> "Figure":
     for axes, top in ((grid[0][0], picture.top_bytes), (grid[1][0], 2 * peak)):
         axes.yaxis.set_major_locator(MultipleLocator(_tick_distance(top)))
         axes.yaxis.set_major_formatter(lambda value, _: format_short(int(value)))
-    figure.suptitle(picture.model, fontsize=10, fontweight="bold")
+    figure.suptitle(_drawable(picture.model), fontsize=10, fontweight="bold")
     _add_legend(figure, picture)
     return figure
 
@@ -121,7 +121,14 @@ def _label(axes: "Axes", each: FeatureMap, plan: PlanPicture) -> None:
         return
     middle = (each.drawn_from + each.drawn_to) / 2, each.offset + each.size / 2
     ink = PAINTS[each.kind].ink
-    axes.text(*middle, name, ha="center", va="center", fontsize=5.5, color=ink, clip_on=True)
+    axes.text(
+        *middle, _drawable(name), ha="center", va="center", fontsize=5.5, color=ink, clip_on=True
+    )
+
+
+def _drawable(name: str) -> str:
+    """Return a name without what is no text, such as in names of files, nor formulas."""
+    return name.encode("utf-8", "backslashreplace").decode().replace("$", r"\$")
 
 
 def _draw_load(axes: "Axes", plan: PlanPicture) -> None:

@@ -12,9 +12,9 @@ import pytest
 from kit.killing import killed_at
 
 from condense_compiler.errors import InputError
-from condense_compiler.files import check_file, is_standard_output, write_file, writing
+from condense_compiler.files import check_file, is_standard_output, temporary, write_file, writing
 from condense_compiler.files.arrays import write_arrays
-from condense_compiler.files.temporary import temporary_file
+from condense_compiler.files.temporary import remove_left_behind, temporary_file, temporary_folder
 
 
 def test_a_link_is_followed(tmp_path: Path) -> None:
@@ -159,6 +159,31 @@ def test_what_a_living_process_writes_is_not_cleaned_up(tmp_path: Path) -> None:
     stranger.write_text("mine")
     write_file(tmp_path / "other", "content")
     assert {each.name for each in tmp_path.iterdir()} == {"other", ".condense-notes"}
+
+
+def test_a_newborn_that_is_cleaned_up_is_born_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its making and its lock, another process may remove it; before it is opened, too."""
+    opened, held, taken = temporary.open_entry, temporary.hold, 0
+
+    def too_late(path: Path) -> int:
+        nonlocal taken
+        taken += 1
+        if taken == 1:
+            path.rmdir()
+        return opened(path)
+
+    def late(descriptor: int) -> None:
+        if taken == 2:
+            remove_left_behind(tmp_path)
+        held(descriptor)
+
+    monkeypatch.setattr(temporary, "open_entry", too_late)
+    monkeypatch.setattr(temporary, "hold", late)
+    with temporary_folder(tmp_path) as path:
+        assert [path] == list(tmp_path.iterdir())
+    assert taken > 3
 
 
 @pytest.mark.parametrize("name", ["file", "allow_pickle", "args", "self", "a/b", "kwds", "ü"])

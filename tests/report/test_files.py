@@ -2,6 +2,7 @@
 
 import struct
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,18 @@ def test_png_has_the_size_of_a_page(tmp_path: Path) -> None:
     assert content.startswith(b"\x89PNG\r\n\x1a\n")
     width, height = struct.unpack(">II", content[16:24])
     assert (width, height) == (2000, 920)
+
+
+@pytest.mark.parametrize("name", ["n\udcff", "a$b$c", "$\\frac{$", "_^{", "日本"])
+@pytest.mark.filterwarnings("ignore:Glyph")
+def test_names_are_drawn_whatever_they_are(tmp_path: Path, name: str) -> None:
+    picture = widened_picture()
+    maps = tuple(replace(each, tensor=name) for each in picture.after.maps)
+    odd = replace(picture, model=name, after=replace(picture.after, maps=maps))
+    write_figure(odd, tmp_path / "plan.svg")
+    write_figure(odd, tmp_path / "plan.png")
+    text = "".join(ET.parse(tmp_path / "plan.svg").getroot().itertext())  # noqa: S314 - our own file
+    assert name.encode("utf-8", "backslashreplace").decode() in text
 
 
 def test_pdf_is_one(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def position_of(graph: gs.Graph, node: gs.Node) -> int | None:
     long network takes no longer than to walk along it.
     """
     nodes = graph.nodes
-    start = min(graph.__dict__.get(_LAST_FOUND, 0), max(len(nodes) - 1, 0))
+    start = min(int(graph.__dict__.get(_LAST_FOUND, 0)), max(len(nodes) - 1, 0))
     for distance in range(len(nodes)):
         for position in (start + distance, start - distance):
             if 0 <= position < len(nodes) and nodes[position] is node:

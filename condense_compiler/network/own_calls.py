@@ -8,6 +8,7 @@ operator by operator, and the function in the file is that body.
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 
+import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
@@ -114,6 +115,8 @@ def _conv_pool_faults(node: gs.Node, filters: int, inputs: int) -> Iterator[str]
         expected = [inputs - 1, inputs, inputs + 1]  # without bias, and with a table
         if recipe.before or recipe.after or recipe.reduction not in ("max", "min"):
             yield "attributes 'before', 'after' and 'reduction' are those of another operator"
+    elif np.issubdtype(node.inputs[filters].dtype, np.integer):
+        yield "its filters are integers"
     if len(node.inputs) not in expected:
         yield f"it has {len(node.inputs)} inputs instead of {expected[-1]}"
     shape, weights = node.inputs[0].shape, node.inputs[filters].shape

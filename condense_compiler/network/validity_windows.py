@@ -13,6 +13,7 @@ from condense_compiler.network.calls import Call, Shape
 _LARGEST = 2**31  # sizes beyond are 64-bit accidents
 AUTO_PADS = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
 _SAME = AUTO_PADS[1:3]
+_MOST_BEHIND = 2  # pixels behind the last window up to which ONNX Runtime pads nothing
 _MOST_POOLED_AXES = 3  # of ONNX Runtime's kernels
 
 
@@ -96,7 +97,7 @@ def _same_fault(windows: Windows) -> str | None:
     for axis, size in enumerate(windows.pixels):
         stride = windows.strides[axis]
         behind = size - windows.reach(axis) - (-(-size // stride) - 1) * stride
-        if windows.auto_pad in _SAME and behind > 1:
+        if windows.auto_pad in _SAME and behind > _MOST_BEHIND:
             return "auto_pad with strides beyond the window asks for negative padding; write pads"
     return None
 

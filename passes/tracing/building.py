@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from condense_compiler.network.editing import remove_nodes
+from condense_compiler.network.editing import position_of, remove_nodes
 from condense_compiler.operators.fused import DOMAIN, OP, ConvPool
 from condense_compiler.passes.tracing.expressions import lower
 from condense_compiler.passes.tracing.filters import merge_filters
@@ -16,7 +16,8 @@ from condense_compiler.passes.tracing.views import is_canonical
 
 def replace_region(graph: gs.Graph, region: Region, new_nodes: Sequence[gs.Node]) -> None:
     """Put other nodes, the last of which computes the region's map, in the place of its nodes."""
-    position = next(i for i, node in enumerate(graph.nodes) if node is region.nodes[-1])
+    position = position_of(graph, region.nodes[-1])
+    assert position is not None
     region.output.inputs.clear()
     new_nodes[-1].outputs = [region.output]
     graph.nodes[position + 1 : position + 1] = new_nodes

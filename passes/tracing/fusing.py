@@ -29,8 +29,10 @@ def fuse(network: Network, region: Region, pass_name: str) -> str | None:
         nodes = _operator(network, region, f"{pass_name}/{region.first.name}")
     except NotFusableError as error:
         return str(error)
+    had_codes = is_quantised(region)
     replace_region(network.graph, region, nodes)
-    remove_unread_dequantisations(network.graph)
+    if had_codes:
+        remove_unread_dequantisations(network.graph)
     return None
 
 

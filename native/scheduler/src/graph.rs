@@ -55,7 +55,9 @@ pub fn allows(predecessors: &[Vec<usize>], order: &[usize]) -> bool {
 fn successors_of(predecessors: &[Vec<usize>]) -> Vec<Vec<usize>> {
     let mut successors = vec![Vec::new(); predecessors.len()];
     for (operator, list) in predecessors.iter().enumerate() {
-        list.iter().for_each(|&before| successors[before].push(operator));
+        for &before in list {
+            successors[before].push(operator);
+        }
     }
     successors
 }

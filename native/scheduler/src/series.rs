@@ -18,7 +18,9 @@ pub fn series_cuts(problem: &OrderProblem) -> Vec<usize> {
     let predecessors = problem.all_predecessors();
     let mut next = vec![count; count]; // first successor
     for (operator, list) in predecessors.iter().enumerate() {
-        list.iter().for_each(|&before| next[before] = next[before].min(operator));
+        for &before in list {
+            next[before] = next[before].min(operator);
+        }
     }
     let mut last = Changes::new(count);
     let mut first = Changes::new(count);

@@ -44,7 +44,7 @@ class MoveCodes:
         graph.nodes = nodes
         rewrites += [
             Rewrite(node.name, "DequantizeLinear → QuantizeLinear")
-            for node in nodes
+            for node in list(nodes)
             if _changes_nothing(node) and bypass(graph, node, node.inputs[0].inputs[0].inputs[0])
         ]
         remove_unread_dequantisations(graph)

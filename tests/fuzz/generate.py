@@ -70,7 +70,7 @@ def _grow(draft: Draft) -> None:
         if draft.quantised and draft.chance(0.7):
             _quantise_last(draft)
         wanted -= 1
-        if not wanted:
+        if wanted < 1 and draft.nodes:
             return
 
 

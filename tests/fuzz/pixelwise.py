@@ -233,5 +233,5 @@ def other_type(draft: Draft) -> None:
 RECIPES = (
     *(unary, unary, unary, stage, stage, with_constant, with_constant, neutral, binary, binary),
     *(several, residual, residual, gate, clip, power, prelu, where, batch_norm, batch_norm),
-    *(normalisation, softmax, other_type),
+    *(normalisation, normalisation, softmax, other_type),
 )

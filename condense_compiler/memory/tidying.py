@@ -7,6 +7,7 @@ where that stores less on the whole, makes placing easier.
 
 from dataclasses import replace
 
+from condense_compiler.errors import ContractError
 from condense_compiler.memory.scheduler import Order, OrderProblem, loads_of
 
 _MOST_OPERATORS = 500
@@ -33,7 +34,10 @@ def tidied(problem: OrderProblem, order: Order) -> Order:
         if target <= place:
             continue
         moved = [*steps[:place], *steps[place + 1 : target + 1], step, *steps[target + 1 :]]
-        loads = loads_of(problem, moved)
+        try:
+            loads = loads_of(problem, moved)
+        except ContractError:  # a pair could no longer run as one: it needs what was moved
+            continue
         if max(loads) <= order.peak_bytes and sum(loads) < total:
             steps, total = moved, sum(loads)
     return replace(order, steps=tuple(steps))

@@ -20,7 +20,14 @@ from condense_compiler.memory.order import file_order
 from condense_compiler.memory.placement import place
 from condense_compiler.memory.planner import plan
 from condense_compiler.memory.relaxation import relaxed_problem
-from condense_compiler.memory.scheduler import find_order, loads_of
+from condense_compiler.memory.scheduler import (
+    Accumulation,
+    Order,
+    OrderProblem,
+    StoredMap,
+    find_order,
+    loads_of,
+)
 from condense_compiler.memory.scheduling import order_problem, schedule
 from condense_compiler.memory.sharing import Shared, resolve_sharing
 from condense_compiler.memory.tidying import tidied
@@ -203,3 +210,21 @@ def test_only_what_no_choice_can_avoid_is_called_minimal() -> None:
     assert alone.peak_bytes == alone.lower_bound_bytes > found.arena_bytes
     assert not found.scheduled.proves(found.arena_bytes)
     assert replace(found.scheduled, lower_bound_bytes=found.arena_bytes).proves(found.arena_bytes)
+
+
+def test_what_a_pair_adds_to_is_not_moved_behind_it() -> None:
+    """Operator 1 reads the map that 2 and 3 add to; nobody is in a hurry for its result."""
+    maps = (
+        StoredMap(8, None, (1, 3), kept=False),
+        StoredMap(8, None, (2,), kept=False),
+        StoredMap(20, 1, (4,), kept=False),
+        StoredMap(8, 2, (3,), kept=False),
+        StoredMap(8, 3, (4,), kept=False),
+        StoredMap(1, 4, (), kept=True),
+        StoredMap(1, 0, (4,), kept=False),
+    )
+    pair = Accumulation(2, 3, (0,), 8)
+    problem = OrderProblem(5, ((),) * 5, maps, accumulations=(pair,))
+    steps = ((0,), (1,), (2, 3), (4,))
+    order = Order(steps, max(loads_of(problem, steps)), 0, optimal=False)
+    assert tidied(problem, order).steps == steps

@@ -102,7 +102,7 @@ mod tests {
     use crate::problem::StoredMap;
 
     fn chain(predecessors: Vec<Vec<usize>>) -> OrderProblem {
-        OrderProblem { predecessors, maps: vec![], overwrites: vec![], accumulations: vec![] }
+        OrderProblem { predecessors, ..OrderProblem::default() }
     }
 
     #[test]

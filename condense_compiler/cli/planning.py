@@ -30,24 +30,27 @@ from condense_compiler.report.explain import Explanation, explain, explanation_t
 from condense_compiler.report.words import format_bytes
 
 
+Model = Annotated[Path | None, typer.Argument(help="ONNX file.", show_default=False)]
+Buffers = Annotated[
+    Path | None,
+    typer.Option(help="CSV with columns id,lower,upper,size[,alignment].", show_default=False),
+]
+Capacity = Annotated[str | None, typer.Option(help="Does it fit this size?", show_default=False)]
+Seconds = Annotated[
+    float | None, typer.Option(help="Search no longer than this.", show_default=False)
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", help="CSV to write; - is standard output.", show_default=False),
+]
+
+
 def plan_command(
-    model: Annotated[Path | None, typer.Argument(help="ONNX file.", show_default=False)] = None,
-    buffers: Annotated[
-        Path | None,
-        typer.Option(help="CSV with columns id,lower,upper,size[,alignment].", show_default=False),
-    ] = None,
-    capacity: Annotated[
-        str | None, typer.Option(help="Does it fit this size?", show_default=False)
-    ] = None,
-    seconds: Annotated[
-        float | None, typer.Option(help="Search no longer than this.", show_default=False)
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o", "--output", help="CSV to write; - is standard output.", show_default=False
-        ),
-    ] = None,
+    model: Model = None,
+    buffers: Buffers = None,
+    capacity: Capacity = None,
+    seconds: Seconds = None,
+    output: Output = None,
     dim: Dims = [],  # noqa: B006 - typer wants a list, and nothing changes it
     outputs: Outputs = None,
     fixed: Values = [],  # noqa: B006 - typer wants a list, and nothing changes it

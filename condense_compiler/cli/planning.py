@@ -29,7 +29,6 @@ from condense_compiler.network.external_data import model_files
 from condense_compiler.report.explain import Explanation, explain, explanation_text
 from condense_compiler.report.words import format_bytes
 
-
 Model = Annotated[Path | None, typer.Argument(help="ONNX file.", show_default=False)]
 Buffers = Annotated[
     Path | None,

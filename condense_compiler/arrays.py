@@ -1,5 +1,6 @@
 """Reading .npy and .npz files, whatever they claim to hold."""
 
+import io
 import math
 import tokenize
 import zipfile
@@ -56,9 +57,9 @@ def _read_archive(path: Path) -> dict[str, Array]:
         members = archive.infolist()
         limits().check("file_bytes", sum(m.file_size for m in members), f"{path}, unpacked")
         for member in members:
-            with archive.open(member) as file:
-                name = member.filename.removesuffix(".npy")
-                arrays[name] = _read_array(file, member.file_size, f"{path}: {name!r}")
+            name = member.filename.removesuffix(".npy")
+            file = io.BytesIO(archive.read(member))
+            arrays[name] = _read_array(file, member.file_size, f"{path}: {name!r}")
     return arrays
 
 

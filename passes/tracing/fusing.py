@@ -29,7 +29,9 @@ def fuse(network: Network, region: Region, pass_name: str) -> str | None:
         nodes = _operator(network, region, f"{pass_name}/{region.first.name}")
     except NotFusableError as error:
         return str(error)
-    had_codes = is_quantised(region)
+    had_codes = any(
+        isinstance(t, gs.Variable) for n in region.convolutions.values() for t in n.inputs[1:]
+    )
     replace_region(network.graph, region, nodes)
     if had_codes:
         remove_unread_dequantisations(network.graph)

@@ -25,14 +25,14 @@ def with_plain_names(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Rename]:
     originals: list[str] = []
     known: dict[tuple[str, str], str] = {}
 
-    def rename(kind: str, name: str) -> str:
+    def plain_name(kind: str, name: str) -> str:
         if (kind, name) not in known:
             known[kind, name] = f"{kind}{len(originals)}#"
             originals.append(name)
         return known[kind, name]
 
     for graph in _graphs(plain.graph):
-        _rename(graph, lambda name: rename("t", name), lambda name: rename("n", name))
+        _rename(graph, lambda name: plain_name("t", name), lambda name: plain_name("n", name))
     return plain, lambda name: _PLAIN.sub(lambda found: originals[int(found[1])], name)
 
 

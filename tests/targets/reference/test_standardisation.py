@@ -32,7 +32,7 @@ def check(node, feeds, constants, expected, opset):
     apart, in_place = both(graph, feeds)
     np.testing.assert_array_equal(in_place, apart)
     executable = lower_single(graph, None)
-    assert executable.facts()["computed_by_onnx"] == {}
+    assert executable.facts()["computed_by"] == {}
     tolerance = TOLERANCE[feeds["x"].dtype.type]
     largest = np.abs(expected).max()
     difference = np.abs(apart.astype(np.float64) - expected).max()

@@ -3,7 +3,7 @@
 import random
 from itertools import permutations
 
-from condense_compiler.operators.moving import Move, order_of_moves
+from condense_compiler.operators.byte_moves import Move, order_of_moves
 
 SIZE = 24
 

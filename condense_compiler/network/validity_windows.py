@@ -182,7 +182,7 @@ def _spread_fault(call: Call, windows: Windows) -> str | None:
                 f"or dilation, {max(stride, windows.dilations[axis])}"
             )
         spread = stride * (size - 1) + windows.reach(axis) + padding[axis]
-        if asked and not 0 < asked[axis] <= spread:
+        if asked and not 0 < asked[axis] < spread + stride:
             return f"output_shape {asked} asks for more than the {spread} pixels of axis {axis}"
         limits().check("tensor_bytes", 4 * spread, f"a {call.op} of {size} pixels")
     return None

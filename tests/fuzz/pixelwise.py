@@ -72,7 +72,9 @@ OF_SEVERAL = ("Max", "Mean", "Min", "Sum")
 
 def unary(draft: Draft) -> None:
     """Add an operator of one map."""
-    op = draft.choose(op for op, (_, first) in UNARY.items() if first <= draft.opset)
+    known = [op for op, (_, first) in UNARY.items() if first <= draft.opset]
+    newest = [op for op in known if UNARY[op][1] == draft.opset]  # which few networks can have
+    op = draft.choose(newest if newest and draft.chance(0.3) else known)
     x = draft.map()
     if op in ("Log", "Sqrt"):  # of what is not negative
         [x] = draft.add("Abs", [x])

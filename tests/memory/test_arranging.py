@@ -15,7 +15,7 @@ from kit.random_graphs import random_graphs
 from onnx import helper, numpy_helper
 
 import condense_compiler as cc
-from condense_compiler.memory.arranging import Limits, arrange, arrange_plainly
+from condense_compiler.memory.arranging import Effort, arrange, arrange_plainly
 from condense_compiler.memory.order import file_order
 from condense_compiler.memory.placement import place
 from condense_compiler.memory.planner import plan
@@ -141,7 +141,7 @@ def test_a_tidied_order_runs_and_has_no_larger_peak(
 def test_the_order_of_the_file_needs_no_more_than_as_given(model: onnx.ModelProto) -> None:
     network = load_network(model)
     given_bytes = plan(measure_given(network).buffers).arena_bytes
-    assert arrange_plainly(network, Limits()).arena_bytes <= given_bytes
+    assert arrange_plainly(network, Effort()).arena_bytes <= given_bytes
 
 
 def test_an_input_that_nobody_reads_makes_way() -> None:
@@ -193,7 +193,7 @@ def test_a_pass_that_makes_the_arena_larger_is_left_out() -> None:
     network = load_network(model)
     given_bytes = plan(measure_given(network).buffers).arena_bytes
     run_passes(network, [*DEFAULT_PASSES, Spoiling()])
-    assert arrange(network, Limits()).arena_bytes > given_bytes
+    assert arrange(network, Effort()).arena_bytes > given_bytes
     report = cc.compile(model, passes=[*DEFAULT_PASSES, Spoiling()]).report
     assert report.after.arena_bytes <= report.before.arena_bytes
     assert "spoiling" not in report.rewrites
@@ -204,7 +204,7 @@ def test_a_pass_that_makes_the_arena_larger_is_left_out() -> None:
 def test_only_what_no_choice_can_avoid_is_called_minimal() -> None:
     network = load_network(hydrated("unetpp", BRANCHING))
     run_passes(network, DEFAULT_PASSES)
-    found = arrange(network, Limits())
+    found = arrange(network, Effort())
     tied = resolve_sharing(network, file_order(network))
     alone = schedule(tied)
     assert alone.peak_bytes == alone.lower_bound_bytes > found.arena_bytes

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kit.models import BRANCHING, hydrated
 
 from condense_compiler.errors import InputError
-from condense_compiler.memory.arranging import Limits, arrange
+from condense_compiler.memory.arranging import Effort, arrange
 from condense_compiler.memory.buffers import Plan
 from condense_compiler.memory.order import file_order
 from condense_compiler.memory.placement import Placement, place
@@ -34,7 +34,7 @@ NAMES = ("shufflenet_v2_x0_5", "ghostnet_050", "googlenet", "ccp_amax", "mnasnet
 def test_what_was_taken_out_of_concatenations_is_read_back(name: str, tmp_path: Path) -> None:
     network = load_network(hydrated(name, BRANCHING))
     run_passes(network, DEFAULT_PASSES)
-    found = arrange(network, Limits())
+    found = arrange(network, Effort())
     assert bool(found.apart) == (name != "dpn48b")
     placement, path = found.placement, tmp_path / "plan.csv"
     write_placement(path, found.sharing, placement.steps, placement.offsets)

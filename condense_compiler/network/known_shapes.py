@@ -11,16 +11,6 @@ from condense_compiler.operators.attributes import constant_input
 Shapes = Callable[[gs.Node], list[int] | None]
 
 
-def complete_shapes(graph: gs.Graph) -> bool:
-    """Give tensors the shapes that can be known, in place.
-
-    Returns:
-        Whether there were any; then more may be inferred from them.
-    """
-    completed = [complete_shape(node) for node in graph.nodes]
-    return any(completed)
-
-
 def complete_shape(node: gs.Node) -> bool:
     """Give a node's result the shape that can be known; tell whether it had none."""
     rule = None if node.domain else _RULES.get(node.op)

@@ -37,6 +37,7 @@ from condense_compiler.network.network import Network
 from condense_compiler.network.ordering import sort_nodes
 from condense_compiler.network.own_calls import check_own_functions, is_own
 from condense_compiler.network.reading import first_line, read_model
+from condense_compiler.network.repeated_axes import drop_repeated_axes
 from condense_compiler.network.respelling import respell
 from condense_compiler.network.rounded_windows import leave_out_empty_windows, prepare_pool
 from condense_compiler.network.selection import Selection, select
@@ -208,6 +209,7 @@ def _infer_and_fold(graph: gs.Graph, integers_only: bool) -> InputError | None:
 
     def visit(inference: ShapeInference, node: gs.Node) -> None:
         prepare_pool(node, opset)
+        drop_repeated_axes(node)
         inference.infer(node)
         if leave_out_empty_windows(node):
             inference.infer(node)

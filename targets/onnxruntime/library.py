@@ -10,7 +10,7 @@ from condense_compiler.errors import InputError, UnsupportedError
 
 # Not a Python module, but installed like one, so that its file has the platform's name.
 _LIBRARY = "condense_compiler._onnxruntime"
-OLDEST_ONNXRUNTIME = (1, 24)
+OLDEST_ONNXRUNTIME = (1, 29)
 VARIABLE = "CONDENSE_ISA"  # restricts the instructions
 _SLOW = "portable"
 

@@ -296,7 +296,7 @@ def test_old_processors_warn_and_run_the_bodies(monkeypatch: pytest.MonkeyPatch)
 
 def test_old_runtimes_warn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library.ort, "__version__", "1.23.2")
-    assert "older than 1.24" in str(library.why_unsuitable())
+    assert "older than 1.29" in str(library.why_unsuitable())
 
 
 def test_the_variable_names_the_instruction_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,26 +111,38 @@ def _padding_fault(call: Call, windows: Windows, channels: int) -> str | None:
     return None
 
 
+def _filters_fault(call: Call, shape: Shape, weights: Shape) -> str | None:
+    """Check what convolutions of both directions ask of their attributes and filters."""
+    if len(shape) != len(weights) or len(shape) < 3:
+        return f"a map of shape {[*shape]} and filters of shape {[*weights]} do not fit together"
+    fault = _list_fault(call, len(shape) - 2) or _kernel_fault(call, weights)
+    if fault:
+        return fault
+    if call.text("auto_pad", "NOTSET") != "NOTSET" and call.integers("pads"):
+        return "has both auto_pad and pads; keep one of them"
+    return None
+
+
+def _group_fault(shape: Shape, weights: Shape, group: int) -> str:
+    return (
+        f"a map of {shape[1]} channels, filters of shape {[*weights]} and group {group} do not "
+        "fit together"
+    )
+
+
 def convolution(call: Call, filters: int = 1, bias: int = 2) -> str | None:
     """Check a Conv or its kin."""
     shape, weights = call.shape(0), call.shape(filters)
     if shape is None or weights is None:
         return None
-    if len(shape) != len(weights) or len(shape) < 3:
-        return f"a map of shape {[*shape]} and filters of shape {[*weights]} do not fit together"
-    axes, group = len(shape) - 2, int(call.attributes.get("group", 1))
-    fault = _list_fault(call, axes) or _kernel_fault(call, weights)
+    fault = _filters_fault(call, shape, weights)
     if fault:
         return fault
+    group = int(call.attributes.get("group", 1))
     if group < 1 or shape[1] != weights[1] * group or weights[0] % group:
-        return (
-            f"a map of {shape[1]} channels, filters of shape {[*weights]} and group {group} do not "
-            "fit together"
-        )
+        return _group_fault(shape, weights, group)
     windows = windows_of(call, shape[2:], weights[2:])
-    if windows.auto_pad != "NOTSET" and call.integers("pads"):
-        return "has both auto_pad and pads; keep one of them"
-    fault = _fit_fault(windows, [0] * axes) or _same_fault(windows)
+    fault = _fit_fault(windows, [0] * (len(shape) - 2)) or _same_fault(windows)
     fault = fault or _padding_fault(call, windows, shape[0] * shape[1])
     return fault or vector_fault(call, bias, "bias", weights[0])
 
@@ -153,20 +165,13 @@ def transposed_convolution(call: Call) -> str | None:
     shape, weights = call.shape(0), call.shape(1)
     if shape is None or weights is None:
         return None
-    if len(shape) != len(weights) or len(shape) < 3:
-        return f"a map of shape {[*shape]} and filters of shape {[*weights]} do not fit together"
-    axes, group = len(shape) - 2, int(call.attributes.get("group", 1))
-    fault = _list_fault(call, axes) or _kernel_fault(call, weights)
+    fault = _filters_fault(call, shape, weights)
     if fault:
         return fault
+    group = int(call.attributes.get("group", 1))
     if group < 1 or shape[1] != weights[0] or shape[1] % group:
-        return (
-            f"a map of {shape[1]} channels, filters of shape {[*weights]} and group {group} do not "
-            "fit together"
-        )
+        return _group_fault(shape, weights, group)
     windows = windows_of(call, shape[2:], weights[2:])
-    if windows.auto_pad != "NOTSET" and call.integers("pads"):
-        return "has both auto_pad and pads; keep one of them"
     return _spread_fault(call, windows) or vector_fault(call, 2, "bias", weights[1] * group)
 
 

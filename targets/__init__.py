@@ -13,13 +13,13 @@ import numpy.typing as npt
 import onnx
 
 from condense_compiler.network import Network
+from condense_compiler.options import configured
 from condense_compiler.plugins import installed_names, load_installed, unknown_name
 from condense_compiler.program import ScheduledProgram
 from condense_compiler.report.footprint import Footprint
 from condense_compiler.report.measure import Given
 from condense_compiler.report.picture import Picture
 from condense_compiler.report.report import Verification
-from condense_compiler.targets.options import configured
 
 ENTRY_POINTS = "condense_compiler.targets"
 
@@ -168,7 +168,7 @@ def find_target(name: str, options: Mapping[str, str] | None = None) -> Target:
     Raises:
         InputError: No target has this name, or the target no such option.
     """
-    return cast(Target, configured(name, _target_class(name), options or {}))
+    return cast(Target, configured(f"target {name!r}", _target_class(name), options or {}))
 
 
 def _target_class(name: str) -> Any:

@@ -16,7 +16,17 @@ def _folder(text: str) -> Path:
     return Path(text)
 
 
-Model = Annotated[Path, typer.Argument(help="ONNX file.", show_default=False)]
+OptionalModel = Annotated[Path | None, typer.Argument(help="ONNX file.", show_default=False)]
+RequestFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--request",
+        metavar="FILE",
+        help="Request to start from: the report.json of an earlier compilation, or a request by "
+        "itself.",
+        show_default=False,
+    ),
+]
 OutputFolder = Annotated[
     Path | None,
     typer.Option(
@@ -28,7 +38,10 @@ OutputFolder = Annotated[
         show_default="MODEL.condensed",
     ),
 ]
-TargetName = Annotated[str, typer.Option(help="What to lower to; see `condense targets`.")]
+TargetName = Annotated[
+    str | None,
+    typer.Option(help="What to lower to; see `condense targets`.", show_default="reference"),
+]
 Dims = Annotated[
     list[str],
     typer.Option(
@@ -68,7 +81,7 @@ Memory = Annotated[
 Passes = Annotated[
     str | None,
     typer.Option(
-        metavar="A,B",
+        metavar="A,B(OPTION=VALUE)",
         help="Passes to run, in order, instead of the default ones; '' runs none.",
         show_default=False,
     ),
@@ -81,8 +94,12 @@ OrderSeconds = Annotated[
     ),
 ]
 Verify = Annotated[
-    bool,
-    typer.Option("--verify/--no-verify", help="Compare with ONNX Runtime on the model given."),
+    bool | None,
+    typer.Option(
+        "--verify/--no-verify",
+        help="Compare with ONNX Runtime on the model given.",
+        show_default="verify",
+    ),
 ]
 TargetOptions = Annotated[
     list[str],
@@ -127,6 +144,6 @@ LimitChanges = Annotated[
 ]
 
 
-def split_names(text: str | None) -> list[str] | None:
-    """Read a list of names separated by commas; None stays None."""
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+def split_names(text: str | None) -> tuple[str, ...] | None:
+    """Read names separated by commas; None stays None."""
+    return None if text is None else tuple(n.strip() for n in text.split(",") if n.strip())

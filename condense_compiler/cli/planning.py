@@ -18,7 +18,7 @@ from condense_compiler.cli.options import (
     split_names,
 )
 from condense_compiler.cli.status import BOUND_NOT_MET, DONE
-from condense_compiler.driver import plan_model
+from condense_compiler.driver import plan_request
 from condense_compiler.errors import InputError
 from condense_compiler.files import check_file, is_standard_output
 from condense_compiler.memory.buffers import Buffer, Plan, Verdict
@@ -28,6 +28,7 @@ from condense_compiler.memory.planner import plan
 from condense_compiler.network.external_data import model_files
 from condense_compiler.report.explain import Explanation, explain, explanation_text
 from condense_compiler.report.words import format_bytes
+from condense_compiler.request import Request
 
 Model = Annotated[Path | None, typer.Argument(help="ONNX file.", show_default=False)]
 Buffers = Annotated[
@@ -79,14 +80,14 @@ def plan_command(
         problem = read_buffers(buffers)
         found = plan(problem, capacity=limit, seconds=seconds)
     else:
-        planned = plan_model(
+        request = Request.of(
             str(model),
             dims=parse_dims(dim),
             outputs=split_names(outputs),
             values=parse_values(fixed),
-            passes=split_names(passes),
-            seconds=seconds,
+            passes=passes,
         )
+        planned = plan_request(request, seconds=seconds)
         placement = planned.placement
         problem, offsets = placement_rows(planned.sharing, placement.steps, placement.offsets)
         found = replace(placement.plan, offsets=offsets)

@@ -23,16 +23,16 @@ from condense_compiler.cli.options import (
 from condense_compiler.cli.progress import stage_progress
 from condense_compiler.cli.status import DONE
 from condense_compiler.compilation import FILES, PICTURE_FILE
-from condense_compiler.driver import plan_model
+from condense_compiler.driver import plan_request
 from condense_compiler.errors import InputError
 from condense_compiler.files import check_file, is_standard_output, write_file
 from condense_compiler.network.external_data import model_files
-from condense_compiler.network.selection import Selection
 from condense_compiler.report.figure import SUFFIXES, write_figure
 from condense_compiler.report.page import render_page
 from condense_compiler.report.picture import Picture
 from condense_compiler.report.tables import render_text
 from condense_compiler.report.terminal import render_terminal
+from condense_compiler.request import Request
 
 _PLAIN_WIDTH = 100  # characters of the picture where there is no terminal
 
@@ -86,8 +86,14 @@ def view_command(
     target = output or Path(f"{source.resolve().name.removesuffix('.onnx')}.plan.html")
     write = None if chosen else _writer(target)
     kept = () if chosen else _kept(source, target)
-    selection = Selection(split_names(outputs), parse_values(fixed), parse_dims(dim))
-    picture = _picture(source, selection, split_names(passes))
+    request = Request.of(
+        source,
+        dims=parse_dims(dim),
+        outputs=split_names(outputs),
+        values=parse_values(fixed),
+        passes=passes,
+    )
+    picture = _picture(source, request)
     if write is None:
         _print(picture, chosen[0])
         return DONE
@@ -110,18 +116,11 @@ def _kept(source: Path, target: Path) -> tuple[Path, ...]:
     return kept
 
 
-def _picture(source: Path, selection: Selection, passes: list[str] | None) -> Picture:
+def _picture(source: Path, request: Request) -> Picture:
     if not source.is_dir():
         with stage_progress() as watcher:
-            return plan_model(
-                source,
-                dims=selection.dims,
-                outputs=selection.outputs,
-                values=selection.values,
-                passes=passes,
-                watcher=watcher,
-            ).picture()
-    if selection != Selection() or passes is not None:
+            return plan_request(request, watcher=watcher).picture()
+    if request != Request.of(source):
         raise InputError(
             f"{source}: is compiled already; --dim, --outputs, --set and --passes are for models"
         )

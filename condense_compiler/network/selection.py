@@ -15,7 +15,7 @@ from onnx.inliner import inline_local_functions
 from condense_compiler.errors import InputError
 from condense_compiler.network.checking import NOT_TEXT
 from condense_compiler.network.dimensions import symbolic_names
-from condense_compiler.network.fixed_values import fixed_tensor, value_as_text
+from condense_compiler.network.fixed_values import fixed_tensor, read_value
 from condense_compiler.network.nearest import nearest
 from condense_compiler.network.reading import first_line, read_model
 from condense_compiler.network.traversal import all_nodes, main_tensors, reads
@@ -37,9 +37,19 @@ class Selection:
     values: Mapping[str, object] = field(default_factory=dict)
     dims: Mapping[str, int] = field(default_factory=dict)
 
-    def values_as_text(self) -> dict[str, str]:
-        """Return the values as `read_value` reads them."""
-        return {name: value_as_text(value) for name, value in self.values.items()}
+    @classmethod
+    def from_texts(
+        cls, outputs: Sequence[str] | None, values: Mapping[str, str], dims: Mapping[str, int]
+    ) -> "Selection":
+        """Return a selection whose values are given as text.
+
+        Raises:
+            InputError: One of them is no value.
+        """
+        try:
+            return cls(outputs, {name: read_value(text) for name, text in values.items()}, dims)
+        except ValueError as error:
+            raise InputError(str(error)) from None
 
 
 def select(model: onnx.ModelProto, selection: Selection) -> bool:

@@ -16,6 +16,7 @@ from condense_compiler.report.fields import (
     whole,
 )
 from condense_compiler.report.stages import STAGES
+from condense_compiler.request import check_request
 
 _STORAGE: Mapping[str, Check] = {
     "arena_bytes": whole,
@@ -30,12 +31,8 @@ def _artefacts(value: object, _where: str) -> None:
 
 _FIELDS: Mapping[str, Check] = {
     "model": text,
-    "model_path": optional(text),
     "target": text,
-    "target_options": by_name(text),
-    "dims": by_name(whole),
-    "outputs": optional(many(text)),
-    "values": by_name(text),
+    "request": check_request,
     "macs": whole,
     "macs_before": whole,
     "feature_maps": record(
@@ -48,7 +45,6 @@ _FIELDS: Mapping[str, Check] = {
     "residency": optional(
         record({"on_chip": whole, "in_dram": whole, "dram_bytes": whole, "traffic_optimal": flag})
     ),
-    "memory_limit_bytes": optional(whole),
     "fits": flag,
     "fused": many(record({"node": text, "pass": text, "pattern": text, "virtual_bytes": whole})),
     "refused": many(record({"node": text, "pass": text, "reason": text})),

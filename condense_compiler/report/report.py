@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from condense_compiler.errors import InputError
 from condense_compiler.files.manifest import Artefact
 from condense_compiler.report.footprint import Footprint, PlannedStorage, Residency, Storage
+from condense_compiler.request import Request
 
 if TYPE_CHECKING:
     import pandas
@@ -85,17 +86,10 @@ class Report:
     """Everything there is to say about a compilation.
 
     Attributes:
-        model: Path of the model as it was given, or its name.
-        model_path: Absolute path of the model; None for one that was in memory.
-        target: Name of the target.
-        target_options: Options of the target that were given, as text.
-        dims: Sizes given to symbolic dimensions.
-        outputs: Tensors asked for instead of the model's outputs; None for its own.
-        values: Inputs that were fixed, each value as JSON text.
+        request: What was asked for.
         macs: Multiply-accumulate operations of one run of the compiled network.
         macs_before: The same for the network as given.
         footprint: What is stored and moved, before and after.
-        memory_limit_bytes: What the arena was asked to fit, if anything.
         fused: What became virtual.
         refused: What was recognised and left alone.
         overwritten: Results that take the place of an input.
@@ -109,17 +103,10 @@ class Report:
         artefacts: The files beside the report, once it is saved.
     """
 
-    model: str
-    model_path: str | None
-    target: str
-    target_options: Mapping[str, str]
-    dims: Mapping[str, int]
-    outputs: Sequence[str] | None
-    values: Mapping[str, str]
+    request: Request
     macs: int
     macs_before: int
     footprint: Footprint
-    memory_limit_bytes: int | None
     fused: Sequence[FusedLayer]
     refused: Sequence[RefusedLayer]
     overwritten: int
@@ -131,6 +118,16 @@ class Report:
     seconds: Mapping[str, float] = field(default_factory=dict)
     verification: Verification | None = None
     artefacts: Sequence[Artefact] = ()
+
+    @property
+    def model(self) -> str:
+        """Path of the model as it was given, or its name."""
+        return self.request.model
+
+    @property
+    def target(self) -> str:
+        """Name of the target."""
+        return self.request.target
 
     @property
     def before(self) -> Storage:
@@ -160,7 +157,8 @@ class Report:
     @property
     def fits(self) -> bool:
         """Whether the arena is within the limit that was set, if one was."""
-        return self.memory_limit_bytes is None or self.after.arena_bytes <= self.memory_limit_bytes
+        limit = self.request.memory_limit_bytes
+        return limit is None or self.after.arena_bytes <= limit
 
     @property
     def succeeded(self) -> bool:
@@ -171,18 +169,13 @@ class Report:
         """Return the report as it stands in report.json."""
         return {
             "model": self.model,
-            "model_path": self.model_path,
             "target": self.target,
-            "target_options": dict(self.target_options),
-            "dims": dict(self.dims),
-            "outputs": None if self.outputs is None else list(self.outputs),
-            "values": dict(self.values),
+            "request": self.request.to_dict(),
             "macs": self.macs,
             "macs_before": self.macs_before,
             "feature_maps": {"before": asdict(self.before), "after": asdict(self.after)},
             "traffic_bytes": {"before": self.traffic_before, "after": self.traffic_after},
             "residency": None if self.residency is None else asdict(self.residency),
-            "memory_limit_bytes": self.memory_limit_bytes,
             "fits": self.fits,
             "fused": [_layer(layer) for layer in self.fused],
             "refused": [_layer(layer) for layer in self.refused],

@@ -44,13 +44,13 @@ def headline(report: Report) -> str:
     """Return the one line that matters most."""
     arena = f"{_memory(report)} {format_short(report.after.arena_bytes)}"
     proved = _proved(report)
-    name = Path(report.model).name
-    if report.memory_limit_bytes is None:
+    name, limit_bytes = Path(report.model).name, report.request.memory_limit_bytes
+    if limit_bytes is None:
         return f"{name}: {arena}, {proved}"
     verdict = _verdict(report)
-    difference = abs(report.memory_limit_bytes - report.after.arena_bytes)
+    difference = abs(limit_bytes - report.after.arena_bytes)
     word = "to spare" if report.fits else "missing"
-    limit = format_short(report.memory_limit_bytes)
+    limit = format_short(limit_bytes)
     return f"{name}: {verdict} {limit}: {arena}, {format_short(difference)} {word}, {proved}"
 
 

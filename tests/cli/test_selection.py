@@ -33,8 +33,8 @@ def test_what_is_refused_says_what_to_write(place: Place) -> None:
 def test_a_part_is_compiled_run_and_verified(place: Place, target: str) -> None:
     place.call("compile", "detector.onnx", "-o", "out", "--target", target, *ASKED, status=0)
     report = json.loads((place.folder / "out/report.json").read_text())
-    assert report["outputs"] == ["boxes", "scores"]
-    assert report["values"] == {"training": "true"}
+    assert report["request"]["outputs"] == ["boxes", "scores"]
+    assert report["request"]["values"] == {"training": "true"}
     np.save(place.folder / "x.npy", np.ones((1, 3, 7, 6), np.float32))
     ran = place.call("run", "out", "--input", "x.npy", status=0)
     assert [line.split(":")[0] for line in ran.out.splitlines()] == ["boxes", "scores"]

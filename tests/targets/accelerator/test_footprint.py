@@ -145,7 +145,7 @@ def test_memory_on_the_command_line(tmp_path: Path, condense: Condense) -> None:
         outcome = condense("compile", tmp_path / "net.onnx", "--memory", size, *arguments)
         assert outcome.status == status
         report = json.loads(outcome.out)
-        assert report["memory_limit_bytes"] == int(size)
+        assert report["request"]["memory_limit_bytes"] == int(size)
         assert report["fits"] == (status == 0)
         assert (tmp_path / "out" / "program.bin").is_file()
 

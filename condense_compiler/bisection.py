@@ -59,7 +59,8 @@ def bisect(
     network = load_selected(model, selection)
     original = Original(as_selected(model, selection))
     if isinstance(target, Preparing):
-        network, target = target.prepare(*selected_with_dims(model, selection))
+        prepared = target.prepare(*selected_with_dims(model, selection), passes)
+        network, target = prepared.network, prepared.target
         original = Original(network.to_model())
     feeds = random_feeds(network)
     judge = Judge(original, feeds)

@@ -21,6 +21,7 @@ from condense_compiler.rewriting.runner import run_passes
 from condense_compiler.targets import (
     Measuring,
     Placing,
+    Prepared,
     Preparing,
     Selecting,
     Target,
@@ -145,10 +146,12 @@ def _plan(request: Request, stages: Stages, *, plan_seconds: float | None = None
         network = load_selected(model, selection)
         given = measure_given(network)
     with stages("prepare"):
+        prepared = Prepared(network, backend)
         if isinstance(backend, Preparing):
-            network, backend = backend.prepare(*selected_with_dims(model, selection))
+            prepared = backend.prepare(*selected_with_dims(model, selection), pipeline)
+        network, backend = prepared.network, prepared.target
     with stages("rewrite"):
-        applied = run_passes(network, pipeline)
+        applied = [*prepared.applied, *run_passes(network, pipeline)]
     effort = Effort(request.order_seconds, plan_seconds, order_alone=isinstance(backend, Placing))
     with stages("schedule"):
         rewritten = Rewritten(network, applied, arrange(network, effort))
@@ -162,6 +165,7 @@ def _plan(request: Request, stages: Stages, *, plan_seconds: float | None = None
         rewritten.network,
         backend,
         given,
+        prepared.steps,
         rewritten.applied,
         found.sharing,
         found.scheduled,

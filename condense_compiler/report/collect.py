@@ -41,6 +41,7 @@ def collect_report(
         accumulated=sum(len(step) > 1 for step in placement.steps) if in_arena else 0,
         viewed=len(sharing.idle),
         copied=[CopiedPart(part.node, part.tensor, part.reason) for part in sharing.copies],
+        prepared=dict(planned.prepared),
         rewrites=_rewrites(planned.applied),
         target_facts=lowered.facts(),
         seconds=dict(seconds),

@@ -56,6 +56,7 @@ _FIELDS: Mapping[str, Check] = {
             "copied": many(record({"node": text, "tensor": text, "reason": text})),
         }
     ),
+    "prepared": by_name(whole),
     "rewrites": by_name(whole),
     "target_facts": by_name(anything),
     "seconds": record(dict.fromkeys(STAGES, number)),

@@ -96,7 +96,8 @@ class Report:
         accumulated: Convolutions that add their result straight to what it is added to.
         viewed: Operators that have nothing to do, because their result is a view.
         copied: Parts of concatenations that could not be produced in place.
-        rewrites: How much each pass did.
+        prepared: How often each step of the target's own was needed before the passes, by name.
+        rewrites: How much each pass did, by its name and options.
         target_facts: What the target has to say, such as its scratch memory.
         seconds: Time of each stage.
         verification: How outputs compare; None if that was not asked for.
@@ -113,6 +114,7 @@ class Report:
     accumulated: int
     viewed: int
     copied: Sequence[CopiedPart]
+    prepared: Mapping[str, int]
     rewrites: Mapping[str, int]
     target_facts: Mapping[str, object]
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -185,6 +187,7 @@ class Report:
                 "views": self.viewed,
                 "copied": [asdict(part) for part in self.copied],
             },
+            "prepared": dict(self.prepared),
             "rewrites": dict(self.rewrites),
             "target_facts": dict(self.target_facts),
             "seconds": {stage: round(seconds, 6) for stage, seconds in self.seconds.items()},

@@ -17,7 +17,7 @@ from condense_compiler.network.selection import Selection
 from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.program import ScheduledProgram, Step
 from condense_compiler.report.picture import Picture
-from condense_compiler.report.reading import check_report
+from condense_compiler.report.report_check import check_report
 from condense_compiler.request import Request
 from condense_compiler.targets import Loading, Runnable, Target, find_target
 

@@ -17,11 +17,11 @@ from condense_compiler.limits import limits as limits_in_force
 from condense_compiler.network.external_data import model_files
 from condense_compiler.network.fixed_values import read_value, values_as_text
 from condense_compiler.network.selection import Selection
-from condense_compiler.options import as_texts
+from condense_compiler.option_text import as_texts
 from condense_compiler.passes import find_pass, find_passes
 from condense_compiler.plugins import closest_name
 from condense_compiler.report.fields import (
-    Check,
+    FieldCheck,
     by_name,
     flag,
     many,
@@ -207,7 +207,7 @@ def _seconds(value: object, where: str) -> None:
         raise ValueError(f"{where}: expected a positive number")
 
 
-_FIELDS: Mapping[str, Check] = {
+_FIELDS: Mapping[str, FieldCheck] = {
     "model": text,
     "model_path": optional(text),
     "model_sha256": optional(text),

@@ -7,7 +7,7 @@ names a frozen dataclass that follows `condense_compiler.rewriting.Pass`.
 from typing import Any, cast
 
 from condense_compiler.errors import InputError
-from condense_compiler.options import configured, read_calls
+from condense_compiler.option_text import configured, read_calls
 from condense_compiler.passes.clean_up import CleanUp
 from condense_compiler.passes.cross_channel_pooling import CrossChannelPooling
 from condense_compiler.passes.drop_signs import DropSigns

@@ -14,11 +14,11 @@ import numpy.typing as npt
 import onnx
 
 from condense_compiler.network import Network
-from condense_compiler.options import configured
+from condense_compiler.option_text import configured
 from condense_compiler.plugins import installed_names, load_installed, unknown_name
 from condense_compiler.program import ScheduledProgram
-from condense_compiler.report.footprint import Footprint
 from condense_compiler.report.measure import Given
+from condense_compiler.report.memory_figures import Footprint
 from condense_compiler.report.picture import Picture
 from condense_compiler.report.report import Verification
 from condense_compiler.rewriting.contract import Pass

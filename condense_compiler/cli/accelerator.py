@@ -11,11 +11,11 @@ from rich.table import Table
 
 from condense_compiler.artefacts import open_folder
 from condense_compiler.cli.arguments import Inputs, OutputArrays, input_files, read_feeds
-from condense_compiler.cli.running import files_of
+from condense_compiler.cli.executing import files_of
 from condense_compiler.cli.status import DONE
 from condense_compiler.errors import InputError
 from condense_compiler.files import check_file, is_standard_output, write_file
-from condense_compiler.files.arrays import write_arrays
+from condense_compiler.files.array_files import write_arrays
 from condense_compiler.files.manifest import check_together, read_artefacts
 from condense_compiler.files.output import STANDARD_OUTPUT
 from condense_compiler.targets.accelerator.folder import BINARY_FILE, PART_FILES, read_binary

@@ -47,7 +47,7 @@ from condense_compiler.network.external_data import model_files
 from condense_compiler.network.fixed_values import values_as_text
 from condense_compiler.passes import find_passes
 from condense_compiler.report.report import Report
-from condense_compiler.report.text import print_report
+from condense_compiler.report.report_text import print_report
 from condense_compiler.request import Request
 from condense_compiler.targets import target_files
 

@@ -13,7 +13,7 @@ from condense_compiler.cli.status import DONE
 from condense_compiler.network import load_network
 from condense_compiler.report.compare import compare_reports, comparison_text
 from condense_compiler.report.measure import measure_given
-from condense_compiler.report.operators import operators_dict, operators_text
+from condense_compiler.report.operator_table import operators_dict, operators_text
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -37,7 +37,7 @@ from condense_compiler.request import Request
 _PLAIN_WIDTH = 100  # characters of the picture where there is no terminal
 
 
-class Form(StrEnum):
+class OutputForm(StrEnum):
     """How a picture is shown on standard output."""
 
     TERMINAL = "terminal"
@@ -80,7 +80,9 @@ def view_command(
     Example: condense view out -o plan.svg
     Example: condense view network.onnx --terminal
     """
-    chosen = [form for form, asked in zip(Form, (terminal, as_text, as_json), strict=True) if asked]
+    chosen = [
+        form for form, asked in zip(OutputForm, (terminal, as_text, as_json), strict=True) if asked
+    ]
     if len(chosen) + (output is not None) > 1:
         raise InputError("give only one of --output, --terminal, --text, --json")
     target = output or Path(f"{source.resolve().name.removesuffix('.onnx')}.plan.html")
@@ -148,10 +150,10 @@ def _writer(path: Path) -> _Writer:
     return _WRITERS[suffix]
 
 
-def _print(picture: Picture, form: Form) -> None:
-    if form is Form.JSON:
+def _print(picture: Picture, form: OutputForm) -> None:
+    if form is OutputForm.JSON:
         typer.echo(json.dumps(picture.to_dict(), indent=2))
-    elif form is Form.TEXT:
+    elif form is OutputForm.TEXT:
         typer.echo(render_text(picture), nl=False)
     else:
         console = Console(highlight=False)

@@ -13,7 +13,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import InputError
-from condense_compiler.network.functions import FUNCTION_OF
+from condense_compiler.network.function_bodies import FUNCTION_OF
 from condense_compiler.network.inference import infer_results
 from condense_compiler.operators.elementwise import parse
 from condense_compiler.operators.function_body import operand_count

@@ -13,9 +13,9 @@ from onnx.external_data_helper import load_external_data_for_model, uses_externa
 from onnx.inliner import inline_local_functions
 
 from condense_compiler.errors import InputError
-from condense_compiler.network.checking import NOT_TEXT
 from condense_compiler.network.dimensions import symbolic_names
 from condense_compiler.network.fixed_values import fixed_tensor, read_value
+from condense_compiler.network.model_checks import NOT_TEXT
 from condense_compiler.network.nearest import nearest
 from condense_compiler.network.reading import first_line, read_model
 from condense_compiler.network.traversal import all_nodes, main_tensors, reads

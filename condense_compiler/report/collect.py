@@ -6,7 +6,7 @@ import onnx_graphsurgeon as gs
 
 from condense_compiler.planned import Planned
 from condense_compiler.report.cost import total_macs, total_traffic_bytes
-from condense_compiler.report.footprint import Footprint, PlannedStorage, Storage
+from condense_compiler.report.memory_figures import Footprint, MemoryFigures, PlannedFigures
 from condense_compiler.report.report import (
     CopiedPart,
     FusedLayer,
@@ -59,19 +59,19 @@ def _footprint(planned: Planned) -> Footprint:
     """Return what is stored in the planned arena, and what operators read and write there."""
     given, before = planned.given, planned.before
     return Footprint(
-        before=Storage(before.arena_bytes, before.lower_bound_bytes, given.sum_bytes),
+        before=MemoryFigures(before.arena_bytes, before.lower_bound_bytes, given.sum_bytes),
         after=_after(planned),
         traffic_before=given.traffic_bytes,
         traffic_after=total_traffic_bytes(_running(planned)),
     )
 
 
-def _after(planned: Planned) -> PlannedStorage:
+def _after(planned: Planned) -> PlannedFigures:
     placement = planned.placement
     accumulated = {step[0] for step in placement.steps if len(step) > 1}
     stored = [w.size for w in planned.sharing.writings if w.writer not in accumulated]
     bound = placement.plan.lower_bound_bytes
-    return PlannedStorage(
+    return PlannedFigures(
         arena_bytes=placement.plan.arena_bytes,
         lower_bound_bytes=bound,
         sum_bytes=sum(stored),

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from condense_compiler.errors import InputError
 from condense_compiler.files.manifest import Artefact
-from condense_compiler.report.footprint import Footprint, PlannedStorage, Residency, Storage
+from condense_compiler.report.memory_figures import (
+    Footprint,
+    MemoryFigures,
+    PlannedFigures,
+    Residency,
+)
 from condense_compiler.request import Request
 
 if TYPE_CHECKING:
@@ -132,13 +137,13 @@ class Report:
         return self.request.target
 
     @property
-    def before(self) -> Storage:
-        """Storage of the network as given."""
+    def before(self) -> MemoryFigures:
+        """Memory of the network as given."""
         return self.footprint.before
 
     @property
-    def after(self) -> PlannedStorage:
-        """Storage of the compiled network."""
+    def after(self) -> PlannedFigures:
+        """Memory of the compiled network."""
         return self.footprint.after
 
     @property

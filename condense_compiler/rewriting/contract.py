@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from condense_compiler.network import Network
-from condense_compiler.options import options_text
+from condense_compiler.option_text import options_text
 
 
 @dataclass(frozen=True, slots=True)

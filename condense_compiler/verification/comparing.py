@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from condense_compiler.report.report import Verification
-from condense_compiler.verification.arithmetic import Arithmetic, arithmetic_of
-from condense_compiler.verification.feeds import Array, Feeds
+from condense_compiler.verification.exactness import Arithmetic, arithmetic_of
+from condense_compiler.verification.inputs import Array, Feeds
 from condense_compiler.verification.original import Model, Original
 
 # Largest difference, as a share of the largest magnitude, that re-ordered arithmetic may cause.

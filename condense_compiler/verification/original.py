@@ -9,7 +9,7 @@ import onnx
 from condense_compiler.errors import InputError
 from condense_compiler.network import Network, load_network
 from condense_compiler.verification.disturbance import changes, disturbed
-from condense_compiler.verification.feeds import Array, Feeds, dims_of
+from condense_compiler.verification.inputs import Array, Feeds, dims_of
 
 Model = str | Path | onnx.ModelProto
 Outputs = dict[str, Array]

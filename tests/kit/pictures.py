@@ -12,7 +12,7 @@ import onnx
 from condense_compiler.driver import plan_request
 from condense_compiler.memory.buffers import Buffer
 from condense_compiler.memory.planner import plan
-from condense_compiler.report.picture import FeatureMap, Picture, PlanPicture, Step
+from condense_compiler.report.picture import FeatureMap, Picture, PictureStep, PlanPicture
 from condense_compiler.report.records import Kind
 from condense_compiler.request import Request
 from kit.models import hydrated
@@ -96,7 +96,7 @@ def crowded_picture(count: int) -> Picture:
         for number, buffer in enumerate(buffers)
     )
     steps = tuple(
-        Step((f"operator{number}",), ("Conv",), kinds[number % len(kinds)], load)
+        PictureStep((f"operator{number}",), ("Conv",), kinds[number % len(kinds)], load)
         for number, load in enumerate(itertools.islice(itertools.accumulate(changes), count))
     )
     side = PlanPicture(

@@ -13,7 +13,7 @@ from rich.console import Console
 import condense_compiler as cc
 from condense_compiler.errors import InputError
 from condense_compiler.report.report import Verification
-from condense_compiler.report.text import difference_text, headline, print_report
+from condense_compiler.report.report_text import difference_text, headline, print_report
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text(encoding="utf-8"))

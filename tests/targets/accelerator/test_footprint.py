@@ -13,7 +13,7 @@ from onnx import helper, numpy_helper
 from condense_compiler.compilation import Compilation
 from condense_compiler.driver import compile_model
 from condense_compiler.report.report import Report
-from condense_compiler.report.text import report_lines
+from condense_compiler.report.report_text import report_lines
 from condense_compiler.targets.accelerator.fallback import AcceleratedPart
 from condense_compiler.targets.accelerator.simulator.simulate import simulate
 

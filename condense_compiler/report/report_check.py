@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from condense_compiler.files.manifest import read_artefacts
 from condense_compiler.report.fields import (
-    Check,
+    FieldCheck,
     anything,
     by_name,
     flag,
@@ -18,7 +18,7 @@ from condense_compiler.report.fields import (
 from condense_compiler.report.stages import STAGES
 from condense_compiler.request import check_request
 
-_STORAGE: Mapping[str, Check] = {
+_STORAGE: Mapping[str, FieldCheck] = {
     "arena_bytes": whole,
     "lower_bound_bytes": whole,
     "sum_bytes": whole,
@@ -29,7 +29,7 @@ def _artefacts(value: object, _where: str) -> None:
     read_artefacts(value)
 
 
-_FIELDS: Mapping[str, Check] = {
+_FIELDS: Mapping[str, FieldCheck] = {
     "model": text,
     "target": text,
     "request": check_request,

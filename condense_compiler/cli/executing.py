@@ -19,11 +19,11 @@ from condense_compiler.cli.arguments import Inputs, OutputArrays, input_files, r
 from condense_compiler.cli.options import LimitChanges
 from condense_compiler.cli.status import BOUND_NOT_MET, DONE
 from condense_compiler.files import check_file, is_standard_output
-from condense_compiler.files.arrays import write_arrays
+from condense_compiler.files.array_files import write_arrays
 from condense_compiler.files.manifest import REPORT_FILE
 from condense_compiler.network.selection import as_selected
 from condense_compiler.passes import find_pass
-from condense_compiler.report.text import difference_text
+from condense_compiler.report.report_text import difference_text
 from condense_compiler.targets import Verifying
 from condense_compiler.verification import check_effort, random_feeds, verify
 

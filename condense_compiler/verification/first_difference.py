@@ -10,7 +10,7 @@ import onnx_graphsurgeon as gs
 from condense_compiler.network import Network
 from condense_compiler.network.tensors import variables
 from condense_compiler.verification.comparing import TOLERANCES, difference
-from condense_compiler.verification.feeds import Array, Feeds
+from condense_compiler.verification.inputs import Array, Feeds
 from condense_compiler.verification.original import Original
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from condense_compiler.report.footprint import Residency
+from condense_compiler.report.memory_figures import Residency
 from condense_compiler.report.report import FusedLayer, RefusedLayer, Report, Verification
 from condense_compiler.report.tables import align
 from condense_compiler.report.words import change, format_bytes, format_short, proof

@@ -144,8 +144,8 @@ def target_of(report: Mapping[str, Any]) -> Target:
     Raises:
         InputError: There is no such target any more, or it has other options.
     """
-    request = report["request"]
-    return find_target(request["target"], request.get("target_options"))
+    request = _request_of(report)
+    return find_target(request.target, request.target_options)
 
 
 def read_source(folder: Path, report: Mapping[str, Any]) -> tuple[Path, Selection]:
@@ -156,7 +156,7 @@ def read_source(folder: Path, report: Mapping[str, Any]) -> tuple[Path, Selectio
     Raises:
         InputError: It was in memory, or is not there any more.
     """
-    request = Request.from_dict(report["request"] | {"passes": None})
+    request = _request_of(report)
     if request.model_path is None:
         raise InputError(f"{folder}: made from a model in memory; there is no file to compare with")
     if not Path(request.model_path).is_file():
@@ -165,3 +165,8 @@ def read_source(folder: Path, report: Mapping[str, Any]) -> tuple[Path, Selectio
         )
     request.warn_of_change()
     return Path(request.model_path), request.selection
+
+
+def _request_of(report: Mapping[str, Any]) -> Request:
+    """Return what a report says was asked for, but for passes: they may be installed no more."""
+    return Request.from_dict(report["request"] | {"passes": None})

@@ -81,7 +81,7 @@ def _after(planned: Planned) -> PlannedFigures:
 
 
 def _fused(applied: Sequence[AppliedPass], *, in_codes: bool) -> list[FusedLayer]:
-    """Return what became virtual; maps of codes take a quarter of what float32 takes."""
+    """Return what became virtual; quantised maps take a quarter of what float32 takes."""
     bytes_of_one = 4 if in_codes else 1
     return [
         FusedLayer(rewrite.node, step.name, rewrite.pattern, rewrite.virtual_bytes // bytes_of_one)

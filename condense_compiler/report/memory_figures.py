@@ -59,7 +59,8 @@ class Footprint:
         traffic_after: The same for the compiled network; with two memories, bytes moved between
             them.
         residency: What stays on the chip; None where there is one memory.
-        in_codes: Feature maps, which the compiled network writes in float32, have 8-bit codes.
+        in_codes: Feature maps, which the compiled network writes in float32, are stored as 8-bit
+            quantised values.
     """
 
     before: MemoryFigures

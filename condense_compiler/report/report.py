@@ -55,8 +55,8 @@ class Verification:
         largest_difference: Largest absolute difference of any output element.
         relative_difference: The same, as a share of the largest magnitude of that output.
         tolerance: What `relative_difference` may be at most.
-        of_codes: 8-bit codes were compared: the largest difference is in steps, the relative one
-            is the share of codes that differ.
+        of_codes: Quantised values were compared: the largest difference is in steps of the
+            scale, the relative one is the share of values that differ.
         against: What it was compared with.
         output: Name of the output that is farthest from agreeing, if outputs were compared.
         moved: How far next to nothing moves the network as given, in the unit of

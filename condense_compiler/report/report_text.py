@@ -146,8 +146,9 @@ def difference_text(result: Verification) -> str:
         return _difference_of_values(result)
     share, steps = result.relative_difference, result.largest_difference
     if math.isinf(share):
-        return "codes differ" if math.isinf(steps) else f"codes differ by up to {steps:.0f} steps"
-    return f"{share:.4%} of the codes differ, by at most {steps:.0f} steps"
+        by = "" if math.isinf(steps) else f" by up to {steps:.0f} steps"
+        return f"quantised values differ{by}"
+    return f"{share:.4%} of the quantised values differ, by at most {steps:.0f} steps"
 
 
 def _difference_of_values(result: Verification) -> str:

@@ -41,7 +41,7 @@ FLOORS: Mapping[str, float] = {
 }
 _TIMES_MOVED = 4  # a sum is rounded as often as it has terms
 
-# A sum that lies between two codes may be rounded to either: two steps of 8 bits are tolerated.
+# A sum halfway between two quantised values may be rounded to either: two steps are tolerated.
 QUANTISED_TOLERANCE = 1e-2
 QUANTISED_CAP = 2.5e-1
 _STEPS = 2

@@ -63,11 +63,11 @@ BEFORE_QUANTISED = """
 ## In 8 bits
 
 Layers whose feature maps are quantised to 8 bits are fused to `condense::QLinearConvPool`, whether
-they are written in QDQ form (QuantizeLinear and DequantizeLinear) or with QLinear operators: maximum
-and minimum of quantised values are the quantised maximum and minimum. Other reductions of quantised
-values are not fused here; the [accelerator](accelerator.md) has units for them. If only the filters
-are quantised, any reduction is fused to `condense::ConvPool`, with dequantised filters. The spellings
-above, quantised to QDQ by ONNX Runtime's own tool:
+they are written in QDQ form (QuantizeLinear and DequantizeLinear) or with QLinear operators:
+maximum and minimum of quantised values are the quantised maximum and minimum. Other reductions of
+quantised values are not fused here; the [accelerator](accelerator.md) has units for them. If only
+the filters are quantised, any reduction is fused to `condense::ConvPool`, with dequantised filters.
+The spellings above, quantised to QDQ by ONNX Runtime's own tool:
 
 | becomes, or why not | spellings |
 |---|---|

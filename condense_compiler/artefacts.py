@@ -21,7 +21,7 @@ from condense_compiler.report.report_check import check_report
 from condense_compiler.request import Request
 from condense_compiler.targets import Loading, Runnable, Target, find_target
 
-_ADVICE = "give a folder that `condense compile` wrote"
+_ADVICE = "give a folder that `condense compile` wrote, or compile the model again"
 _MOST_BYTES = 1 << 30  # of a JSON file: no picture comes near
 
 

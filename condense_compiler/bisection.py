@@ -10,7 +10,7 @@ from condense_compiler.memory.arranging import Effort, arrange
 from condense_compiler.network import Network
 from condense_compiler.network.editing import is_output
 from condense_compiler.network.loading import load_selected
-from condense_compiler.network.selection import Selection, as_selected, selected_with_dims
+from condense_compiler.network.selection import Model, Selection, as_selected, selected_with_dims
 from condense_compiler.planned import as_program
 from condense_compiler.report.report import Verification
 from condense_compiler.report.report_text import difference_text
@@ -25,7 +25,7 @@ from condense_compiler.verification.first_difference import (
     first_of,
 )
 from condense_compiler.verification.inputs import Feeds
-from condense_compiler.verification.original import Model, Original
+from condense_compiler.verification.original import Original
 from condense_compiler.verification.pass_bisection import Culprit, find_pass_that_differs
 
 

@@ -8,13 +8,13 @@ from condense_compiler.limits import Limits, applied
 from condense_compiler.memory.arranging import Effort, arrange
 from condense_compiler.memory.planner import plan
 from condense_compiler.network.loading import load_selected
-from condense_compiler.network.selection import as_selected, selected_with_dims
+from condense_compiler.network.selection import Model, as_selected, selected_with_dims
 from condense_compiler.passes import DEFAULT_PASSES
 from condense_compiler.planned import Planned
 from condense_compiler.report.collect import collect_report
 from condense_compiler.report.measure import measure_given
 from condense_compiler.report.stages import Stages, StageWatcher
-from condense_compiler.request import Model, Request
+from condense_compiler.request import Request
 from condense_compiler.retreat import Rewritten, retreat
 from condense_compiler.rewriting.contract import Pass
 from condense_compiler.rewriting.runner import run_passes

@@ -16,7 +16,7 @@ from condense_compiler.limits import Limits, with_changes
 from condense_compiler.limits import limits as limits_in_force
 from condense_compiler.network.external_data import model_files
 from condense_compiler.network.fixed_values import read_value, values_as_text
-from condense_compiler.network.selection import Selection
+from condense_compiler.network.selection import Model, Selection
 from condense_compiler.option_text import as_texts
 from condense_compiler.passes import find_pass, find_passes
 from condense_compiler.plugins import closest_name
@@ -31,8 +31,6 @@ from condense_compiler.report.fields import (
     whole,
 )
 from condense_compiler.rewriting.contract import Pass, pass_text
-
-Model = str | Path | onnx.ModelProto
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from condense_compiler.targets.accelerator.isa.text import assemble, disassemble
 from condense_compiler.targets.accelerator.simulator.simulate import Counts, simulate
 from condense_compiler.targets.accelerator.simulator.trace import to_trace
 
-Program = Annotated[
+BinaryPath = Annotated[
     Path,
     typer.Argument(
         help="Binary, or folder that `condense compile --target accelerator` wrote.",
@@ -38,7 +38,7 @@ Output = Annotated[
 
 
 def simulate_command(
-    program: Program,
+    program: BinaryPath,
     inputs: Inputs = [],  # noqa: B006 - typer wants a list, and nothing changes it
     output: OutputArrays = None,
     trace: Annotated[
@@ -73,7 +73,7 @@ def _check_outputs(outputs: Sequence[Path], inputs: Sequence[str], kept: Sequenc
         raise InputError(f"{outputs[0]}: given for two outputs; give each its own file")
 
 
-def disassemble_command(program: Program, output: Output = STANDARD_OUTPUT) -> int:
+def disassemble_command(program: BinaryPath, output: Output = STANDARD_OUTPUT) -> int:
     """Write a binary as text, which `condense assemble` reads back.
 
     Example: condense disassemble out -o program.txt

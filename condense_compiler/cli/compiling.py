@@ -23,7 +23,7 @@ from condense_compiler.cli.options import (
     Dims,
     LimitChanges,
     MachineName,
-    Memory,
+    MemoryLimit,
     OptionalModel,
     OrderSeconds,
     OutputFolder,
@@ -62,7 +62,7 @@ def compile_command(
     dim: Dims = [],  # noqa: B006 - typer wants a list, and nothing changes it
     outputs: Outputs = None,
     fixed: Values = [],  # noqa: B006 - typer wants a list, and nothing changes it
-    memory: Memory = None,
+    memory: MemoryLimit = None,
     passes: Passes = None,
     order_seconds: OrderSeconds = None,
     verify: Verify = None,

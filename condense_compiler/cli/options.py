@@ -70,7 +70,7 @@ Values = Annotated[
         show_default=False,
     ),
 ]
-Memory = Annotated[
+MemoryLimit = Annotated[
     str | None,
     typer.Option(
         help="Size that the feature maps must fit, such as 512KiB; on the accelerator, maps that "
@@ -122,7 +122,7 @@ AllowFallback = Annotated[
     bool,
     typer.Option("--allow-fallback", help="Run what the target cannot on the reference one."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
 def _put_limits_in_force(pairs: list[str]) -> list[str]:

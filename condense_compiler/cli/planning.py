@@ -12,6 +12,7 @@ from condense_compiler.cli.arguments import parse_bytes, parse_dims, parse_value
 from condense_compiler.cli.options import (
     Dims,
     LimitChanges,
+    OptionalModel,
     Outputs,
     Passes,
     Values,
@@ -30,7 +31,6 @@ from condense_compiler.report.explain import Explanation, explain, explanation_t
 from condense_compiler.report.words import format_bytes
 from condense_compiler.request import Request
 
-Model = Annotated[Path | None, typer.Argument(help="ONNX file.", show_default=False)]
 Buffers = Annotated[
     Path | None,
     typer.Option(help="CSV with columns id,lower,upper,size[,alignment].", show_default=False),
@@ -46,7 +46,7 @@ Output = Annotated[
 
 
 def plan_command(
-    model: Model = None,
+    model: OptionalModel = None,
     buffers: Buffers = None,
     capacity: Capacity = None,
     seconds: Seconds = None,

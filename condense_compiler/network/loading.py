@@ -40,7 +40,7 @@ from condense_compiler.network.reading import first_line, read_model
 from condense_compiler.network.repeated_axes import drop_repeated_axes
 from condense_compiler.network.respelling import respell
 from condense_compiler.network.rounded_windows import leave_out_empty_windows, prepare_pool
-from condense_compiler.network.selection import Selection, select
+from condense_compiler.network.selection import Model, Selection, select
 from condense_compiler.network.sequences import replace_sequences
 from condense_compiler.network.shapes import ShapeInference, all_static, infer_graph, versions
 from condense_compiler.network.silence import quiet_libraries
@@ -49,7 +49,7 @@ from condense_compiler.operators.fused import DOMAIN as CONDENSE_DOMAIN
 
 
 def load_network(
-    source: str | Path | onnx.ModelProto,
+    source: Model,
     dims: Mapping[str, int] | None = None,
     *,
     outputs: Sequence[str] | None = None,
@@ -73,7 +73,7 @@ def load_network(
     return load_selected(source, Selection(outputs, values or {}, dims or {}))
 
 
-def load_selected(source: str | Path | onnx.ModelProto, selection: Selection) -> Network:
+def load_selected(source: Model, selection: Selection) -> Network:
     """Load what is asked for of a model, as `load_network` does.
 
     Raises:

@@ -20,6 +20,8 @@ from condense_compiler.network.nearest import nearest
 from condense_compiler.network.reading import first_line, read_model
 from condense_compiler.network.traversal import all_nodes, main_tensors, reads
 
+Model = str | Path | onnx.ModelProto
+
 _LARGEST_BYTES = 2**31 - 1  # of a model in memory: what protobuf can encode
 
 
@@ -80,9 +82,7 @@ def select(model: onnx.ModelProto, selection: Selection) -> bool:
     return True
 
 
-def as_selected(
-    source: str | Path | onnx.ModelProto, selection: Selection
-) -> str | Path | onnx.ModelProto:
+def as_selected(source: Model, selection: Selection) -> Model:
     """Return the model that ONNX Runtime must run for a selection; the source where it is that.
 
     Raises:
@@ -116,9 +116,7 @@ def as_selected(
     return model
 
 
-def selected_with_dims(
-    source: str | Path | onnx.ModelProto, selection: Selection
-) -> tuple[str | Path | onnx.ModelProto, Mapping[str, int]]:
+def selected_with_dims(source: Model, selection: Selection) -> tuple[Model, Mapping[str, int]]:
     """Return the model of a selection, and the sizes of the symbolic dimensions that it has left.
 
     Raises:

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from condense_compiler.network.selection import Model
 from condense_compiler.report.report import Verification
 from condense_compiler.verification.exactness import Arithmetic, arithmetic_of
 from condense_compiler.verification.inputs import Array, Feeds
-from condense_compiler.verification.original import Model, Original
+from condense_compiler.verification.original import Original
 
 # Largest difference, as a share of the largest magnitude, that re-ordered arithmetic may cause.
 TOLERANCES: Mapping[str, float] = {

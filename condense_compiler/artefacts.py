@@ -135,4 +135,4 @@ def read_source(folder: Path, report: Mapping[str, Any]) -> tuple[Path, Selectio
         values = {name: read_value(text) for name, text in texts.items()}
     except ValueError as error:
         raise InputError(f"{folder / REPORT_FILE}: {error}; compile the model again") from None
-    return source, Selection(report["outputs"], values, report["dims"])
+    return source, Selection(report["outputs"], values, report["dims"], report["io"])

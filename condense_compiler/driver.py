@@ -10,6 +10,7 @@ from condense_compiler.compilation import Compilation
 from condense_compiler.limits import Limits, applied
 from condense_compiler.memory.arranging import Effort, arrange
 from condense_compiler.memory.planner import plan
+from condense_compiler.network.interface import GIVEN
 from condense_compiler.network.loading import load_selected
 from condense_compiler.network.selection import Selection, as_selected, selected_with_dims
 from condense_compiler.passes import DEFAULT_PASSES, find_pass
@@ -42,6 +43,7 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
     dims: Mapping[str, int] | None = None,
     outputs: Sequence[str] | None = None,
     values: Mapping[str, object] | None = None,
+    io: str = GIVEN,
     passes: Sequence[str | Pass] | None = None,
     memory_limit_bytes: int | None = None,
     order_seconds: float | None = None,
@@ -58,6 +60,7 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
         dims: Sizes of symbolic dimensions, by name.
         outputs: Names of tensors to compute instead of the model's outputs: any inside it.
         values: Values of inputs to fix, by name, such as a flag that selects a branch.
+        io: `quantised` makes inputs and outputs 8-bit where the model quantises them.
         passes: Names of passes, or passes, to run instead of the default ones.
         memory_limit_bytes: Size that the arena should fit; `report.fits` tells whether it does.
         order_seconds: Search for a better order of the operators no longer than this; without it
@@ -70,7 +73,7 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
     Raises:
         InputError: The model, or what was asked of it, cannot be used.
     """
-    selection = Selection(outputs, values or {}, dims or {})
+    selection = Selection(outputs, values or {}, dims or {}, io)
     options = as_texts(target_options or {})
     asked = Asked(model, target, options, selection, memory_limit_bytes)
     with applied(limits):
@@ -116,6 +119,7 @@ def plan_model(  # noqa: PLR0913 - the options of a compilation
     dims: Mapping[str, int] | None = None,
     outputs: Sequence[str] | None = None,
     values: Mapping[str, object] | None = None,
+    io: str = GIVEN,
     passes: Sequence[str | Pass] | None = None,
     seconds: float | None = None,
     watcher: StageWatcher | None = None,
@@ -128,6 +132,7 @@ def plan_model(  # noqa: PLR0913 - the options of a compilation
         dims: Sizes of symbolic dimensions, by name.
         outputs: Names of tensors to compute instead of the model's outputs: any inside it.
         values: Values of inputs to fix, by name, such as a flag that selects a branch.
+        io: `quantised` makes inputs and outputs 8-bit where the model quantises them.
         passes: Names of passes, or passes, to run instead of the default ones.
         seconds: Search for a smaller arena no longer than this.
         watcher: Called with the name of each stage when it starts.
@@ -138,7 +143,7 @@ def plan_model(  # noqa: PLR0913 - the options of a compilation
     """
     backend = find_target("reference")
     pipeline = _pipeline(passes, backend)
-    selection = Selection(outputs, values or {}, dims or {})
+    selection = Selection(outputs, values or {}, dims or {}, io)
     with applied(limits):
         return _plan(model, backend, selection, pipeline, Stages(watcher), plan_seconds=seconds)
 

@@ -16,6 +16,7 @@ from condense_compiler.operators.on_codes import (
     BY_PARTS,
     COMMUTATIVE,
     ELEMENT_WISE,
+    INPUTS_OF_OPERAND,
     ON_CODES_OP,
     OPERATORS,
     PRODUCTS,
@@ -52,7 +53,7 @@ class _Result:
 
 @dataclass(frozen=True)
 class StayInCodes:
-    """Make QLinearConv of convolutions between codes, and OnCodes of other operators.
+    """Make QLinearConv of convolutions between codes, where runtimes have it, else OnCodes.
 
     An activation between the convolution and its quantisation goes where the codes cannot mean
     anything that it would change.
@@ -67,13 +68,13 @@ class StayInCodes:
             return PassOutcome()
         for node in list(graph.nodes):
             rule = _RULES.get(node.op) if not node.domain else None
-            result = _quantised(graph, node) if rule is not None else None
+            result, op = _quantised(graph, node) if rule is not None else None, node.op
             if rule is None or result is None or not rule(node, result):
                 continue
             remove_nodes(graph, result.nodes)
             node.outputs = [result.codes]
             names = " → ".join(each.op for each in result.nodes)
-            rewrites.append(Rewrite(node.name, f"{node.op} → {names}"))
+            rewrites.append(Rewrite(node.name, f"{op} → {names}"))
         rewrites += [
             Rewrite(node.name, "DequantizeLinear → QuantizeLinear")
             for node in list(graph.nodes)
@@ -123,7 +124,8 @@ def _convolve(node: gs.Node, result: _Result) -> bool:
     except NotFusableError:
         return False
     if not _is_known_to_runtimes(layer, result.grid):
-        return False
+        _convolve_by_function(node, layer, result.grid)
+        return True
     node.op = "QLinearConv"
     constants = {
         "x_scale": np.float32(layer.input.scale),
@@ -139,6 +141,24 @@ def _convolve(node: gs.Node, result: _Result) -> bool:
     named = [gs.Constant(f"{node.name}/{name}", np.asarray(v)) for name, v in constants.items()]
     node.inputs = [layer.data, *named]
     return True
+
+
+def _convolve_by_function(node: gs.Node, layer: Convolution, grid: Quantisation) -> None:
+    """Make OnCodes of a convolution of types that runtimes have no QLinearConv of."""
+    arrays = {"filters": layer.filters, "filter_scales": layer.scales, "filter_zeros": layer.zeros}
+    if layer.bias is not None:
+        units = np.float32(layer.input.scale) * layer.scales
+        arrays |= {
+            "bias": layer.bias,
+            "bias_scales": units,
+            "bias_zeros": np.zeros_like(layer.bias),
+        }
+    known = [gs.Constant(f"{node.name}/{name}", np.array(v)) for name, v in arrays.items()]
+    data = [layer.data, *_constants(f"{node.name}/0", layer.input)]
+    node.inputs = [*data, *known, *_constants(f"{node.name}/result", grid)]
+    operands = 1 + len(known) // INPUTS_OF_OPERAND
+    node.attrs |= {"op": node.op, "operands": operands, "operand_axes": [1, 0, 0][:operands]}
+    node.op, node.domain = ON_CODES_OP, DOMAIN
 
 
 def _is_known_to_runtimes(layer: Convolution, result: Quantisation) -> bool:

@@ -12,6 +12,7 @@ from condense_compiler.cli.options import (
     AsJson,
     Calibration,
     Dims,
+    Io,
     LimitChanges,
     MachineName,
     Memory,
@@ -33,6 +34,7 @@ from condense_compiler.driver import compile_model
 from condense_compiler.errors import InputError
 from condense_compiler.files import check_folder
 from condense_compiler.network.external_data import model_files
+from condense_compiler.network.interface import GIVEN
 from condense_compiler.report.report import Report
 from condense_compiler.report.text import print_report
 from condense_compiler.targets import target_files
@@ -45,6 +47,7 @@ def compile_command(
     dim: Dims = [],  # noqa: B006 - typer wants a list, and nothing changes it
     outputs: Outputs = None,
     fixed: Values = [],  # noqa: B006 - typer wants a list, and nothing changes it
+    io: Io = GIVEN,
     memory: Memory = None,
     passes: Passes = None,
     order_seconds: OrderSeconds = None,
@@ -80,6 +83,7 @@ def compile_command(
             dims=dims,
             outputs=split_names(outputs),
             values=parse_values(fixed),
+            io=io,
             passes=split_names(passes),
             memory_limit_bytes=limit,
             order_seconds=seconds,

@@ -14,6 +14,7 @@ from condense_compiler.artefacts import open_folder, read_picture
 from condense_compiler.cli.arguments import parse_dims, parse_values
 from condense_compiler.cli.options import (
     Dims,
+    Io,
     LimitChanges,
     Outputs,
     Passes,
@@ -27,6 +28,7 @@ from condense_compiler.driver import plan_model
 from condense_compiler.errors import InputError
 from condense_compiler.files import check_file, is_standard_output, write_file
 from condense_compiler.network.external_data import model_files
+from condense_compiler.network.interface import GIVEN
 from condense_compiler.network.selection import Selection
 from condense_compiler.report.figure import SUFFIXES, write_figure
 from condense_compiler.report.page import render_page
@@ -71,6 +73,7 @@ def view_command(
     dim: Dims = [],  # noqa: B006 - typer wants a list, and nothing changes it
     outputs: Outputs = None,
     fixed: Values = [],  # noqa: B006 - typer wants a list, and nothing changes it
+    io: Io = GIVEN,
     passes: Passes = None,
     _limit: LimitChanges = [],  # noqa: B006 - typer wants a list, and nothing changes it
 ) -> int:
@@ -86,7 +89,7 @@ def view_command(
     target = output or Path(f"{source.resolve().name.removesuffix('.onnx')}.plan.html")
     write = None if chosen else _writer(target)
     kept = () if chosen else _kept(source, target)
-    selection = Selection(split_names(outputs), parse_values(fixed), parse_dims(dim))
+    selection = Selection(split_names(outputs), parse_values(fixed), parse_dims(dim), io)
     picture = _picture(source, selection, split_names(passes))
     if write is None:
         _print(picture, chosen[0])
@@ -118,12 +121,14 @@ def _picture(source: Path, selection: Selection, passes: list[str] | None) -> Pi
                 dims=selection.dims,
                 outputs=selection.outputs,
                 values=selection.values,
+                io=selection.io,
                 passes=passes,
                 watcher=watcher,
             ).picture()
     if selection != Selection() or passes is not None:
         raise InputError(
-            f"{source}: is compiled already; --dim, --outputs, --set and --passes are for models"
+            f"{source}: is compiled already; --dim, --outputs, --set, --io and --passes are for "
+            "models"
         )
     with open_folder(source, (PICTURE_FILE,)):
         return read_picture(source)

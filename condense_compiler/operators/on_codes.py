@@ -71,7 +71,7 @@ _SEPARATE_AXES: Mapping[str, Callable[[gs.Node], int]] = {
     "Resize": _unresized,
 }
 BY_PARTS = frozenset(_SEPARATE_AXES)
-OPERATORS = ELEMENT_WISE | PRODUCTS | BY_PARTS | {"Concat"}
+OPERATORS = ELEMENT_WISE | PRODUCTS | BY_PARTS | {"Concat", "Conv"}
 
 
 def separate_axes(node: gs.Node) -> int:

@@ -7,9 +7,11 @@ from pathlib import Path
 import onnx
 import onnx_graphsurgeon as gs
 
+from condense_compiler.network.interface import quantised_values
 from condense_compiler.network.selection import Selection
 from condense_compiler.planned import Planned
 from condense_compiler.report.cost import total_macs, total_traffic_bytes
+from condense_compiler.report.floating import float_maps
 from condense_compiler.report.footprint import Footprint, PlannedStorage, Storage
 from condense_compiler.report.report import (
     CopiedPart,
@@ -72,6 +74,8 @@ def collect_report(
         dims={name: int(size) for name, size in asked.selection.dims.items()},
         outputs=asked.selection.outputs,
         values=asked.selection.values_as_text(),
+        io=asked.selection.io,
+        quantised_values=quantised_values(planned.network.header),
         macs=total_macs(_running(planned)),
         macs_before=planned.given.macs,
         footprint=measured or _footprint(planned),
@@ -82,6 +86,7 @@ def collect_report(
         accumulated=sum(len(step) > 1 for step in placement.steps) if in_arena else 0,
         viewed=len(sharing.idle),
         copied=[CopiedPart(part.node, part.tensor, part.reason) for part in sharing.copies],
+        in_floating_point=float_maps(planned.network.graph, _running(planned)) if in_arena else (),
         rewrites={step.name: len(step.outcome.rewrites) for step in planned.applied},
         target_facts=lowered.facts(),
         seconds=dict(seconds),

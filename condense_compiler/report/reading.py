@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 
 from condense_compiler.files.manifest import read_artefacts
+from condense_compiler.network.interface import FORMS
 from condense_compiler.report.fields import (
     Check,
     anything,
     by_name,
     flag,
+    integer,
     many,
     number,
+    one_of,
     optional,
     record,
     text,
@@ -36,6 +39,10 @@ _FIELDS: Mapping[str, Check] = {
     "dims": by_name(whole),
     "outputs": optional(many(text)),
     "values": by_name(text),
+    "io": one_of(FORMS),
+    "quantised_values": many(
+        record({"name": text, "dtype": text, "scale": number, "zero_point": integer})
+    ),
     "macs": whole,
     "macs_before": whole,
     "feature_maps": record(
@@ -59,6 +66,9 @@ _FIELDS: Mapping[str, Check] = {
             "views": whole,
             "copied": many(record({"node": text, "tensor": text, "reason": text})),
         }
+    ),
+    "in_floating_point": many(
+        record({"tensor": text, "node": text, "bytes": whole, "reason": text})
     ),
     "rewrites": by_name(whole),
     "target_facts": by_name(anything),

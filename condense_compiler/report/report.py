@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from condense_compiler.errors import InputError
 from condense_compiler.files.manifest import Artefact
+from condense_compiler.network.interface import QuantisedValue
+from condense_compiler.report.floating import FloatMap
 from condense_compiler.report.footprint import Footprint, PlannedStorage, Residency, Storage
 
 if TYPE_CHECKING:
@@ -92,6 +94,8 @@ class Report:
         dims: Sizes given to symbolic dimensions.
         outputs: Tensors asked for instead of the model's outputs; None for its own.
         values: Inputs that were fixed, each value as JSON text.
+        io: What inputs and outputs were asked to be: `given` or `quantised`.
+        quantised_values: Inputs and outputs that are quantised values because of that.
         macs: Multiply-accumulate operations of one run of the compiled network.
         macs_before: The same for the network as given.
         footprint: What is stored and moved, before and after.
@@ -102,6 +106,7 @@ class Report:
         accumulated: Convolutions that add their result straight to what it is added to.
         viewed: Operators that have nothing to do, because their result is a view.
         copied: Parts of concatenations that could not be produced in place.
+        in_floating_point: Maps of a network in 8 bits that are not quantised.
         rewrites: How much each pass did.
         target_facts: What the target has to say, such as its scratch memory.
         seconds: Time of each stage.
@@ -116,6 +121,8 @@ class Report:
     dims: Mapping[str, int]
     outputs: Sequence[str] | None
     values: Mapping[str, str]
+    io: str
+    quantised_values: Sequence[QuantisedValue]
     macs: int
     macs_before: int
     footprint: Footprint
@@ -126,6 +133,7 @@ class Report:
     accumulated: int
     viewed: int
     copied: Sequence[CopiedPart]
+    in_floating_point: Sequence[FloatMap]
     rewrites: Mapping[str, int]
     target_facts: Mapping[str, object]
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -177,6 +185,8 @@ class Report:
             "dims": dict(self.dims),
             "outputs": None if self.outputs is None else list(self.outputs),
             "values": dict(self.values),
+            "io": self.io,
+            "quantised_values": [asdict(value) for value in self.quantised_values],
             "macs": self.macs,
             "macs_before": self.macs_before,
             "feature_maps": {"before": asdict(self.before), "after": asdict(self.after)},
@@ -192,6 +202,7 @@ class Report:
                 "views": self.viewed,
                 "copied": [asdict(part) for part in self.copied],
             },
+            "in_floating_point": [asdict(each) for each in self.in_floating_point],
             "rewrites": dict(self.rewrites),
             "target_facts": dict(self.target_facts),
             "seconds": {stage: round(seconds, 6) for stage, seconds in self.seconds.items()},

@@ -29,6 +29,7 @@ from condense_compiler.targets.reference.kernel import (
     Shape,
 )
 from condense_compiler.targets.reference.products_on_codes import product_on_codes
+from condense_compiler.targets.reference.quantised_convolution import convolution_on_codes
 
 _RESIZE_INPUTS = 3  # roi, scales, sizes
 
@@ -143,5 +144,6 @@ def _of_values(node: gs.Node, data: Shape | None = None, result: Shape | None = 
 _RULES: Mapping[str, Builder] = {
     "BatchNormalization": _batch_norm,
     "Concat": _concatenate,
+    "Conv": convolution_on_codes,
     **dict.fromkeys(PRODUCTS, product_on_codes),
 }

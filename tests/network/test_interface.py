@@ -23,7 +23,7 @@ Move = Callable[[CodesWriter, str], str]
 
 MOVES: dict[str, Move] = {
     "at once": lambda _w, t: t,
-    "transposed": lambda w, t: w.apply("Transpose", t, perm=[0, 2, 3, 1])[0],
+    "transposed": lambda w, t: w.apply("Transpose", t)[0],
     "flattened": lambda w, t: w.apply("Flatten", w.apply("Identity", t)[0])[0],
 }
 
@@ -63,9 +63,9 @@ def test_quantised_values_go_in_and_come_out(
 
 
 def test_the_largest_map_may_be_the_input_in_floating_point(tmp_path: Path) -> None:
-    w = Writer()
-    w.conv(w.write("Relu", w.conv("x", 3, 4, 3)), 4, 2, 1)
-    given = quantised(w.model((1, 3, 40, 40)), tmp_path)
+    w = Writer(shape=(1, 3, 40, 40))
+    w.write("Relu", w.conv(w.write("Relu", w.conv("x", 3, 4, 3)), 4, 2, 1), output="y")
+    given = quantised(w.model((1, 2, 40, 40)), tmp_path)
     plain, small = cc.compile(given), cc.compile(given, io="quantised")
     assert plain.report.after.arena_bytes >= 4 * 3 * 40 * 40
     assert small.report.after.arena_bytes < plain.report.after.arena_bytes / 2

@@ -7,6 +7,7 @@ from condense_compiler.compilation import Compilation
 from condense_compiler.limits import Limits, applied
 from condense_compiler.memory.arranging import Effort, arrange
 from condense_compiler.memory.planner import plan
+from condense_compiler.network.interface import GIVEN
 from condense_compiler.network.loading import load_selected
 from condense_compiler.network.selection import Model, as_selected, selected_with_dims
 from condense_compiler.passes import DEFAULT_PASSES
@@ -38,6 +39,7 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
     dims: Mapping[str, int] | None = None,
     outputs: Sequence[str] | None = None,
     values: Mapping[str, object] | None = None,
+    io: str = GIVEN,
     passes: str | Sequence[str | Pass] | None = None,
     memory_limit_bytes: int | None = None,
     order_seconds: float | None = None,
@@ -54,6 +56,7 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
         dims: Sizes of symbolic dimensions, by name.
         outputs: Names of tensors to compute instead of the model's outputs: any inside it.
         values: Values of inputs to fix, by name, such as a flag that selects a branch.
+        io: `quantised` makes inputs and outputs 8-bit where the model quantises them.
         passes: Passes to run instead of the default ones: as text such as
             `clean_up,my_pass(size=4)`, or a list of such texts and of passes.
         memory_limit_bytes: Size that the arena should fit; `report.fits` tells whether it does.
@@ -73,6 +76,7 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
         dims=dims,
         outputs=outputs,
         values=values,
+        io=io,
         passes=passes,
         memory_limit_bytes=memory_limit_bytes,
         order_seconds=order_seconds,

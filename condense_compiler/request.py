@@ -16,6 +16,7 @@ from condense_compiler.limits import Limits, with_changes
 from condense_compiler.limits import limits as limits_in_force
 from condense_compiler.network.external_data import model_files
 from condense_compiler.network.fixed_values import read_value, values_as_text
+from condense_compiler.network.interface import FORMS, GIVEN
 from condense_compiler.network.selection import Model, Selection
 from condense_compiler.option_text import as_texts
 from condense_compiler.passes import find_pass, find_passes
@@ -26,6 +27,7 @@ from condense_compiler.report.fields import (
     flag,
     many,
     number,
+    one_of,
     optional,
     text,
     whole,
@@ -48,6 +50,7 @@ class Request:
         dims: Sizes of symbolic dimensions, by name.
         outputs: Tensors to compute instead of the model's outputs; None for its own.
         values: Inputs to fix: each value as JSON text, by name.
+        io: What inputs and outputs are: `given`, or `quantised` where the model quantises them.
         passes: Passes to run, in order; None for those that the target runs by default.
         memory_limit_bytes: Size that the arena should fit, if any.
         order_seconds: Longest search for an order, in seconds; None for a fixed effort.
@@ -64,6 +67,7 @@ class Request:
     dims: Mapping[str, int] = field(default_factory=dict)
     outputs: tuple[str, ...] | None = None
     values: Mapping[str, str] = field(default_factory=dict)
+    io: str = GIVEN
     passes: tuple[Pass, ...] | None = None
     memory_limit_bytes: int | None = None
     order_seconds: float | None = None
@@ -80,6 +84,7 @@ class Request:
         dims: Mapping[str, int] | None = None,
         outputs: Sequence[str] | None = None,
         values: Mapping[str, object] | None = None,
+        io: str = GIVEN,
         passes: str | Sequence[str | Pass] | None = None,
         memory_limit_bytes: int | None = None,
         order_seconds: float | None = None,
@@ -100,6 +105,7 @@ class Request:
             dims={name: _whole(f"dims[{name!r}]", size) for name, size in (dims or {}).items()},
             outputs=None if outputs is None else tuple(outputs),
             values=values_as_text(values or {}),
+            io=io,
             passes=_passes(passes),
             memory_limit_bytes=(
                 None
@@ -139,6 +145,7 @@ class Request:
             "dims": dict(self.dims),
             "outputs": None if self.outputs is None else list(self.outputs),
             "values": dict(self.values),
+            "io": self.io,
             "passes": None if self.passes is None else [pass_text(step) for step in self.passes],
             "memory_limit_bytes": self.memory_limit_bytes,
             "order_seconds": self.order_seconds,
@@ -158,7 +165,7 @@ class Request:
         Raises:
             InputError: A value of an input is none.
         """
-        return Selection.from_texts(self.outputs, self.values, self.dims)
+        return Selection.from_texts(self.outputs, self.values, self.dims, self.io)
 
     def recorded(self) -> "Request":
         """Return the request as a report holds it: with an absolute path, or the name alone."""
@@ -214,6 +221,7 @@ _FIELDS: Mapping[str, FieldCheck] = {
     "dims": by_name(whole),
     "outputs": optional(many(text)),
     "values": by_name(_value),
+    "io": one_of(FORMS),
     "passes": optional(many(text)),
     "memory_limit_bytes": optional(whole),
     "order_seconds": optional(_seconds),

@@ -21,6 +21,7 @@ from condense_compiler.cli.options import (
     AsJson,
     Calibration,
     Dims,
+    Io,
     LimitChanges,
     MachineName,
     MemoryLimit,
@@ -62,6 +63,7 @@ def compile_command(
     dim: Dims = [],  # noqa: B006 - typer wants a list, and nothing changes it
     outputs: Outputs = None,
     fixed: Values = [],  # noqa: B006 - typer wants a list, and nothing changes it
+    io: Io = None,
     memory: MemoryLimit = None,
     passes: Passes = None,
     order_seconds: OrderSeconds = None,
@@ -95,6 +97,7 @@ def compile_command(
         dims={**base.dims, **parse_dims(dim)},
         outputs=_given(split_names(outputs), base.outputs),
         values={**base.values, **values_as_text(parse_values(fixed))},
+        io=_given(io, base.io),
         passes=base.passes if passes is None else find_passes(passes),
         memory_limit_bytes=_given(parse_bytes("--memory", memory), base.memory_limit_bytes),
         order_seconds=_given(_positive("--order-seconds", order_seconds), base.order_seconds),

@@ -8,6 +8,7 @@ import typer
 from condense_compiler.cli.arguments import parse_limits
 from condense_compiler.errors import InputError
 from condense_compiler.limits import LIMIT_NAMES, put_in_force, with_changes
+from condense_compiler.network.interface import FORMS
 
 
 def _folder(text: str) -> Path:
@@ -68,6 +69,15 @@ Values = Annotated[
         metavar="NAME=VALUE",
         help="Fix an input, such as a flag that selects a branch; may be repeated.",
         show_default=False,
+    ),
+]
+Io = Annotated[
+    str | None,
+    typer.Option(
+        metavar="|".join(FORMS),
+        help="`quantised`: inputs and outputs are 8-bit values where the model quantises them "
+        "first and dequantises them last; the report tells what they mean.",
+        show_default="given",
     ),
 ]
 MemoryLimit = Annotated[

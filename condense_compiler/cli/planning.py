@@ -11,6 +11,7 @@ import typer
 from condense_compiler.cli.arguments import parse_bytes, parse_dims, parse_values
 from condense_compiler.cli.options import (
     Dims,
+    Io,
     LimitChanges,
     OptionalModel,
     Outputs,
@@ -27,6 +28,7 @@ from condense_compiler.memory.buffers_csv import read_buffers, write_plan
 from condense_compiler.memory.placement_csv import placement_rows
 from condense_compiler.memory.planner import plan
 from condense_compiler.network.external_data import model_files
+from condense_compiler.network.interface import GIVEN
 from condense_compiler.report.explain import Explanation, explain, explanation_text
 from condense_compiler.report.words import format_bytes
 from condense_compiler.request import Request
@@ -54,6 +56,7 @@ def plan_command(
     dim: Dims = [],  # noqa: B006 - typer wants a list, and nothing changes it
     outputs: Outputs = None,
     fixed: Values = [],  # noqa: B006 - typer wants a list, and nothing changes it
+    io: Io = None,
     passes: Passes = None,
     _limit: LimitChanges = [],  # noqa: B006 - typer wants a list, and nothing changes it
     explained: Annotated[
@@ -85,6 +88,7 @@ def plan_command(
             dims=parse_dims(dim),
             outputs=split_names(outputs),
             values=parse_values(fixed),
+            io=io or GIVEN,
             passes=passes,
         )
         planned = plan_request(request, seconds=seconds)

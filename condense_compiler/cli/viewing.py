@@ -14,6 +14,7 @@ from condense_compiler.artefacts import open_folder, read_picture
 from condense_compiler.cli.arguments import parse_dims, parse_values
 from condense_compiler.cli.options import (
     Dims,
+    Io,
     LimitChanges,
     Outputs,
     Passes,
@@ -27,6 +28,7 @@ from condense_compiler.driver import plan_request
 from condense_compiler.errors import InputError
 from condense_compiler.files import check_file, is_standard_output, write_file
 from condense_compiler.network.external_data import model_files
+from condense_compiler.network.interface import GIVEN
 from condense_compiler.report.figure import SUFFIXES, write_figure
 from condense_compiler.report.page import render_page
 from condense_compiler.report.picture import Picture
@@ -71,6 +73,7 @@ def view_command(
     dim: Dims = [],  # noqa: B006 - typer wants a list, and nothing changes it
     outputs: Outputs = None,
     fixed: Values = [],  # noqa: B006 - typer wants a list, and nothing changes it
+    io: Io = None,
     passes: Passes = None,
     _limit: LimitChanges = [],  # noqa: B006 - typer wants a list, and nothing changes it
 ) -> int:
@@ -93,6 +96,7 @@ def view_command(
         dims=parse_dims(dim),
         outputs=split_names(outputs),
         values=parse_values(fixed),
+        io=io or GIVEN,
         passes=passes,
     )
     picture = _picture(source, request)
@@ -124,7 +128,8 @@ def _picture(source: Path, request: Request) -> Picture:
             return plan_request(request, watcher=watcher).picture()
     if request != Request.of(source):
         raise InputError(
-            f"{source}: is compiled already; --dim, --outputs, --set and --passes are for models"
+            f"{source}: is compiled already; --dim, --outputs, --set, --io and --passes are for "
+            "models"
         )
     with open_folder(source, (PICTURE_FILE,)):
         return read_picture(source)

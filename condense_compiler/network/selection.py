@@ -13,6 +13,7 @@ from onnx.external_data_helper import load_external_data_for_model, uses_externa
 from onnx.inliner import inline_local_functions
 
 from condense_compiler.errors import InputError
+from condense_compiler.network import interface
 from condense_compiler.network.dimensions import symbolic_names
 from condense_compiler.network.fixed_values import fixed_tensor, read_value
 from condense_compiler.network.model_checks import NOT_TEXT
@@ -33,15 +34,36 @@ class Selection:
         outputs: Tensors to compute instead of the model's outputs; None for its own.
         values: Values of inputs that are no inputs any more, as numbers, lists or arrays.
         dims: Sizes of symbolic dimensions, which the values must fit.
+        io: What inputs and outputs are: as given, or quantised values where the model has them.
     """
 
     outputs: Sequence[str] | None = None
     values: Mapping[str, object] = field(default_factory=dict)
     dims: Mapping[str, int] = field(default_factory=dict)
+    io: str = interface.GIVEN
+
+    def __post_init__(self) -> None:
+        """Check what is asked of inputs and outputs.
+
+        Raises:
+            InputError: It is none of the known forms.
+        """
+        if self.io not in interface.FORMS:
+            known = " or ".join(interface.FORMS)
+            raise InputError(f"io cannot be {self.io!r}: inputs and outputs stay {known}")
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything but sizes is asked for."""
+        return self.outputs is not None or bool(self.values) or self.io != interface.GIVEN
 
     @classmethod
     def from_texts(
-        cls, outputs: Sequence[str] | None, values: Mapping[str, str], dims: Mapping[str, int]
+        cls,
+        outputs: Sequence[str] | None,
+        values: Mapping[str, str],
+        dims: Mapping[str, int],
+        io: str = interface.GIVEN,
     ) -> "Selection":
         """Return a selection whose values are given as text.
 
@@ -49,9 +71,10 @@ class Selection:
             InputError: One of them is no value.
         """
         try:
-            return cls(outputs, {name: read_value(text) for name, text in values.items()}, dims)
+            read = {name: read_value(text) for name, text in values.items()}
         except ValueError as error:
             raise InputError(str(error)) from None
+        return cls(outputs, read, dims, io)
 
 
 def select(model: onnx.ModelProto, selection: Selection) -> bool:
@@ -73,13 +96,14 @@ def select(model: onnx.ModelProto, selection: Selection) -> bool:
             _inline_functions(model)  # one of them may lie in a function
         _replace_outputs(model.graph, selection.outputs)
     changed = [_drop_unneeded(model), *map(_omit_trailing_outputs, all_nodes(model))]
-    if selection.outputs is None:
-        return any(changed) or bool(selection.values)
-    wanted = _read_names(model.graph) | {value.name for value in model.graph.output}
-    dropped = was_read - wanted
-    _keep(model.graph.input, lambda value: value.name not in dropped)
-    _keep(model.graph.initializer, lambda tensor: tensor.name in wanted)
-    return True
+    if selection.outputs is not None:
+        wanted = _read_names(model.graph) | {value.name for value in model.graph.output}
+        dropped = was_read - wanted
+        _keep(model.graph.input, lambda value: value.name not in dropped)
+        _keep(model.graph.initializer, lambda tensor: tensor.name in wanted)
+    if selection.io == interface.QUANTISED:
+        interface.quantise_interface(model)
+    return any(changed) or selection.changes
 
 
 def as_selected(source: Model, selection: Selection) -> Model:
@@ -103,9 +127,12 @@ def as_selected(source: Model, selection: Selection) -> Model:
         return source
     if folder is None:
         return model
-    asked = selection.outputs is not None or bool(selection.values)
     dropped = before - _operators(model)
-    if not asked and _external_bytes(model) and all(onnx.defs.has(*key) for key in dropped):
+    if (
+        not selection.changes
+        and _external_bytes(model)
+        and all(onnx.defs.has(*key) for key in dropped)
+    ):
         return source  # what is not needed does no harm there
     if model.ByteSize() + _external_bytes(model) > _LARGEST_BYTES:
         raise InputError(

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import onnx_graphsurgeon as gs
 
+from condense_compiler.network.interface import quantised_values
 from condense_compiler.planned import Planned
 from condense_compiler.report.cost import total_macs, total_traffic_bytes
+from condense_compiler.report.floating import float_maps
 from condense_compiler.report.memory_figures import Footprint, MemoryFigures, PlannedFigures
 from condense_compiler.report.report import (
     CopiedPart,
@@ -41,6 +43,8 @@ def collect_report(
         accumulated=sum(len(step) > 1 for step in placement.steps) if in_arena else 0,
         viewed=len(sharing.idle),
         copied=[CopiedPart(part.node, part.tensor, part.reason) for part in sharing.copies],
+        quantised_values=quantised_values(planned.network.header),
+        in_floating_point=float_maps(planned.network.graph, _running(planned)) if in_arena else (),
         prepared=dict(planned.prepared),
         rewrites=_rewrites(planned.applied),
         target_facts=lowered.facts(),

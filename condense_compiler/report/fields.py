@@ -36,6 +36,12 @@ def whole(value: object, where: str) -> None:
     _require(fits, where, "a whole number from 0")
 
 
+def integer(value: object, where: str) -> None:
+    """Accept whole numbers, negative ones, too."""
+    fits = type(value) is int and -_LARGEST <= value <= _LARGEST
+    _require(fits, where, "a whole number")
+
+
 def number(value: object, where: str) -> None:
     """Accept numbers from 0, infinity among them."""
     fits = (

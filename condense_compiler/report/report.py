@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from condense_compiler.errors import InputError
 from condense_compiler.files.manifest import Artefact
+from condense_compiler.network.interface import QuantisedValue
+from condense_compiler.report.floating import FloatMap
 from condense_compiler.report.memory_figures import (
     Footprint,
     MemoryFigures,
@@ -101,6 +103,8 @@ class Report:
         accumulated: Convolutions that add their result straight to what it is added to.
         viewed: Operators that have nothing to do, because their result is a view.
         copied: Parts of concatenations that could not be produced in place.
+        quantised_values: Inputs and outputs that are quantised values, where that was asked for.
+        in_floating_point: Maps of a network in 8 bits that are not quantised.
         prepared: How often each step of the target's own was needed before the passes, by name.
         rewrites: How much each pass did, by its name and options.
         target_facts: What the target has to say, such as its scratch memory.
@@ -119,6 +123,8 @@ class Report:
     accumulated: int
     viewed: int
     copied: Sequence[CopiedPart]
+    quantised_values: Sequence[QuantisedValue]
+    in_floating_point: Sequence[FloatMap]
     prepared: Mapping[str, int]
     rewrites: Mapping[str, int]
     target_facts: Mapping[str, object]
@@ -192,6 +198,8 @@ class Report:
                 "views": self.viewed,
                 "copied": [asdict(part) for part in self.copied],
             },
+            "quantised_values": [asdict(value) for value in self.quantised_values],
+            "in_floating_point": [asdict(each) for each in self.in_floating_point],
             "prepared": dict(self.prepared),
             "rewrites": dict(self.rewrites),
             "target_facts": dict(self.target_facts),

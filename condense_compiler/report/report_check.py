@@ -8,6 +8,7 @@ from condense_compiler.report.fields import (
     anything,
     by_name,
     flag,
+    integer,
     many,
     number,
     optional,
@@ -55,6 +56,12 @@ _FIELDS: Mapping[str, FieldCheck] = {
             "views": whole,
             "copied": many(record({"node": text, "tensor": text, "reason": text})),
         }
+    ),
+    "quantised_values": many(
+        record({"name": text, "dtype": text, "scale": number, "zero_point": integer})
+    ),
+    "in_floating_point": many(
+        record({"tensor": text, "node": text, "bytes": whole, "reason": text})
     ),
     "prepared": by_name(whole),
     "rewrites": by_name(whole),

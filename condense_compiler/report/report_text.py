@@ -6,6 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from condense_compiler.network.interface import QuantisedValue
+from condense_compiler.report.floating import FloatMap
 from condense_compiler.report.memory_figures import Residency
 from condense_compiler.report.report import FusedLayer, RefusedLayer, Report, Verification
 from condense_compiler.report.tables import align
@@ -35,6 +37,8 @@ def report_lines(report: Report) -> list[str]:
         *_residency_lines(report.residency),
         *_fused_lines(report.fused),
         *_refused_lines(report.refused),
+        *_quantised_lines(report.quantised_values),
+        *_floating_lines(report.in_floating_point),
         _verification_line(report),
         _seconds_line(report),
     ]
@@ -125,6 +129,19 @@ def _refused_lines(refused: Sequence[RefusedLayer]) -> Iterable[str]:
     yield f"refused: {len(refused)}"
     yield from (f"  {layer.node}: {layer.reason}" for layer in refused[:_SHOWN])
     yield from _more(len(refused))
+
+
+def _quantised_lines(values: Sequence[QuantisedValue]) -> Iterable[str]:
+    for value in values:
+        yield f"{value.name}: {value.dtype}, (value - {value.zero_point}) * {value.scale:.9g}"
+
+
+def _floating_lines(maps: Sequence[FloatMap]) -> Iterable[str]:
+    if maps:
+        size = format_bytes(sum(each.bytes for each in maps))
+        yield f"in floating point: {len(maps)} feature maps, {size}"
+    yield from (f"  {each.tensor}: {each.reason}" for each in maps[:_SHOWN])
+    yield from _more(len(maps))
 
 
 def _more(count: int) -> Iterable[str]:

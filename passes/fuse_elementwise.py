@@ -11,7 +11,7 @@ from onnx import TensorProto
 from condense_compiler.network import Network
 from condense_compiler.network.editing import is_output, remove_nodes
 from condense_compiler.network.tensors import element_type
-from condense_compiler.operators.aliasing import is_plain
+from condense_compiler.operators.attributes import is_plain
 from condense_compiler.operators.elementwise import (
     ATTRIBUTES,
     INPUT,

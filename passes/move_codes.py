@@ -11,7 +11,8 @@ from condense_compiler.network import Network
 from condense_compiler.network.editing import bypass, sole_reader
 from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.operators.attributes import constant_input
-from condense_compiler.operators.moving import Moving, moving
+from condense_compiler.operators.definition import Moved
+from condense_compiler.operators.registry import moved
 from condense_compiler.passes.tracing.codes import Quantisation
 from condense_compiler.passes.tracing.quantisation_rules import dequantisation, quantisation
 from condense_compiler.passes.tracing.quantised import FIRST_OPSET
@@ -53,13 +54,13 @@ class MoveCodes:
 
 def _moved(node: gs.Node, wanted: set[int]) -> list[gs.Node]:
     """Let a node move codes; return what dequantises its results, nothing if it stays."""
-    facts = moving(node)
+    facts = moved(node)
     grid = _common_quantisation(node, facts) if facts is not None else None
     if facts is None or grid is None or not _is_worth_it(node, wanted):
         return []
     if not _takes_fill(node, facts, grid):
         return []
-    for index in facts.data(node):
+    for index in facts.inputs:
         node.inputs[index] = node.inputs[index].inputs[0].inputs[0]
     outputs = [tensor for tensor in node.outputs if not tensor.is_empty()]
     codes = [gs.Variable(f"{tensor.name}/codes", grid.dtype, tensor.shape) for tensor in outputs]
@@ -78,10 +79,10 @@ def _moved(node: gs.Node, wanted: set[int]) -> list[gs.Node]:
     ]
 
 
-def _common_quantisation(node: gs.Node, facts: Moving) -> Quantisation | None:
+def _common_quantisation(node: gs.Node, facts: Moved) -> Quantisation | None:
     """Return what the codes mean whose values a node moves; None if there is no one answer."""
     grids: set[Quantisation] = set()
-    for index in facts.data(node):
+    for index in facts.inputs:
         source = dequantisation(node.inputs[index])
         grid = quantisation(source, 1) if source is not None else None
         if grid is None:
@@ -110,12 +111,12 @@ def _wanted_as_codes(graph: gs.Graph) -> set[int]:
     outputs, wanted = {id(tensor) for tensor in graph.outputs}, set[int]()
     for node in reversed(graph.nodes):
         results = [tensor for tensor in node.outputs if not tensor.is_empty()]
-        facts, ends = moving(node), node.op == "QuantizeLinear"
+        facts, ends = moved(node), node.op == "QuantizeLinear"
         wants = (
             any(id(t) in wanted for t in results) if facts else _is_quantised_behind(graph, node)
         )
         if ends or wants:
-            data = facts.data(node) if facts is not None else range(len(node.inputs))
+            data = facts.inputs if facts is not None else range(len(node.inputs))
             wanted |= {id(node.inputs[index]) for index in data} - outputs
     return wanted
 
@@ -128,7 +129,7 @@ def _is_quantised_behind(graph: gs.Graph, node: gs.Node) -> bool:
     return reader is not None and reader.op == "QuantizeLinear"
 
 
-def _takes_fill(node: gs.Node, facts: Moving, grid: Quantisation) -> bool:
+def _takes_fill(node: gs.Node, facts: Moved, grid: Quantisation) -> bool:
     """Write the value that is put where there is none as a code, if it is the value of one."""
     if facts.fill is None:
         return True

@@ -9,7 +9,6 @@ import onnx_graphsurgeon as gs
 
 from condense_compiler.network import Network
 from condense_compiler.network.editing import remove_nodes, sole_reader
-from condense_compiler.operators.attributes import constant_input
 from condense_compiler.operators.fused import DOMAIN
 from condense_compiler.operators.on_codes import (
     COMMUTATIVE,
@@ -18,7 +17,9 @@ from condense_compiler.operators.on_codes import (
     ON_CODES_OP,
     POOLING,
 )
+from condense_compiler.operators.pointwise import Clip
 from condense_compiler.operators.quantising import constant_values
+from condense_compiler.operators.registry import parse_as
 from condense_compiler.passes.tracing.codes import Quantisation
 from condense_compiler.passes.tracing.quantisation_rules import dequantisation, quantisation
 from condense_compiler.passes.tracing.quantised import (
@@ -94,17 +95,11 @@ def _changes_nothing(activation: gs.Node, grid: Quantisation) -> bool:
     limits = np.iinfo(grid.dtype)
     if activation.op == "Relu":
         return bool(grid.zero == limits.min)
-    bounds = [_bound(activation, index) for index in (1, 2)]
-    lower, upper = (None if b is None else round(b / grid.scale) + grid.zero for b in bounds)
-    return (lower is None or lower <= limits.min) and (upper is None or upper >= limits.max)
-
-
-def _bound(clip: gs.Node, index: int) -> float | None:
-    """Return a limit of a Clip; none is infinite, one that is computed may be anything."""
-    if index >= len(clip.inputs) or clip.inputs[index].is_empty():
-        return None
-    value = constant_input(clip, index)
-    return float(value.reshape(())) if value is not None and np.isfinite(value).all() else 0.0
+    lower, upper = parse_as(Clip, activation).limits
+    if lower is None or upper is None:
+        return False  # they may be anything
+    least, largest = (np.rint(bound / grid.scale) + grid.zero for bound in (lower, upper))
+    return bool(least <= limits.min and largest >= limits.max)
 
 
 def _convolve(node: gs.Node, result: _Result) -> bool:

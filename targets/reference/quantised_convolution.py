@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from condense_compiler.operators.fused import ConvPool, Window
+from condense_compiler.operators.fused import ConvPool
 from condense_compiler.operators.quantized import INPUTS
+from condense_compiler.operators.window import Window
 from condense_compiler.targets.reference.kernel import Array, Kernel, NodeContext, Shape
 from condense_compiler.targets.reference.windows import read_window
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
-from condense_compiler.operators.fused import Window
+from condense_compiler.operators.window import Window
 
 Slices = tuple[slice, ...]
 

@@ -1,6 +1,6 @@
 """Read the sliding window of an ONNX operator from its attributes."""
 
-from condense_compiler.operators.fused import Window
+from condense_compiler.operators.window import Window
 from condense_compiler.targets.reference.kernel import NodeContext, Shape
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from condense_compiler.operators.fused import Window
+from condense_compiler.operators.window import Window
 from condense_compiler.targets.accelerator.integer.arithmetic import (
     Array,
     integer_root,

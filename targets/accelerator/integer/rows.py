@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from condense_compiler.operators.fused import Window
+from condense_compiler.operators.window import Window
 from condense_compiler.targets.accelerator.integer.network import (
     POINT,
     Convolution,

@@ -1,0 +1,154 @@
+"""What an operator is: a record that a node is parsed into, and what the compiler asks of it.
+
+Each family of operators has a file with its records and their definitions; `registry` sums them up.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from condense_compiler.operators.attributes import Shape, Spelling
+
+# The first axis of pixels, along which rows are counted: (batch, channels, rows, ...).
+ROW_AXIS = 2
+
+
+class Kind(StrEnum):
+    """What a feature map is, by the operator that writes it."""
+
+    INPUT = "input"
+    OUTPUT = "output"
+    FUSED = "fused"
+    CONVOLUTION = "convolution"
+    POOLING = "pooling"
+    ELEMENT_WISE = "element-wise"
+    MOVED = "moved"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """All elements of the smaller of an input and an output are elements of the other.
+
+    Attributes:
+        input: Index of the input.
+        output: Index of the output.
+        shift: Position of the output minus position of the input, in elements.
+    """
+
+    input: int
+    output: int
+    shift: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Each result is one of the values that an operator reads, or one that it fills in.
+
+    What moves values moves quantised values as well, which mean the same all over a feature map
+    and are in the same order.
+
+    Attributes:
+        inputs: Indices of the inputs whose values are moved.
+        fill: Input that holds the value put where there is none; None if there is no such value.
+        chooses: Which values are moved depends on which are larger.
+    """
+
+    inputs: range
+    fill: int | None = None
+    chooses: bool = False
+
+
+# Rows of the inputs, by index. An input that is not named is no map with such rows: weights, or
+# what is the same for all rows. None: any row of any input may be read.
+Rows = Mapping[int, range]
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """An operator with the answers that are safe for any.
+
+    Attributes:
+        op: Its type.
+        inputs: Shapes of what it reads; None where an input is left out.
+        outputs: Shapes of its results; None where an output is left out.
+    """
+
+    op: str
+    inputs: tuple[Shape | None, ...]
+    outputs: tuple[Shape | None, ...]
+
+    @property
+    def data(self) -> Shape:
+        """The shape of the first input."""
+        shape = self.inputs[0]
+        assert shape is not None
+        return shape
+
+    @property
+    def result(self) -> Shape:
+        """The shape of the first output."""
+        shape = self.outputs[0]
+        assert shape is not None
+        return shape
+
+    def moved(self) -> Moved | None:
+        """Return what is moved, if the operator does nothing but move values."""
+        return None
+
+    def aliases(self) -> list[Alias]:
+        """Return how inputs and outputs may share memory without any work."""
+        return []
+
+    def keeps_input(self) -> bool:
+        """Tell whether the result is the first input, shape included."""
+        return False
+
+    def macs(self) -> int:
+        """Return the multiply-accumulate operations."""
+        return 0
+
+    def rows(self, rows: range, output: int = 0) -> Rows | None:  # noqa: ARG002 - for others
+        """Return which rows of the inputs consecutive rows of an output need."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign(Operator):
+    """An operator that nothing is known of."""
+
+
+def tensors(given: Spelling) -> tuple[str, tuple[Shape | None, ...], tuple[Shape | None, ...]]:
+    """Return what every record holds."""
+    inputs, outputs = (
+        tuple(None if t.is_empty() or t.shape is None else tuple(t.shape) for t in side)
+        for side in (given.node.inputs, given.node.outputs)
+    )
+    return given.op, inputs, outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What is true of all nodes of an operator type, and how they are parsed.
+
+    Attributes:
+        op: The type.
+        kind: What results are drawn as.
+        parse: Makes a record of a node.
+        domain: Empty for ONNX's own.
+        around_one: Small results are differences of numbers around one, so that their last bits
+            are those of one: a sigmoid of -20 is right to 1e-7, not to seven digits.
+        keeps_steps: Results are some of what it reads, or means of it, so that what is read in
+            steps of a size comes out no farther apart.
+        not_negative: No result is less than zero.
+        neutral: The second operand that leaves the first as it is.
+    """
+
+    op: str
+    kind: Kind
+    parse: Callable[[Spelling], Operator] = lambda given: Foreign(*tensors(given))
+    domain: str = ""
+    around_one: bool = False
+    keeps_steps: bool = False
+    not_negative: bool = False
+    neutral: float | None = None

@@ -1,0 +1,142 @@
+"""Operators that compute each element on its own. Source: ONNX operator specification."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf
+
+from condense_compiler.operators.attributes import Shape, Spelling
+from condense_compiler.operators.definition import (
+    ROW_AXIS,
+    Definition,
+    Kind,
+    Operator,
+    Rows,
+    tensors,
+)
+from condense_compiler.operators.elementwise import UNARY
+
+DEFAULT_AXIS = 1  # along which scales differ
+
+
+def broadcast_rows(inputs: Mapping[int, Shape], result: Shape, rows: range) -> Rows | None:
+    """Return the rows of maps that are broadcast to the result, each element computed alone."""
+    if len(result) <= ROW_AXIS:
+        return None
+    found = {}
+    for index, shape in inputs.items():
+        axis = ROW_AXIS - (len(result) - len(shape))
+        if axis >= 0 and len(shape) > ROW_AXIS:
+            found[index] = rows if shape[axis] == result[ROW_AXIS] else range(1)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Elementwise(Operator):
+    """Inputs broadcast to the result.
+
+    Attributes:
+        attributes: Those that are given.
+    """
+
+    attributes: tuple[tuple[str, object], ...]
+
+    @property
+    def numbers(self) -> dict[str, float] | None:
+        """The attributes, if all of them are numbers; `approximate="none"` is none."""
+        found = {n: v for n, v in self.attributes if (n, v) != ("approximate", "none")}
+        numbers = {n: v for n, v in found.items() if isinstance(v, int | float)}
+        return numbers if len(numbers) == len(found) else None
+
+    def rows(self, rows: range, output: int = 0) -> Rows | None:  # noqa: ARG002 - it has one
+        """Return the same rows, or the only one."""
+        given = {i: shape for i, shape in enumerate(self.inputs) if shape is not None}
+        return broadcast_rows(given, self.result, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Clip(Elementwise):
+    """Values between limits.
+
+    Attributes:
+        limits: Lower and upper; infinite where not given, None where computed at run time.
+    """
+
+    limits: tuple[float | None, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantising(Operator):
+    """QuantizeLinear or DequantizeLinear.
+
+    Attributes:
+        axis: Along which there is a scale for each position, if there is more than one.
+        block_size: Neighbours along the axis that share a scale; 0 without blocks.
+    """
+
+    axis: int
+    block_size: int
+
+    def rows(self, rows: range, output: int = 0) -> Rows | None:  # noqa: ARG002 - it has one
+        """Return the same rows."""
+        return {0: rows} if len(self.data) > ROW_AXIS else None
+
+
+def _elementwise(given: Spelling) -> Operator:
+    return Elementwise(*tensors(given), tuple(sorted(given.node.attrs.items())))
+
+
+def _clip(given: Spelling) -> Operator:
+    limits = _limit(given, 1, "min", -inf), _limit(given, 2, "max", inf)
+    return Clip(*tensors(given), (), limits)
+
+
+def _limit(given: Spelling, index: int, name: str, default: float) -> float | None:
+    if not given.has(index):
+        return given.number(name, default)
+    value = given.constant(index)
+    return None if value is None else float(value.reshape(()))
+
+
+def _quantising(given: Spelling) -> Operator:
+    axis = given.axis("axis", DEFAULT_AXIS, len(given.shape()))
+    return Quantising(*tensors(given), axis, given.integer("block_size", 0))
+
+
+_AROUND_ONE = frozenset(
+    (
+        *("Celu", "Cos", "Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish", "Mish", "Selu"),
+        *("Sigmoid", "Sin", "Softplus", "Softsign", "Swish", "Tanh"),
+    )
+)
+_NOT_NEGATIVE = frozenset(("Abs", "Exp", "HardSigmoid", "Relu", "Sigmoid", "Softplus"))
+_KEEP_STEPS = frozenset(("Clip", "Max", "Min", "Relu"))
+_NEUTRAL = {"Add": 0.0, "Div": 1.0, "Mul": 1.0, "Sub": 0.0}
+_OF_SEVERAL = (
+    *("Add", "And", "BitShift", "Div", "Equal", "Greater", "GreaterOrEqual", "Less"),
+    *("LessOrEqual", "Max", "Mean", "Min", "Mod", "Mul", "Or", "Pow", "PRelu", "Sub", "Sum"),
+    *("Where", "Xor"),
+)
+_OF_ONE = (
+    *("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "IsInf", "IsNaN", "Not"),
+    *("Shrink", "Sin", "Sinh", "Tan"),
+)
+
+
+def _definition(op: str) -> Definition:
+    return Definition(
+        op,
+        Kind.ELEMENT_WISE,
+        _clip if op == "Clip" else _elementwise,
+        around_one=op in _AROUND_ONE,
+        keeps_steps=op in _KEEP_STEPS,
+        not_negative=op in _NOT_NEGATIVE,
+        neutral=_NEUTRAL.get(op),
+    )
+
+
+DEFINITIONS = (
+    *map(_definition, (*UNARY, *_OF_ONE, *_OF_SEVERAL, "Clip")),
+    Definition("Cast", Kind.MOVED, _elementwise),
+    Definition("DequantizeLinear", Kind.ELEMENT_WISE, _quantising),
+    Definition("QuantizeLinear", Kind.ELEMENT_WISE, _quantising),
+)

@@ -71,10 +71,14 @@ class OnCodes(Operator):
     Attributes:
         inner: The type of the operator that it stands for.
         operands: How many maps it reads.
+        axis: Along which it concatenates.
+        epsilon: The small number of a normalisation.
     """
 
     inner: str
     operands: int
+    axis: int
+    epsilon: float
 
     def rows(self, rows: range, output: int = 0) -> Rows | None:  # noqa: ARG002 - it has one
         """Return the same rows, where each element is computed alone."""
@@ -96,7 +100,13 @@ def _program(given: Spelling) -> Operator:
 
 
 def _on_codes(given: Spelling) -> Operator:
-    return OnCodes(*tensors(given), given.text("op", ""), given.integer("operands", 1))
+    return OnCodes(
+        *tensors(given),
+        inner=given.text("op", ""),
+        operands=given.integer("operands", 1),
+        axis=given.axis("axis", 1, len(given.result())),
+        epsilon=given.number("epsilon", 1e-5),
+    )
 
 
 DEFINITIONS = (

@@ -30,6 +30,12 @@ def hull(positions: Iterable[int]) -> range:
     return range(min(found), max(found) + 1) if found else range(0)
 
 
+def as_slice(positions: range) -> slice:
+    """Return a slice that takes some positions."""
+    stop = positions.stop if positions.stop >= 0 else None
+    return slice(positions.start, stop, positions.step)
+
+
 @dataclass(frozen=True, slots=True)
 class Moving(Operator):
     """Any operator that moves values of its first input."""

@@ -14,8 +14,7 @@ from condense_compiler.operators.definition import (
     tensors,
 )
 from condense_compiler.operators.elementwise import UNARY
-
-DEFAULT_AXIS = 1  # along which scales differ
+from condense_compiler.operators.quantising import DEFAULT_AXIS
 
 
 def broadcast_rows(inputs: Mapping[int, Shape], result: Shape, rows: range) -> Rows | None:

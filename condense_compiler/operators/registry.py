@@ -63,9 +63,11 @@ def parse(node: gs.Node, known: Mapping[str, Array] = _NOTHING_KNOWN) -> Operato
     return definition_of(node).parse(Spelling(node, known))
 
 
-def parse_as(record: type[Record], node: gs.Node) -> Record:
-    """Return a node of a known type as the record of that type."""
-    operator = parse(node)
+def parse_as(
+    record: type[Record], node: gs.Node, known: Mapping[str, Array] = _NOTHING_KNOWN
+) -> Record:
+    """Return a node of a known type as the record of that type; see `parse`."""
+    operator = parse(node, known)
     assert isinstance(operator, record), node.op
     return operator
 

@@ -8,13 +8,15 @@ from math import prod
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from condense_compiler.operators.channel_pooling import OnCodes
+from condense_compiler.operators.normalisation import scaling
 from condense_compiler.operators.on_codes import (
     INPUTS_OF_OPERAND,
     own_attributes,
     plain_inputs,
 )
 from condense_compiler.targets.reference.blocks import BLOCK_ELEMENTS, block_elements, blocks
-from condense_compiler.targets.reference.elementwise import normalisation, normalize
+from condense_compiler.targets.reference.elementwise import channel_terms, normalize
 from condense_compiler.targets.reference.functions import FUNCTIONS, Function, temporaries
 from condense_compiler.targets.reference.kernel import (
     Array,
@@ -30,14 +32,14 @@ _PIXEL_AXES = 2  # the first of them
 
 def on_codes(context: NodeContext) -> Kernel | None:
     """Prepare an operator on codes."""
-    op = context.attribute("op")
+    op = context.read(OnCodes).inner
     if op in _POOLING:
         return _by_planes(context, _POOLING[op])
     return _RULES.get(op, _elementwise)(context)
 
 
 def _elementwise(context: NodeContext) -> Kernel:
-    op = context.attribute("op")
+    op = context.read(OnCodes).inner
     function: Function = FUNCTIONS.get(op, np.copyto)  # Identity copies
     attributes, plain = own_attributes(context.node), plain_inputs(context.node)
     return _in_blocks(
@@ -53,7 +55,8 @@ def _batch_norm(context: NodeContext) -> Kernel | None:
     known = [value for value in constants if value is not None]
     if len(known) < len(constants):
         return None
-    terms = [*normalisation(context, known, np.dtype(np.float32))]
+    factors = scaling(known, context.read(OnCodes).epsilon)
+    terms = channel_terms(context, factors, np.dtype(np.float32))
     return _in_blocks(context, normalize, lambda _inputs: terms, 0)
 
 
@@ -64,7 +67,7 @@ def _in_blocks(
     held: int,
 ) -> Kernel:
     """Prepare a function of operands and constants, all of which broadcast to the result."""
-    count, shape = context.attribute("operands"), context.output_shape()
+    count, shape = context.read(OnCodes).operands, context.output_shape()
 
     def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
         output = np.atleast_1d(outputs[0])
@@ -80,8 +83,8 @@ def _in_blocks(
 
 
 def _concatenate(context: NodeContext) -> Kernel:
-    axis, count = context.attribute("axis"), context.attribute("operands")
-    axis %= len(context.output_shape())
+    operator = context.read(OnCodes)
+    count, axis = operator.operands, operator.axis
     sizes = [context.shape(INPUTS_OF_OPERAND * index)[axis] for index in range(count)]
     starts = [0, *accumulate(sizes)]
 
@@ -105,7 +108,7 @@ def _by_planes(context: NodeContext, builder: Builder) -> Kernel | None:
         for name, size in (("values", pixels), ("pooled", results))
     )
     attributes = own_attributes(context.node)
-    node = gs.Node(context.attribute("op"), context.node.name, attributes, [values], [pooled])
+    node = gs.Node(context.read(OnCodes).inner, context.node.name, attributes, [values], [pooled])
     plane = builder(NodeContext(node, context.opset))
     if plane is None:
         return None

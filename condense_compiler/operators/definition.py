@@ -59,8 +59,8 @@ class Moved:
     chooses: bool = False
 
 
-# Rows of the inputs, by index. An input that is not named is no map with such rows: weights, or
-# what is the same for all rows. None: any row of any input may be read.
+# Rows of the inputs, by index. Inputs that are not named may be read as a whole: weights, and what
+# is spread over the rows. None: any row of any input may be read.
 Rows = Mapping[int, range]
 
 

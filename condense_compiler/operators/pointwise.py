@@ -21,12 +21,11 @@ def broadcast_rows(inputs: Mapping[int, Shape], result: Shape, rows: range) -> R
     """Return the rows of maps that are broadcast to the result, each element computed alone."""
     if len(result) <= ROW_AXIS:
         return None
-    found = {}
-    for index, shape in inputs.items():
-        axis = ROW_AXIS - (len(result) - len(shape))
-        if axis >= 0 and len(shape) > ROW_AXIS:
-            found[index] = rows if shape[axis] == result[ROW_AXIS] else range(1)
-    return found
+    return {
+        index: rows if shape[ROW_AXIS] == result[ROW_AXIS] else range(1)
+        for index, shape in inputs.items()
+        if len(shape) == len(result)
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +109,9 @@ _AROUND_ONE = frozenset(
 _NOT_NEGATIVE = frozenset(("Abs", "Exp", "HardSigmoid", "Relu", "Sigmoid", "Softplus"))
 _KEEP_STEPS = frozenset(("Clip", "Max", "Min", "Relu"))
 _NEUTRAL = {"Add": 0.0, "Div": 1.0, "Mul": 1.0, "Sub": 0.0}
-_OF_SEVERAL = (
-    *("Add", "And", "BitShift", "Div", "Equal", "Greater", "GreaterOrEqual", "Less"),
-    *("LessOrEqual", "Max", "Mean", "Min", "Mod", "Mul", "Or", "Pow", "PRelu", "Sub", "Sum"),
-    *("Where", "Xor"),
-)
-_OF_ONE = (
-    *("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "IsInf", "IsNaN", "Not"),
-    *("Shrink", "Sin", "Sinh", "Tan"),
+_OTHERS = (
+    *("Add", "Cos", "Div", "Max", "Mean", "Min", "Mul", "Pow", "PRelu", "Sin", "Sub", "Sum"),
+    "Where",
 )
 
 
@@ -134,7 +128,7 @@ def _definition(op: str) -> Definition:
 
 
 DEFINITIONS = (
-    *map(_definition, (*UNARY, *_OF_ONE, *_OF_SEVERAL, "Clip")),
+    *map(_definition, (*UNARY, *_OTHERS, "Clip")),
     Definition("Cast", Kind.MOVED, _elementwise),
     Definition("DequantizeLinear", Kind.ELEMENT_WISE, _quantising),
     Definition("QuantizeLinear", Kind.ELEMENT_WISE, _quantising),

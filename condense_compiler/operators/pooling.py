@@ -63,10 +63,6 @@ class GlobalPool(Operator):
         """The axes of the pixels."""
         return tuple(range(ROW_AXIS, len(self.data)))
 
-    def moved(self) -> Moved | None:
-        """Return what is moved, if it takes maxima."""
-        return Moved(range(1), chooses=True) if self.op == "GlobalMaxPool" else None
-
 
 def _pool(given: Spelling) -> Operator:
     pixels = given.shape()[ROW_AXIS:]

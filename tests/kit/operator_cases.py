@@ -24,6 +24,7 @@ class OperatorCase:
         maps: Shapes of the maps that it reads.
         outputs: How many results it has.
         opset: Version of the operators.
+        dtype: Element type of the maps.
     """
 
     op: str
@@ -32,6 +33,7 @@ class OperatorCase:
     maps: tuple[tuple[int, ...], ...] = (SHAPE,)
     outputs: int = 1
     opset: int = 18
+    dtype: npt.DTypeLike = np.float32
 
     def __str__(self) -> str:
         details = [f"{name}={value}" for name, value in self.attributes.items()]
@@ -56,11 +58,12 @@ class OperatorCase:
 
     def model(self) -> onnx.ModelProto:
         """Return a network of the node, shapes inferred."""
+        kind = helper.np_dtype_to_tensor_dtype(np.dtype(self.dtype))
         graph = helper.make_graph(
             [self.node()],
             "one",
             [
-                helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+                helper.make_tensor_value_info(name, kind, shape)
                 for name, shape in zip(self.names(), self.maps, strict=True)
             ],
             [onnx.ValueInfoProto(name=f"y{number}") for number in range(self.outputs)],
@@ -201,5 +204,30 @@ def _others() -> Iterator[OperatorCase]:
     yield OperatorCase("MeanVarianceNormalization", {"axes": [0, 2, 3]})
 
 
+def _quantised() -> Iterator[OperatorCase]:
+    scale, zero = np.float32(0.1), np.uint8(3)
+    filters = np.clip(weights(3, 4, 3, 2) * 40, -128, 127).astype(np.int8)
+    window = {"strides": [2, 1], "pads": [1, 0, 2, 1]}
+    operands = (scale, zero, filters, scale, np.int8(0), np.float32(9), zero)
+    yield OperatorCase("QLinearConv", window, operands, dtype=np.uint8)
+    codes = np.abs(filters).astype(np.uint8)
+    yield OperatorCase("ConvInteger", window, (codes,), dtype=np.uint8)
+    yield OperatorCase("DequantizeLinear", {}, (scale, zero), dtype=np.uint8)
+    matrix = codes[:, 0].reshape(6, 3)
+    yield OperatorCase("MatMulInteger", {}, (matrix,), dtype=np.uint8)
+    product = (scale, zero, matrix, scale, zero, np.float32(9), zero)
+    yield OperatorCase("QLinearMatMul", {}, product, dtype=np.uint8)
+
+
+def _sharing() -> Iterator[OperatorCase]:
+    one = ((1, 4, 7, 6),)
+    yield OperatorCase("Concat", {"axis": 1}, maps=((1, 2, 7, 6), *one, (1, 1, 7, 6)))
+    yield OperatorCase("Gather", {"axis": 1}, (ints(-2),), maps=one)
+    yield OperatorCase("Slice", {}, (ints(-3), ints(-1), ints(1)), maps=one)
+    yield OperatorCase("Split", {"axis": -3}, (ints(1, 3),), maps=one, outputs=2)
+    yield OperatorCase("Transpose", {"perm": [0, 2, 3, 1]}, maps=((1, 1, 7, 6),))
+
+
 MOVING = [*_moving(), *_resizing()]
-CASES = [case for case in (*MOVING, *_windows(), *_elementwise(), *_others()) if case.maps]
+_COMPUTING = (*_windows(), *_elementwise(), *_others(), *_quantised())
+CASES = [case for case in (*MOVING, *_sharing(), *_COMPUTING) if case.maps]

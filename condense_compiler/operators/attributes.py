@@ -10,6 +10,7 @@ import onnx_graphsurgeon as gs
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
+Shapes = tuple[Shape | None, ...]  # None: left out
 
 DEFAULT_DOMAINS = (None, "", "ai.onnx")
 
@@ -91,6 +92,14 @@ class Spelling:
     def axis(self, name: str, default: int, rank: int) -> int:
         """Return an axis among the attributes, counted from the start."""
         return self.integer(name, default) % max(rank, 1)
+
+    def tensors(self) -> tuple[str, Shapes, Shapes]:
+        """Return what records begin with: the type, and the shapes of inputs and outputs."""
+        inputs, outputs = (
+            tuple(None if t.is_empty() or t.shape is None else tuple(t.shape) for t in side)
+            for side in (self.node.inputs, self.node.outputs)
+        )
+        return self.op, inputs, outputs
 
     def shape(self, index: int = 0) -> Shape:
         """Return the shape of an input."""

@@ -10,7 +10,6 @@ from condense_compiler.operators.definition import (
     Kind,
     Operator,
     Rows,
-    tensors,
 )
 from condense_compiler.operators.elementwise import Program
 from condense_compiler.operators.fused import DOMAIN, OP, ConvPool
@@ -41,8 +40,7 @@ class FusedConvolution(Operator):
         pixels = self.recipe.convolution.output_shape(self.data[ROW_AXIS:])
         return self.data[0] * math.prod(pixels) * math.prod(self.filters)
 
-    def rows(self, rows: range, output: int = 0) -> Rows | None:  # noqa: ARG002 - it has one
-        """Return the rows that the windows of both reach."""
+    def _rows(self, rows: range) -> Rows | None:
         recipe, size = self.recipe, self.data[ROW_AXIS]
         if recipe.spatial is not None:
             rows = recipe.spatial.reads(0, rows, recipe.convolution.positions(0, size))
@@ -59,9 +57,8 @@ class FusedElementwise(Operator):
 
     program: Program
 
-    def rows(self, rows: range, output: int = 0) -> Rows | None:  # noqa: ARG002 - it has one
-        """Return the same rows."""
-        return {0: rows} if len(self.data) > ROW_AXIS else None
+    def _rows(self, rows: range) -> Rows | None:
+        return {0: rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +77,7 @@ class OnCodes(Operator):
     axis: int
     epsilon: float
 
-    def rows(self, rows: range, output: int = 0) -> Rows | None:  # noqa: ARG002 - it has one
-        """Return the same rows, where each element is computed alone."""
+    def _rows(self, rows: range) -> Rows | None:
         if self.inner not in ELEMENT_WISE:
             return None
         indices = range(0, self.operands * INPUTS_OF_OPERAND, INPUTS_OF_OPERAND)
@@ -92,16 +88,16 @@ class OnCodes(Operator):
 def _fused(given: Spelling) -> Operator:
     position = FILTERS if given.op == QUANTIZED_OP else 1
     recipe = ConvPool.from_attributes(given.node.attrs)
-    return FusedConvolution(*tensors(given), recipe, given.shape(position))
+    return FusedConvolution(*given.tensors(), recipe, given.shape(position))
 
 
 def _program(given: Spelling) -> Operator:
-    return FusedElementwise(*tensors(given), program_of(given.node))
+    return FusedElementwise(*given.tensors(), program_of(given.node))
 
 
 def _on_codes(given: Spelling) -> Operator:
     return OnCodes(
-        *tensors(given),
+        *given.tensors(),
         inner=given.text("op", ""),
         operands=given.integer("operands", 1),
         axis=given.axis("axis", 1, len(given.result())),

@@ -10,7 +10,6 @@ from condense_compiler.operators.definition import (
     Kind,
     Operator,
     Rows,
-    tensors,
 )
 from condense_compiler.operators.window import Window, window_of
 
@@ -36,8 +35,7 @@ class Convolution(Operator):
         """Return one for each tap of each filter at each position, padding included."""
         return math.prod(self.result) * math.prod(self.filters[1:])
 
-    def rows(self, rows: range, output: int = 0) -> Rows | None:  # noqa: ARG002 - it has one
-        """Return the rows that windows reach."""
+    def _rows(self, rows: range) -> Rows | None:
         return {0: self.window.reads(0, rows, self.data[ROW_AXIS])}
 
     @property
@@ -63,8 +61,7 @@ class TransposedConvolution(Operator):
         filters = self.inputs[1] or ()
         return math.prod(self.data) * math.prod(filters[1:])
 
-    def rows(self, rows: range, output: int = 0) -> Rows | None:  # noqa: ARG002 - it has one
-        """Return the rows that are positions whose windows meet these rows."""
+    def _rows(self, rows: range) -> Rows | None:
         stride, size = self.window.strides[0], self.data[ROW_AXIS]
         first = -(-(rows.start + self.window.begins[0] - self.window.reach(0) + 1) // stride)
         last = (rows.stop - 1 + self.window.begins[0]) // stride
@@ -75,7 +72,7 @@ class TransposedConvolution(Operator):
 def _convolution(given: Spelling) -> Operator:
     filters = given.shape(FILTERS_INPUT.get(given.op, 1))
     window = window_of(given, filters[2:], given.shape()[2:])
-    return Convolution(*tensors(given), window, given.integer("group", 1), filters)
+    return Convolution(*given.tensors(), window, given.integer("group", 1), filters)
 
 
 def _transposed(given: Spelling) -> Operator:
@@ -101,7 +98,7 @@ def _transposed(given: Spelling) -> Operator:
         begins = zeros
     # What goes behind is told by the shape of the result.
     window = Window(kernel, window.strides, (*begins, *zeros), window.dilations)
-    return TransposedConvolution(*tensors(given), window, given.integer("group", 1))
+    return TransposedConvolution(*given.tensors(), window, given.integer("group", 1))
 
 
 DEFINITIONS = (

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from condense_compiler.operators.attributes import Shape, Spelling
+from condense_compiler.operators.attributes import Shape, Shapes, Spelling
 
 # The first axis of pixels, along which rows are counted: (batch, channels, rows, ...).
 ROW_AXIS = 2
@@ -75,8 +75,8 @@ class Operator:
     """
 
     op: str
-    inputs: tuple[Shape | None, ...]
-    outputs: tuple[Shape | None, ...]
+    inputs: Shapes
+    outputs: Shapes
 
     @property
     def data(self) -> Shape:
@@ -108,8 +108,13 @@ class Operator:
         """Return the multiply-accumulate operations."""
         return 0
 
-    def rows(self, rows: range, output: int = 0) -> Rows | None:  # noqa: ARG002 - for others
+    def rows(self, rows: range, output: int = 0) -> Rows | None:
         """Return which rows of the inputs consecutive rows of an output need."""
+        shapes = self.inputs[0], self.outputs[output]
+        have_rows = all(shape is not None and len(shape) > ROW_AXIS for shape in shapes)
+        return self._rows(rows) if have_rows else None
+
+    def _rows(self, _rows: range) -> Rows | None:
         return None
 
 
@@ -118,13 +123,12 @@ class Foreign(Operator):
     """An operator that nothing is known of."""
 
 
-def tensors(given: Spelling) -> tuple[str, tuple[Shape | None, ...], tuple[Shape | None, ...]]:
-    """Return what every record holds."""
-    inputs, outputs = (
-        tuple(None if t.is_empty() or t.shape is None else tuple(t.shape) for t in side)
-        for side in (given.node.inputs, given.node.outputs)
-    )
-    return given.op, inputs, outputs
+Parse = Callable[[Spelling], Operator]
+
+
+def alone(record: type[Operator]) -> Parse:
+    """Return how nodes are parsed of which the tensors say everything."""
+    return lambda given: record(*given.tensors())
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +150,7 @@ class Definition:
 
     op: str
     kind: Kind
-    parse: Callable[[Spelling], Operator] = lambda given: Foreign(*tensors(given))
+    parse: Parse = lambda given: Foreign(*given.tensors())
     domain: str = ""
     around_one: bool = False
     keeps_steps: bool = False

@@ -8,12 +8,10 @@ import numpy.typing as npt
 
 from condense_compiler.operators.attributes import Array, Spelling
 from condense_compiler.operators.definition import (
-    ROW_AXIS,
     Definition,
     Kind,
     Operator,
     Rows,
-    tensors,
 )
 
 Values = npt.NDArray[np.float64]
@@ -33,10 +31,8 @@ class BatchNormalization(Operator):
     parameters: tuple[Array, ...] | None
     trains: bool
 
-    def rows(self, rows: range, output: int = 0) -> Rows | None:
-        """Return the same rows."""
-        stays = len(self.data) > ROW_AXIS and not self.trains and not output
-        return {0: rows} if stays else None
+    def _rows(self, rows: range) -> Rows | None:
+        return None if self.trains else {0: rows}
 
     def scaling(self) -> tuple[Values, Values] | None:
         """Return the factor and the shift of each channel; None where they are computed."""
@@ -66,9 +62,8 @@ class ResponseNormalisation(Operator):
     beta: float
     bias: float
 
-    def rows(self, rows: range, output: int = 0) -> Rows | None:  # noqa: ARG002 - it has one
-        """Return the same rows."""
-        return {0: rows} if len(self.data) > ROW_AXIS else None
+    def _rows(self, rows: range) -> Rows | None:
+        return {0: rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +84,7 @@ def _batch(given: Spelling) -> Operator:
     parameters = [given.constant(index) for index in range(1, 5)]
     known = tuple(values for values in parameters if values is not None)
     return BatchNormalization(
-        *tensors(given),
+        *given.tensors(),
         given.number("epsilon", 1e-5),
         known if len(known) == len(parameters) else None,
         trains=bool(given.integer("training_mode", 0)) or len(given.node.outputs) > 1,
@@ -98,7 +93,7 @@ def _batch(given: Spelling) -> Operator:
 
 def _response(given: Spelling) -> Operator:
     return ResponseNormalisation(
-        *tensors(given),
+        *given.tensors(),
         size=given.integer("size", 1),
         alpha=given.number("alpha", 1e-4),
         beta=given.number("beta", 0.75),
@@ -108,7 +103,7 @@ def _response(given: Spelling) -> Operator:
 
 def _along_axis(given: Spelling) -> Operator:
     axis = given.integer("axis", 0) if given.gives("axis") else None
-    return AxisNormalisation(*tensors(given), axis, given.integer("p", 2))
+    return AxisNormalisation(*given.tensors(), axis, given.integer("p", 2))
 
 
 _GROUPS = (

@@ -11,7 +11,6 @@ from condense_compiler.operators.definition import (
     Kind,
     Operator,
     Rows,
-    tensors,
 )
 from condense_compiler.operators.elementwise import UNARY
 from condense_compiler.operators.quantising import DEFAULT_AXIS
@@ -45,8 +44,7 @@ class Elementwise(Operator):
         numbers = {n: v for n, v in found.items() if isinstance(v, int | float)}
         return numbers if len(numbers) == len(found) else None
 
-    def rows(self, rows: range, output: int = 0) -> Rows | None:  # noqa: ARG002 - it has one
-        """Return the same rows, or the only one."""
+    def _rows(self, rows: range) -> Rows | None:
         given = {i: shape for i, shape in enumerate(self.inputs) if shape is not None}
         return broadcast_rows(given, self.result, rows)
 
@@ -74,18 +72,17 @@ class Quantising(Operator):
     axis: int
     block_size: int
 
-    def rows(self, rows: range, output: int = 0) -> Rows | None:  # noqa: ARG002 - it has one
-        """Return the same rows."""
-        return {0: rows} if len(self.data) > ROW_AXIS else None
+    def _rows(self, rows: range) -> Rows | None:
+        return {0: rows}
 
 
 def _elementwise(given: Spelling) -> Operator:
-    return Elementwise(*tensors(given), tuple(sorted(given.node.attrs.items())))
+    return Elementwise(*given.tensors(), tuple(sorted(given.node.attrs.items())))
 
 
 def _clip(given: Spelling) -> Operator:
     limits = _limit(given, 1, "min", -inf), _limit(given, 2, "max", inf)
-    return Clip(*tensors(given), (), limits)
+    return Clip(*given.tensors(), (), limits)
 
 
 def _limit(given: Spelling, index: int, name: str, default: float) -> float | None:
@@ -97,7 +94,7 @@ def _limit(given: Spelling, index: int, name: str, default: float) -> float | No
 
 def _quantising(given: Spelling) -> Operator:
     axis = given.axis("axis", DEFAULT_AXIS, len(given.shape()))
-    return Quantising(*tensors(given), axis, given.integer("block_size", 0))
+    return Quantising(*given.tensors(), axis, given.integer("block_size", 0))
 
 
 _AROUND_ONE = frozenset(

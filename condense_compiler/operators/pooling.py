@@ -11,7 +11,6 @@ from condense_compiler.operators.definition import (
     Moved,
     Operator,
     Rows,
-    tensors,
 )
 from condense_compiler.operators.window import Window, window_of
 
@@ -39,9 +38,8 @@ class Pool(Operator):
         alone = self.op == "MaxPool" and not any(self.outputs[1:])
         return Moved(range(1), chooses=True) if alone else None
 
-    def rows(self, rows: range, output: int = 0) -> Rows | None:
-        """Return the rows that windows reach."""
-        return {0: self.window.reads(0, rows, self.data[ROW_AXIS])} if not output else None
+    def _rows(self, rows: range) -> Rows | None:
+        return {0: self.window.reads(0, rows, self.data[ROW_AXIS])}
 
     def looked_at(self) -> int:
         """Return the elements that all windows cover."""
@@ -69,7 +67,7 @@ def _pool(given: Spelling) -> Operator:
     window = window_of(given, given.integers("kernel_shape") or (), pixels)
     same = given.text("auto_pad", "NOTSET").startswith("SAME")
     return Pool(
-        *tensors(given),
+        *given.tensors(),
         window,
         counts_padding=bool(given.integer("count_include_pad", 0)),
         by_column=bool(given.integer("storage_order", 0)),
@@ -79,7 +77,7 @@ def _pool(given: Spelling) -> Operator:
 
 
 def _global(given: Spelling) -> Operator:
-    return GlobalPool(*tensors(given), given.integer("p", 2))
+    return GlobalPool(*given.tensors(), given.integer("p", 2))
 
 
 _KEEP_STEPS = frozenset({"AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"})

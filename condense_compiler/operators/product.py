@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from condense_compiler.operators.attributes import Spelling
-from condense_compiler.operators.definition import Definition, Kind, Operator, tensors
+from condense_compiler.operators.definition import Definition, Kind, Operator, alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +48,16 @@ class Einsum(Operator):
 
 def _gemm(given: Spelling) -> Operator:
     transposes = bool(given.integer("transA", 0)), bool(given.integer("transB", 0))
-    return Gemm(*tensors(given), given.number("alpha", 1.0), given.number("beta", 1.0), transposes)
-
-
-def _matrix_product(given: Spelling) -> Operator:
-    return MatrixProduct(*tensors(given))
+    return Gemm(*given.tensors(), given.number("alpha", 1.0), given.number("beta", 1.0), transposes)
 
 
 def _einsum(given: Spelling) -> Operator:
-    return Einsum(*tensors(given), given.text("equation", "").replace(" ", ""))
+    return Einsum(*given.tensors(), given.text("equation", "").replace(" ", ""))
 
 
 _PARSERS = {
     "Einsum": _einsum,
     "Gemm": _gemm,
-    **dict.fromkeys(("MatMul", "MatMulInteger", "QLinearMatMul"), _matrix_product),
+    **dict.fromkeys(("MatMul", "MatMulInteger", "QLinearMatMul"), alone(MatrixProduct)),
 }
 DEFINITIONS = tuple(Definition(op, Kind.CONVOLUTION, parse) for op, parse in _PARSERS.items())

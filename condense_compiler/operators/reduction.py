@@ -10,7 +10,6 @@ from condense_compiler.operators.definition import (
     Moved,
     Operator,
     Rows,
-    tensors,
 )
 
 
@@ -31,9 +30,8 @@ class Reduction(Operator):
         chooses = self.op in ("ReduceMax", "ReduceMin")
         return Moved(range(1), chooses=True) if chooses else None
 
-    def rows(self, rows: range, output: int = 0) -> Rows | None:
-        """Return the same rows, if that axis stays where it is."""
-        if self.axes is None or len(self.data) <= ROW_AXIS or ROW_AXIS in self.axes or output:
+    def _rows(self, rows: range) -> Rows | None:
+        if self.axes is None or ROW_AXIS in self.axes:
             return None
         stays = self.keeps_axes or all(axis > ROW_AXIS for axis in self.axes)
         return {0: rows} if stays else None
@@ -46,7 +44,7 @@ def _reduction(given: Spelling) -> Operator:
     if axes is not None:
         reduces_all = not axes and not given.integer("noop_with_empty_axes", 0)
         axes = tuple(range(rank)) if reduces_all else tuple(sorted({a % rank for a in axes}))
-    return Reduction(*tensors(given), axes, bool(given.integer("keepdims", 1)))
+    return Reduction(*given.tensors(), axes, bool(given.integer("keepdims", 1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ class TopK(Operator):
 def _top_k(given: Spelling) -> Operator:
     count = given.integers("k", 1)
     return TopK(
-        *tensors(given),
+        *given.tensors(),
         axis=given.axis("axis", -1, len(given.shape())),
         count=None if count is None else count[0],
         largest=bool(given.integer("largest", 1)),

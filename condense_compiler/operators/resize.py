@@ -16,9 +16,8 @@ from condense_compiler.operators.definition import (
     Moved,
     Operator,
     Rows,
-    tensors,
 )
-from condense_compiler.operators.moving import hull
+from condense_compiler.operators.parts import hull
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +146,7 @@ class Resize(Operator):
         weights = np.where(low == high, np.float32(0.5), inside - low.astype(np.float32))
         return low, high, weights
 
-    def rows(self, rows: range, output: int = 0) -> Rows | None:  # noqa: ARG002 - it has one
-        """Return the neighbours of the rows."""
+    def _rows(self, rows: range) -> Rows | None:
         axes = self.axes()
         if axes is None or len(self.data) <= ROW_AXIS:
             return None
@@ -168,7 +166,7 @@ def _resize(given: Spelling) -> Operator:
         coordinates = given.text("coordinate_transformation_mode", "half_pixel")
         rounding = given.text("nearest_mode", "round_prefer_floor")
     return Resize(
-        *tensors(given),
+        *given.tensors(),
         mode=_MODES.get(mode, mode),
         coordinates=coordinates,
         rounding=rounding,

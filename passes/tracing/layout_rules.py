@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from condense_compiler.operators.moving import Concat, Gather, GatherND, Slice, Split, Transpose
+from condense_compiler.operators.moving import Transpose
+from condense_compiler.operators.parts import Concat, Gather, GatherND, Slice, Split
 from condense_compiler.passes.tracing.combining import combine
 from condense_compiler.passes.tracing.layout import concatenate, reshape, take, transpose
 from condense_compiler.passes.tracing.rules import Context, Rule

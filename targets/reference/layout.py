@@ -9,16 +9,8 @@ import numpy as np
 from condense_compiler.errors import ContractError
 from condense_compiler.operators.aliasing import aliases_of
 from condense_compiler.operators.byte_moves import Move, order_of_moves
-from condense_compiler.operators.moving import (
-    Blocks,
-    Concat,
-    Dropout,
-    Gather,
-    Slice,
-    Split,
-    Transpose,
-    as_slice,
-)
+from condense_compiler.operators.moving import Blocks, Dropout, Transpose
+from condense_compiler.operators.parts import Concat, Gather, Slice, Split, as_slice
 from condense_compiler.operators.registry import parse
 from condense_compiler.targets.reference.blocks import BLOCK_ELEMENTS
 from condense_compiler.targets.reference.kernel import Array, Kernel, NodeContext

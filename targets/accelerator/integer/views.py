@@ -6,7 +6,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import UnsupportedError
-from condense_compiler.operators.moving import Slice
+from condense_compiler.operators.parts import Slice
 from condense_compiler.operators.registry import parse_as
 from condense_compiler.targets.accelerator.integer.arithmetic import significand
 from condense_compiler.targets.accelerator.integer.collector import (

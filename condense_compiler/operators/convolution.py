@@ -38,11 +38,6 @@ class Convolution(Operator):
     def _rows(self, rows: range) -> Rows | None:
         return {0: self.window.reads(0, rows, self.data[ROW_AXIS])}
 
-    @property
-    def is_depthwise(self) -> bool:
-        """Whether each channel is convolved on its own."""
-        return self.group == self.data[1] == self.result[1]
-
 
 @dataclass(frozen=True, slots=True)
 class TransposedConvolution(Operator):

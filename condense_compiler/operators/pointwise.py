@@ -12,7 +12,7 @@ from condense_compiler.operators.definition import (
     Operator,
     Rows,
 )
-from condense_compiler.operators.elementwise import UNARY
+from condense_compiler.operators.elementwise import ATTRIBUTES, UNARY
 from condense_compiler.operators.quantising import DEFAULT_AXIS
 
 
@@ -38,11 +38,12 @@ class Elementwise(Operator):
     attributes: tuple[tuple[str, object], ...]
 
     @property
-    def numbers(self) -> dict[str, float] | None:
-        """The attributes, if all of them are numbers; `approximate="none"` is none."""
-        found = {n: v for n, v in self.attributes if (n, v) != ("approximate", "none")}
-        numbers = {n: v for n, v in found.items() if isinstance(v, int | float)}
-        return numbers if len(numbers) == len(found) else None
+    def settings(self) -> dict[str, float] | None:
+        """The attributes as a program holds them; None if it cannot hold one of them."""
+        given = {n: v for n, v in self.attributes if (n, v) != ("approximate", "none")}
+        numbers = {n: float(v) for n, v in given.items() if isinstance(v, int | float)}
+        known = ATTRIBUTES.get(self.op, frozenset())
+        return numbers if len(numbers) == len(given) and numbers.keys() <= known else None
 
     def _rows(self, rows: range) -> Rows | None:
         given = {i: shape for i, shape in enumerate(self.inputs) if shape is not None}
@@ -77,12 +78,16 @@ class Quantising(Operator):
 
 
 def _elementwise(given: Spelling) -> Operator:
-    return Elementwise(*given.tensors(), tuple(sorted(given.node.attrs.items())))
+    return Elementwise(*given.tensors(), _attributes(given))
+
+
+def _attributes(given: Spelling) -> tuple[tuple[str, object], ...]:
+    return tuple(sorted(given.node.attrs.items()))
 
 
 def _clip(given: Spelling) -> Operator:
     limits = _limit(given, 1, "min", -inf), _limit(given, 2, "max", inf)
-    return Clip(*given.tensors(), (), limits)
+    return Clip(*given.tensors(), _attributes(given), limits)
 
 
 def _limit(given: Spelling, index: int, name: str, default: float) -> float | None:

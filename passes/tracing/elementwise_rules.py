@@ -57,9 +57,9 @@ def _keeps_order(step: Apply, view: View) -> bool:
 def _unary(context: Context) -> Sequence[View | None]:
     view = context.view()
     operator = context.read(Elementwise)
-    if view is None or operator.numbers is None:
+    if view is None or operator.settings is None:
         return [None]
-    return [_applied(view, operator.op, view.value, **operator.numbers)]
+    return [_applied(view, operator.op, view.value, **operator.settings)]
 
 
 def _gelu(context: Context) -> Sequence[View | None]:
@@ -67,7 +67,7 @@ def _gelu(context: Context) -> Sequence[View | None]:
     if view is None:
         return [None]
     x = view.value
-    if operator.numbers is not None:
+    if operator.settings is not None:
         return [_applied(view, "Gelu", x)]
     cube = Apply("Mul", (Apply("Mul", (x, x)), x))
     bent = Apply("Add", (x, Apply("Mul", (cube, Literal(0.044715)))))

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from condense_compiler.operators.elementwise import ATTRIBUTES
 from condense_compiler.operators.fused_elementwise import program_of
 from condense_compiler.operators.normalisation import BatchNormalization
 from condense_compiler.operators.pointwise import Clip, Elementwise
@@ -26,14 +25,11 @@ from condense_compiler.targets.reference.programs import run_block, scratch_arra
 
 def elementwise(context: NodeContext) -> Kernel | None:
     """Prepare an element-wise operator on floating-point maps."""
-    attributes = context.read(Elementwise).numbers
+    attributes = context.read(Elementwise).settings
     if attributes is None or not is_float(context.dtype()):
         return None
     indices = range(len(context.node.inputs))
-    known = attributes.keys() <= ATTRIBUTES.get(context.node.op, frozenset())
-    if not known or not all(
-        context.has_input(i) and context.dtype(i) == context.dtype() for i in indices
-    ):
+    if not all(context.has_input(i) and context.dtype(i) == context.dtype() for i in indices):
         return None
     return _in_blocks(context, FUNCTIONS[context.node.op], attributes)
 

@@ -22,7 +22,7 @@ import onnx
 
 from condense_compiler.driver import compile_model
 from condense_compiler.errors import CondenseError
-from condense_compiler.operators.fused import Window
+from condense_compiler.operators.window import Window
 from condense_compiler.targets.accelerator.codegen.generate import Code, generate
 from condense_compiler.targets.accelerator.codegen.placement import place
 from condense_compiler.targets.accelerator.integer.network import Convolution, IntegerNetwork

@@ -11,10 +11,11 @@ from pathlib import Path
 DOCS = Path(__file__).parent
 sys.path[:0] = [str(DOCS), str(DOCS.parent / "examples"), str(DOCS.parent / "tests")]
 
-from generators import commands, console, patterns, records, trust  # noqa: E402 - found by the path above
+from generators import commands, console, operators, patterns, records, trust  # noqa: E402 - found by the path above
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "commands.md": commands.page,
+    "operators.md": operators.page,
     "patterns.md": patterns.page,
     "report.md": records.page,
     "trust.md": trust.page,

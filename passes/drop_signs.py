@@ -11,7 +11,8 @@ import onnx_graphsurgeon as gs
 from condense_compiler.network import Network
 from condense_compiler.network.editing import is_output
 from condense_compiler.operators.attributes import constant_input
-from condense_compiler.operators.moving import Moving, moving
+from condense_compiler.operators.definition import Moved
+from condense_compiler.operators.registry import moved
 from condense_compiler.rewriting.contract import PassOutcome, Rewrite
 
 _SHIFT = 128
@@ -41,7 +42,7 @@ class DropSigns:
         for node in nodes:
             for index in _zeros(node, maps):
                 _raise_constant(node, index)
-            facts = moving(node)
+            facts = moved(node)
             if facts is not None and facts.fill is not None:
                 _raise_fill(node, facts.fill)
         for tensor in maps.values():
@@ -75,9 +76,9 @@ def _can_follow(node: gs.Node, maps: dict[int, gs.Tensor]) -> bool:
         return False
     reads = [index for index, tensor in enumerate(node.inputs) if id(tensor) in maps]
     writes = all(id(tensor) in maps for tensor in node.outputs)
-    facts = moving(node)
+    facts = moved(node)
     if facts is not None:
-        return writes and reads == list(facts.data(node)) and _has_known_fill(node, facts)
+        return writes and reads == list(facts.inputs) and _has_known_fill(node, facts)
     if node.op == "QLinearConv" and not (writes and reads == [0]):
         return False
     if node.op == "DequantizeLinear" and reads != [0]:
@@ -98,7 +99,7 @@ def _is_signed(zero: object) -> bool:
     return isinstance(zero, np.ndarray) and zero.dtype == np.int8
 
 
-def _has_known_fill(node: gs.Node, facts: Moving) -> bool:
+def _has_known_fill(node: gs.Node, facts: Moved) -> bool:
     return facts.fill is None or not _is_given(node, facts.fill) or _is_constant(node, facts.fill)
 
 

@@ -11,6 +11,8 @@ import onnx_graphsurgeon as gs
 from condense_compiler.network import Network
 from condense_compiler.network.editing import bypass, sole_reader
 from condense_compiler.operators.attributes import constant_input
+from condense_compiler.operators.normalisation import BatchNormalization
+from condense_compiler.operators.registry import parse_as
 from condense_compiler.rewriting.contract import PassOutcome, Rewrite
 
 Values = npt.NDArray[np.float64]
@@ -69,7 +71,8 @@ def _scaling_of(node: gs.Node, data: gs.Tensor) -> _Scaling | None:
     if node.domain or len(data.shape) < 2 or tuple(node.outputs[0].shape) != tuple(data.shape):
         return None
     if node.op == "BatchNormalization":
-        return _normalisation(node)
+        scaling = parse_as(BatchNormalization, node).scaling()
+        return None if scaling is None else _Scaling(*scaling)
     if node.op not in _ARITHMETIC:
         return None
     position = 0 if node.inputs[0] is data else 1
@@ -84,15 +87,6 @@ def _scaling_of(node: gs.Node, data: gs.Tensor) -> _Scaling | None:
         "Div": _Scaling(1.0 / np.where(values == 0, np.nan, values), zero),
         "Mul": _Scaling(values, zero),
     }[node.op]
-
-
-def _normalisation(node: gs.Node) -> _Scaling | None:
-    parameters = [constant_input(node, index) for index in range(1, 5)]
-    if any(values is None for values in parameters):
-        return None
-    gamma, beta, mean, variance = (np.asarray(values, np.float64) for values in parameters)
-    scale = gamma / np.sqrt(variance + node.attrs.get("epsilon", 1e-5))
-    return _Scaling(scale, beta - mean * scale)
 
 
 def _for_each_channel(constant: npt.NDArray[Any] | None, shape: tuple[int, ...]) -> Values | None:

@@ -9,7 +9,9 @@ import onnx_graphsurgeon as gs
 from condense_compiler.network import Network
 from condense_compiler.network.computing import compute
 from condense_compiler.network.editing import replace_reads
-from condense_compiler.operators.quantising import DEFAULT_AXIS, codes_of
+from condense_compiler.operators.pointwise import Quantising
+from condense_compiler.operators.quantising import codes_of
+from condense_compiler.operators.registry import parse_as
 from condense_compiler.rewriting.contract import PassOutcome, Rewrite
 
 _QUANTISATION = ("DequantizeLinear", "DynamicQuantizeLinear", "QuantizeLinear")
@@ -56,7 +58,7 @@ def _makes_codes(node: gs.Node) -> bool:
     """Tell whether a node quantises a constant, with one scale or one for each channel."""
     if node.op != "QuantizeLinear" or node.domain or not _is_foldable(node):
         return False
-    plain = not node.attrs.get("block_size", 0) and node.inputs[1].values.ndim <= 1
+    plain = not parse_as(Quantising, node).block_size and node.inputs[1].values.ndim <= 1
     return plain and np.dtype(node.outputs[0].dtype) in (np.int8, np.uint8)
 
 
@@ -65,7 +67,7 @@ def _quantise(node: gs.Node) -> Rewrite:
     values, scale, *zeros = (np.asarray(tensor.values) for tensor in node.inputs)
     codes = node.outputs[0]
     zero = zeros[0] if zeros else np.zeros((), codes.dtype)
-    stored = codes_of(values, scale, zero, node.attrs.get("axis", DEFAULT_AXIS))
+    stored = codes_of(values, scale, zero, parse_as(Quantising, node).axis)
     replace_reads(codes, gs.Constant(f"{codes.name}/folded", stored))
     return Rewrite(node.name, node.op)
 

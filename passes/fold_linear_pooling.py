@@ -8,7 +8,9 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from condense_compiler.network import Network
+from condense_compiler.operators.channel_pooling import FusedConvolution
 from condense_compiler.operators.fused import ConvPool, is_conv_pool
+from condense_compiler.operators.registry import parse_as
 from condense_compiler.rewriting.contract import PassOutcome, Rewrite
 
 _SCALE: Mapping[str, Callable[[int], float]] = {
@@ -37,7 +39,7 @@ class FoldLinearPooling:
 
 
 def _fold(node: gs.Node) -> bool:
-    recipe = ConvPool.from_attributes(node.attrs)
+    recipe = parse_as(FusedConvolution, node).recipe
     if recipe.reduction not in _SCALE or recipe.before or recipe.members:
         return False
     filters_in_group = node.inputs[1].shape[0] // recipe.group
@@ -66,10 +68,4 @@ def _fold_filters(node: gs.Node, recipe: ConvPool) -> None:
 
 def _make_plain(node: gs.Node, recipe: ConvPool) -> None:
     node.op, node.domain = "Conv", ""
-    node.attrs = {
-        "kernel_shape": list(recipe.convolution.kernel_shape),
-        "strides": list(recipe.convolution.strides),
-        "pads": list(recipe.convolution.pads),
-        "dilations": list(recipe.convolution.dilations),
-        "group": recipe.group,
-    }
+    node.attrs = recipe.convolution.to_attributes(pooling=False) | {"group": recipe.group}

@@ -9,19 +9,17 @@ import onnx_graphsurgeon as gs
 
 from condense_compiler.network import Network
 from condense_compiler.network.editing import bypass, is_output, sole_reader
-from condense_compiler.operators.attributes import (
-    constant_input,
-    convolution_window,
-    int_list,
-    pooling_window,
-)
-from condense_compiler.operators.fused import Window
+from condense_compiler.operators.attributes import constant_input
+from condense_compiler.operators.convolution import Convolution
+from condense_compiler.operators.definition import ROW_AXIS
+from condense_compiler.operators.moving import Pad
+from condense_compiler.operators.pooling import Pool
+from condense_compiler.operators.registry import definition_of, parse, parse_as
+from condense_compiler.operators.window import Window
 from condense_compiler.rewriting.contract import PassOutcome, Rewrite
 
 # Zero in front of these is the code of zero behind them, or the other way round.
 _QUANTISING = ("DequantizeLinear", "QuantizeLinear")
-# What these compute is never negative.
-_NOT_NEGATIVE = ("Relu", "Sigmoid", "HardSigmoid", "Softplus", "Abs", "Exp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,26 +73,19 @@ class FoldPads:
 
 def _padding_of(node: gs.Node) -> _Padding | None:
     """Return the padding of a Pad; None unless it pads spatial axes alone, by a constant."""
-    mode = node.attrs.get("mode", "constant")
-    rank = len(node.inputs[0].shape)
-    pads, axes = int_list(node, "pads", 1), int_list(node, "axes", 3)
-    has_value = len(node.inputs) > 2 and not node.inputs[2].is_empty()
-    value = constant_input(node, 2) if has_value else node.attrs.get("value", 0.0)
-    if mode not in ("constant", b"constant") or pads is None or value is None or rank < 3:
+    pad = parse_as(Pad, node)
+    if pad.mode != "constant" or pad.pads is None or pad.value is None:
         return None
-    named = [axis % rank for axis in (axes if axes is not None else range(rank))]
-    if len(pads) != 2 * len(named) or min(pads) < 0:
-        return None
-    starts, ends = ([0] * rank for _ in range(2))
-    for index, axis in enumerate(named):
-        starts[axis], ends[axis] = pads[index], pads[len(named) + index]
-    if any((*starts[:2], *ends[:2])):
+    others, pixels = pad.pads[:ROW_AXIS], pad.pads[ROW_AXIS:]
+    if not pixels or any(map(any, others)) or min(map(min, pixels)) < 0:
         return None
     makers = node.inputs[0].inputs
-    not_negative = bool(makers) and makers[0].op in _NOT_NEGATIVE
-    number = float(np.asarray(value).reshape(()))
-    pixels = tuple(node.inputs[0].shape[2:])
-    return _Padding(pixels, (*starts[2:], *ends[2:]), number, not_negative)
+    return _Padding(
+        pad.data[ROW_AXIS:],
+        (*(before for before, _ in pixels), *(behind for _, behind in pixels)),
+        pad.value,
+        not_negative=bool(makers) and definition_of(makers[0]).not_negative,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +123,11 @@ def _padded(reader: gs.Node, data: gs.Tensor, padding: _Padding) -> Window | Non
     is_data = [tensor is data for tensor in reader.inputs]
     if rule is None or not is_data[0] or any(is_data[1:]) or not rule(reader, padding):
         return None
-    window = convolution_window(reader) if reader.op == "Conv" else pooling_window(reader)
-    if reader.attrs.get("auto_pad", "NOTSET") not in ("NOTSET", b"NOTSET", "VALID", b"VALID"):
-        return None  # how much these pad depends on the size of their input
+    operator = parse(reader)
+    assert isinstance(operator, Convolution | Pool)
+    window = operator.window
+    if window.follows_size:
+        return None
     pads = tuple(one + other for one, other in zip(window.pads, padding.pads, strict=True))
     larger = Window(window.kernel_shape, window.strides, pads, window.dilations)
     rounds_up = window.ceil_mode and larger.output_shape(padding.pixels) != window.output_shape(
@@ -145,11 +138,7 @@ def _padded(reader: gs.Node, data: gs.Tensor, padding: _Padding) -> Window | Non
 
 def _reaches_inside(window: Window, pads: Sequence[int]) -> bool:
     """Tell whether every window holds a pixel of the map: pooling asks for that."""
-    reach = [
-        dilation * (size - 1) + 1
-        for size, dilation in zip(window.kernel_shape, window.dilations, strict=True)
-    ]
-    return all(pad < size for pad, size in zip(pads, (*reach, *reach), strict=True))
+    return all(pad < size for pad, size in zip(pads, window.reaches * 2, strict=True))
 
 
 def _takes_zeros(reader: gs.Node, padding: _Padding) -> bool:
@@ -157,9 +146,8 @@ def _takes_zeros(reader: gs.Node, padding: _Padding) -> bool:
 
 
 def _averages(reader: gs.Node, padding: _Padding) -> bool:
-    counts = bool(reader.attrs.get("count_include_pad", 0))
-    unpadded = not any(pooling_window(reader).pads)
-    return padding.value == 0 and (counts or unpadded)
+    pool = parse_as(Pool, reader)
+    return padding.value == 0 and (pool.counts_padding or not any(pool.window.pads))
 
 
 def _takes_no_part(reader: gs.Node, padding: _Padding) -> bool:

@@ -11,15 +11,16 @@ from onnx import TensorProto
 from condense_compiler.network import Network
 from condense_compiler.network.editing import is_output, remove_nodes
 from condense_compiler.network.tensors import element_type
-from condense_compiler.operators.aliasing import is_plain
+from condense_compiler.operators.attributes import is_plain
 from condense_compiler.operators.elementwise import (
-    ATTRIBUTES,
     INPUT,
     OPERATORS,
     Instruction,
     Program,
 )
 from condense_compiler.operators.fused_elementwise import elementwise_node
+from condense_compiler.operators.pointwise import Elementwise
+from condense_compiler.operators.registry import parse_as
 from condense_compiler.rewriting.contract import PassOutcome, Rewrite
 
 _FLOATS = (TensorProto.FLOAT16, TensorProto.FLOAT, TensorProto.DOUBLE)
@@ -126,13 +127,8 @@ def _is_elementwise(node: gs.Node) -> bool:
 
 def _attributes(node: gs.Node) -> tuple[tuple[str, float], ...] | None:
     """Return the attributes as a program holds them; None if it cannot hold one of them."""
-    given = dict(node.attrs)
-    if node.op == "Gelu" and given.get("approximate", "none") == "none":
-        given.pop("approximate", None)
-    known = ATTRIBUTES.get(node.op, frozenset())
-    if given.keys() - known or not all(isinstance(v, int | float) for v in given.values()):
-        return None
-    return tuple(sorted((name, float(value)) for name, value in given.items()))
+    settings = parse_as(Elementwise, node).settings
+    return None if settings is None else tuple(settings.items())
 
 
 def _fits(tensor: gs.Tensor, result: gs.Tensor) -> bool:

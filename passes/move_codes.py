@@ -11,8 +11,9 @@ from condense_compiler.network import Network
 from condense_compiler.network.editing import bypass, sole_reader
 from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.operators.attributes import constant_input
-from condense_compiler.operators.moving import Moving, moving
+from condense_compiler.operators.definition import Moved
 from condense_compiler.operators.quantising import codes_of
+from condense_compiler.operators.registry import moved
 from condense_compiler.passes.tracing.codes import Quantisation
 from condense_compiler.passes.tracing.quantisation_rules import dequantisation, quantisation
 from condense_compiler.passes.tracing.quantised import FIRST_OPSET
@@ -54,13 +55,13 @@ class MoveCodes:
 
 def _moved(node: gs.Node, wanted: set[int]) -> list[gs.Node]:
     """Let a node move codes; return what dequantises its results, nothing if it stays."""
-    facts = moving(node)
+    facts = moved(node)
     grid = _common_quantisation(node, facts) if facts is not None else None
     if facts is None or grid is None or not _is_worth_it(node, wanted):
         return []
     if not _takes_fill(node, facts, grid):
         return []
-    for index in facts.data(node):
+    for index in facts.inputs:
         node.inputs[index] = node.inputs[index].inputs[0].inputs[0]
     outputs = [tensor for tensor in node.outputs if not tensor.is_empty()]
     codes = [gs.Variable(f"{tensor.name}/codes", grid.dtype, tensor.shape) for tensor in outputs]
@@ -84,12 +85,12 @@ def _quantise_earlier(graph: gs.Graph) -> list[Rewrite]:
     nodes, rewrites = list[gs.Node](), list[Rewrite]()
     for node in reversed(list(graph.nodes)):
         nodes.append(node)
-        facts = moving(node)
+        facts = moved(node)
         quantising = _quantising(graph, node) if facts is not None else []
         grid = quantisation(quantising[0], 1) if quantising else None
         if facts is None or grid is None or not _writes_fill(node, facts, grid):
             continue
-        for index in facts.data(node):
+        for index in facts.inputs:
             values, name = node.inputs[index], f"{node.name}/{index}/codes"
             node.inputs[index] = gs.Variable(name, grid.dtype, values.shape)
             inputs, outputs = [values, *_constants(name, grid)], [node.inputs[index]]
@@ -119,10 +120,10 @@ def _maker(reader: gs.Node) -> gs.Node | None:
     return next(iter(reader.inputs[0].inputs), None)
 
 
-def _common_quantisation(node: gs.Node, facts: Moving) -> Quantisation | None:
+def _common_quantisation(node: gs.Node, facts: Moved) -> Quantisation | None:
     """Return what the codes mean whose values a node moves; None if there is no one answer."""
     grids: set[Quantisation] = set()
-    for index in facts.data(node):
+    for index in facts.inputs:
         source = dequantisation(node.inputs[index])
         grid = quantisation(source, 1) if source is not None else None
         if grid is None:
@@ -151,12 +152,12 @@ def _wanted_as_codes(graph: gs.Graph) -> set[int]:
     outputs, wanted = {id(tensor) for tensor in graph.outputs}, set[int]()
     for node in reversed(graph.nodes):
         results = [tensor for tensor in node.outputs if not tensor.is_empty()]
-        facts, ends = moving(node), node.op == "QuantizeLinear"
+        facts, ends = moved(node), node.op == "QuantizeLinear"
         wants = (
             any(id(t) in wanted for t in results) if facts else _is_quantised_behind(graph, node)
         )
         if ends or wants:
-            data = facts.data(node) if facts is not None else range(len(node.inputs))
+            data = facts.inputs if facts is not None else range(len(node.inputs))
             wanted |= {id(node.inputs[index]) for index in data} - outputs
     return wanted
 
@@ -169,7 +170,7 @@ def _is_quantised_behind(graph: gs.Graph, node: gs.Node) -> bool:
     return reader is not None and reader.op == "QuantizeLinear"
 
 
-def _takes_fill(node: gs.Node, facts: Moving, grid: Quantisation) -> bool:
+def _takes_fill(node: gs.Node, facts: Moved, grid: Quantisation) -> bool:
     """Write the value that is put where there is none as a code, if it is the value of one."""
     number = _fill(node, facts)
     if number is None:
@@ -182,7 +183,7 @@ def _takes_fill(node: gs.Node, facts: Moving, grid: Quantisation) -> bool:
     return _writes_fill(node, facts, grid)
 
 
-def _writes_fill(node: gs.Node, facts: Moving, grid: Quantisation) -> bool:
+def _writes_fill(node: gs.Node, facts: Moved, grid: Quantisation) -> bool:
     """Quantise the value that is put where there is none, if it is known."""
     number = _fill(node, facts)
     if facts.fill is None or number is None:
@@ -194,7 +195,7 @@ def _writes_fill(node: gs.Node, facts: Moving, grid: Quantisation) -> bool:
     return True
 
 
-def _fill(node: gs.Node, facts: Moving) -> np.float32 | None:
+def _fill(node: gs.Node, facts: Moved) -> np.float32 | None:
     """Return the value that is put where there is none; None if that is not known."""
     if facts.fill is None:
         return None

@@ -8,8 +8,10 @@ import numpy.typing as npt
 import onnx_graphsurgeon as gs
 
 from condense_compiler.network import Network
+from condense_compiler.operators.channel_pooling import FusedConvolution
 from condense_compiler.operators.elementwise import Program
 from condense_compiler.operators.fused import ConvPool, is_conv_pool, operands_of, set_recipe
+from condense_compiler.operators.registry import parse_as
 from condense_compiler.rewriting.contract import PassOutcome, Rewrite
 
 # The largest member stays the largest under a function that never decreases.
@@ -33,7 +35,7 @@ class PostponeActivations:
 
 
 def _postpone(node: gs.Node) -> bool:
-    recipe = ConvPool.from_attributes(node.attrs)
+    recipe = parse_as(FusedConvolution, node).recipe
     if not recipe.before or recipe.reduction not in _KEEPS_CHOICE:
         return False
     before, after = operands_of(node, recipe)

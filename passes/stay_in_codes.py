@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import ClassVar
 
 import numpy as np
@@ -9,7 +10,6 @@ import onnx_graphsurgeon as gs
 
 from condense_compiler.network import Network
 from condense_compiler.network.editing import remove_nodes, sole_reader
-from condense_compiler.operators.attributes import constant_input
 from condense_compiler.operators.elementwise import ATTRIBUTES
 from condense_compiler.operators.fused import DOMAIN
 from condense_compiler.operators.on_codes import (
@@ -21,9 +21,10 @@ from condense_compiler.operators.on_codes import (
     OPERATORS,
     PRODUCTS,
     UNARY,
-    is_saving,
 )
+from condense_compiler.operators.pointwise import Clip
 from condense_compiler.operators.quantising import DEFAULT_AXIS, constant_values
+from condense_compiler.operators.registry import parse, parse_as
 from condense_compiler.passes.tracing.codes import Quantisation
 from condense_compiler.passes.tracing.quantisation_rules import dequantisation, quantisation
 from condense_compiler.passes.tracing.quantised import (
@@ -34,6 +35,9 @@ from condense_compiler.passes.tracing.quantised import (
 )
 from condense_compiler.passes.tracing.quantised_building import remove_unread_dequantisations
 from condense_compiler.rewriting.contract import PassOutcome, Rewrite
+
+# Values that may exist at one time whatever is saved.
+_FEW_BYTES = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +108,11 @@ def _changes_nothing(activation: gs.Node, grid: Quantisation) -> bool:
     limits = np.iinfo(grid.dtype)
     if activation.op == "Relu":
         return bool(grid.zero == limits.min)
-    bounds = [_bound(activation, index) for index in (1, 2)]
-    lower, upper = (None if b is None else round(b / grid.scale) + grid.zero for b in bounds)
-    return (lower is None or lower <= limits.min) and (upper is None or upper >= limits.max)
-
-
-def _bound(clip: gs.Node, index: int) -> float | None:
-    """Return a limit of a Clip; none is infinite, one that is computed may be anything."""
-    if index >= len(clip.inputs) or clip.inputs[index].is_empty():
-        return None
-    value = constant_input(clip, index)
-    return float(value.reshape(())) if value is not None and np.isfinite(value).all() else 0.0
+    lower, upper = parse_as(Clip, activation).limits
+    if lower is None or upper is None:
+        return False  # they may be anything
+    least, largest = (np.rint(bound / grid.scale) + grid.zero for bound in (lower, upper))
+    return bool(least <= limits.min and largest >= limits.max)
 
 
 def _convolve(node: gs.Node, result: _Result) -> bool:
@@ -170,7 +168,7 @@ def _is_known_to_runtimes(layer: Convolution, result: Quantisation) -> bool:
 
 def _stand_for(node: gs.Node, result: _Result) -> bool:
     """Make one operator of a node and the quantisation around it."""
-    if node.op in BY_PARTS and not is_saving(node):
+    if node.op in BY_PARTS and not _is_saving(node):
         return False
     operands: list[list[gs.Tensor]] = []
     plain: list[gs.Tensor] = []
@@ -195,6 +193,14 @@ def _stand_for(node: gs.Node, result: _Result) -> bool:
     node.inputs = [*inputs, *plain, *_constants(f"{node.name}/result", result.grid)]
     node.op, node.domain = ON_CODES_OP, DOMAIN
     return True
+
+
+def _is_saving(node: gs.Node) -> bool:
+    """Tell whether the values of one part need no more than the codes of everything."""
+    operator = parse(node)
+    data, result, axes = operator.data, operator.result, operator.separate_axes()
+    values_bytes = 4 * (prod(data[axes:]) + prod(result[axes:]))
+    return values_bytes <= max(prod(data) + prod(result), _FEW_BYTES)
 
 
 def _fits(node: gs.Node, operands: int, plain: list[gs.Tensor]) -> bool:

@@ -8,7 +8,8 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from condense_compiler.operators.fused import DOMAIN, OP, ConvPool, Window
+from condense_compiler.operators.fused import DOMAIN, OP, ConvPool
+from condense_compiler.operators.window import Window
 
 OPSET = 18
 IR_VERSION = 10

@@ -73,7 +73,9 @@ class _Lifting:
         self.taken.add(wanted)
         return wanted
 
-    def constant(self, node: gs.Node, name: str, values: object, dtype: type = np.int64) -> None:
+    def constant(
+        self, node: gs.Node, name: str, values: object, dtype: npt.DTypeLike = np.int64
+    ) -> None:
         """Give a node one more input: a constant."""
         array: npt.NDArray[Any] = np.asarray(values, dtype)
         node.inputs.append(gs.Constant(self.name(f"{node.name}/{name}"), array))

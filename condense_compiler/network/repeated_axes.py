@@ -3,7 +3,7 @@
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from condense_compiler.operators.attributes import int_list
+from condense_compiler.operators.attributes import Spelling
 
 _AXES_INPUT = 1
 
@@ -27,7 +27,7 @@ def drop_repeated_axes(node: gs.Node) -> None:
         node.inputs[_AXES_INPUT] = gs.Constant(name, np.array(once, np.int64))
 
 
-def _axes(node: gs.Node) -> list[int] | None:
+def _axes(node: gs.Node) -> tuple[int, ...] | None:
     if "axes" not in node.attrs:
         operand = node.inputs[_AXES_INPUT] if len(node.inputs) > _AXES_INPUT else None
         if not isinstance(operand, gs.Constant) or operand.dtype != np.int64:
@@ -36,4 +36,4 @@ def _axes(node: gs.Node) -> list[int] | None:
             return None
     elif not isinstance(node.attrs["axes"], list):
         return None
-    return int_list(node, "axes", _AXES_INPUT)
+    return Spelling(node).integers("axes", _AXES_INPUT)

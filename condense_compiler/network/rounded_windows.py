@@ -8,45 +8,57 @@ the map by less than a stride.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import InputError
 from condense_compiler.network.tensors import is_static
+from condense_compiler.operators.attributes import Spelling
+from condense_compiler.operators.window import Window, window_of
 
 _POOLS = ("AveragePool", "LpPool", "MaxPool")
-_NOT_SET = ("NOTSET", b"NOTSET")
-_SAME = ("SAME_UPPER", "SAME_LOWER", b"SAME_UPPER", b"SAME_LOWER")
-_UPPER = ("SAME_UPPER", b"SAME_UPPER")
+_SAME = ("SAME_UPPER", "SAME_LOWER")
 _CLIPS_SINCE = 19  # from this opset on, averages count no more than the padded map
 
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """How windows walk along an axis."""
+    """How windows walk along an axis, the last one rounded up."""
 
+    window: Window
+    number: int
     size: int
-    reach: int
-    stride: int
-    begin: int
-    end: int
+
+    @property
+    def begin(self) -> int:
+        """Padding before the map."""
+        return self.window.begins[self.number]
+
+    @property
+    def end(self) -> int:
+        """Padding behind the map."""
+        return self.window.ends[self.number]
 
     @property
     def counted(self) -> int:
         """Windows, those that start in the padding behind included."""
-        return -(-(self.size + self.begin + self.end - self.reach) // self.stride) + 1
+        return self.window.rounded_positions(self.number, self.size)
 
     @property
     def count(self) -> int:
         """Windows that start on the map or in the padding before it."""
-        counted = self.counted
-        return counted - ((counted - 1) * self.stride >= self.size + self.begin)
+        return self.window.positions(self.number, self.size)
 
     @property
     def overhang(self) -> int:
         """Padding behind the map that the last window needs; negative if it ends on the map."""
-        return (self.count - 1) * self.stride + self.reach - self.size - self.begin
+        return self.window.span(self.number, self.count) - self.size - self.begin
+
+    @property
+    def short(self) -> int:
+        """Pixels that a single window needs beyond the padded map."""
+        return self.window.reach(self.number) - self.size - self.begin - self.end
 
 
 def leave_out_empty_windows(node: gs.Node) -> bool:
@@ -61,7 +73,7 @@ def leave_out_empty_windows(node: gs.Node) -> bool:
 def _rounds_up(node: gs.Node) -> bool:
     is_pool = node.op in _POOLS and not node.domain and bool(node.attrs.get("ceil_mode", 0))
     known = is_pool and node.inputs[0].shape is not None and is_static(node.inputs[0].shape)
-    return known and node.attrs.get("auto_pad", "NOTSET") in _NOT_SET
+    return known and Spelling(node).text("auto_pad", "NOTSET") == "NOTSET"
 
 
 def _leave_out(node: gs.Node) -> bool:
@@ -86,20 +98,9 @@ def _was_miscounted(node: gs.Node, axes: Sequence[_Axis]) -> bool:
 
 
 def _axes(node: gs.Node) -> list[_Axis]:
-    sizes, kernel = node.inputs[0].shape[2:], node.attrs["kernel_shape"]
-    ones, zeros = [1] * len(kernel), [0] * 2 * len(kernel)
-    strides, pads = node.attrs.get("strides", ones), node.attrs.get("pads", zeros)
-    dilations = node.attrs.get("dilations", ones)
-    return [
-        _Axis(
-            int(sizes[i]),
-            dilations[i] * (kernel[i] - 1) + 1,
-            strides[i],
-            pads[i],
-            pads[len(kernel) + i],
-        )
-        for i in range(len(kernel))
-    ]
+    given, sizes = Spelling(node), node.inputs[0].shape[2:]
+    window = replace(window_of(given, given.integers("kernel_shape") or (), sizes), ceil_mode=True)
+    return [_Axis(window, number, int(size)) for number, size in enumerate(sizes)]
 
 
 def prepare_pool(node: gs.Node, opset: int) -> None:
@@ -110,8 +111,8 @@ def prepare_pool(node: gs.Node, opset: int) -> None:
     """
     if node.op not in _POOLS or node.domain or not _knows_windows(node):
         return
-    mode = node.attrs.get("auto_pad", "NOTSET")
-    if mode not in _NOT_SET:
+    mode = Spelling(node).text("auto_pad", "NOTSET")
+    if mode != "NOTSET":
         node.attrs.pop("pads", None)
         if mode in _SAME:
             _keep_same(node)
@@ -135,8 +136,7 @@ def _knows_windows(node: gs.Node) -> bool:
 
 def _keep_same(node: gs.Node) -> None:
     """Drop `ceil_mode` beside `auto_pad`, and write as pads what asks for negative ones."""
-    axes = _axes(node)
-    rest = [_pixels_behind(axis) for axis in axes]
+    rest = [-axis.window.missing(axis.number, axis.size) for axis in _axes(node)]
     if max(rest) > 1:
         raise InputError(
             f"node '{node.name}' ({node.op}): auto_pad with strides beyond the window asks for "
@@ -145,25 +145,20 @@ def _keep_same(node: gs.Node) -> None:
     node.attrs.pop("ceil_mode", None)
     if max(rest) < 1:
         return
-    upper = node.attrs.pop("auto_pad") in _UPPER
+    upper = Spelling(node).text("auto_pad", "") == "SAME_UPPER"
+    del node.attrs["auto_pad"]
     total = [max(0, -pixels) for pixels in rest]
     small, large = [pad // 2 for pad in total], [pad - pad // 2 for pad in total]
     node.attrs["pads"] = [*small, *large] if upper else [*large, *small]
 
 
-def _pixels_behind(axis: _Axis) -> int:
-    """Return the pixels behind the last window of ceil(size / stride); negative if padded."""
-    return axis.size - axis.reach - (-(-axis.size // axis.stride) - 1) * axis.stride
-
-
 def _cover_overhang(node: gs.Node, opset: int) -> None:
     """Pad a map that a single window hangs over by less than a stride."""
     axes = _axes(node)
-    missing = [axis.reach - axis.size - axis.begin - axis.end for axis in axes]
-    over = [0 < m < a.stride for m, a in zip(missing, axes, strict=True)]
-    if not any(over):
+    hangs_over = [0 < axis.short < axis.window.strides[axis.number] for axis in axes]
+    if not any(hangs_over):
         return
-    ends = [a.end + m * o for a, m, o in zip(axes, missing, over, strict=True)]
+    ends = [a.end + a.short * hangs for a, hangs in zip(axes, hangs_over, strict=True)]
     if opset >= _CLIPS_SINCE and node.attrs.get("count_include_pad", 0):
         if any(axis.begin or axis.end for axis in axes):
             raise InputError(

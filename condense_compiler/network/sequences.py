@@ -85,8 +85,8 @@ class _Writer:
         """Return a tensor of a name that none has yet."""
         while name in self._tensors:
             name += "_"
-        self._tensors[name] = gs.Variable(name)
-        return self._tensors[name]
+        made = self._tensors[name] = gs.Variable(name)
+        return made
 
     def made(self, names: list[str]) -> Parts:
         """Return tensors that an earlier walk has made; none unless it made all."""

@@ -157,7 +157,7 @@ def infer_graph(
     return failure
 
 
-def _check_input(tensor: gs.Variable) -> None:
+def _check_input(tensor: gs.Tensor) -> None:
     """Give an input the numpy type of its elements; refuse one above the limit.
 
     Raises:

@@ -26,7 +26,7 @@ class Extent:
         return np.memmap(self.path, np.uint8, "r", self.offset, (self.length,))
 
 
-class StoredValues(LazyValues):  # type: ignore[misc]  # graphsurgeon is untyped
+class StoredValues(LazyValues):
     """Values in an ONNX tensor, or in a file that it refers to.
 
     Unlike graphsurgeon's own lazy values, every element type has its numpy type, and loading says

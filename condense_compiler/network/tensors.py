@@ -35,6 +35,12 @@ def type_name(data_type: int) -> str:
     return str(onnx.TensorProto.DataType.Name(data_type)).lower()
 
 
+def element_bits(tensor: gs.Tensor) -> int:
+    """Return the bits that an element of a tensor takes."""
+    data_type = element_type(tensor)
+    return PACKED_BITS.get(data_type) or numpy_type(data_type).itemsize * 8
+
+
 def bytes_of(data_type: int, shape: Iterable[int]) -> int:
     """Return the bytes that a dense tensor of this element type and shape occupies."""
     elements = math.prod(shape)

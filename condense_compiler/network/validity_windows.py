@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from condense_compiler.limits import limits
 from condense_compiler.network.calls import Call, Shape
+from condense_compiler.operators.window import Window
 
 _LARGEST = 2**31  # sizes beyond are 64-bit accidents
 AUTO_PADS = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
@@ -19,42 +20,31 @@ _MOST_POOLED_AXES = 3  # of ONNX Runtime's kernels
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """How windows walk over the pixels: one number for each spatial axis."""
+    """A window and the pixels that it walks over; its pads count without `auto_pad` alone."""
 
+    window: Window
     pixels: Shape
-    kernel: Sequence[int]
-    strides: Sequence[int]
-    dilations: Sequence[int]
-    begins: Sequence[int]
-    ends: Sequence[int]
     auto_pad: str
-
-    def reach(self, axis: int) -> int:
-        """Return the pixels that a window spans."""
-        return self.dilations[axis] * (self.kernel[axis] - 1) + 1
 
     def padded(self, axis: int) -> int:
         """Return the pixels of the padded map."""
         if self.auto_pad in _SAME:
-            return max(self.pixels[axis], self.reach(axis))
+            return max(self.pixels[axis], self.window.reach(axis))
         if self.auto_pad == "VALID":
             return self.pixels[axis]
-        return self.pixels[axis] + self.begins[axis] + self.ends[axis]
+        return self.pixels[axis] + self.window.begins[axis] + self.window.ends[axis]
 
 
 def windows_of(call: Call, pixels: Shape, kernel: Sequence[int]) -> Windows:
     """Return how the windows of a call walk; its lists must have the right lengths."""
-    ones, axes = [1] * len(pixels), len(pixels)
-    pads = call.integers("pads") or [0] * 2 * axes
-    return Windows(
-        pixels,
-        kernel,
-        call.integers("strides") or ones,
-        call.integers("dilations") or ones,
-        pads[:axes],
-        pads[axes:],
-        call.text("auto_pad", "NOTSET"),
+    ones = [1] * len(pixels)
+    window = Window(
+        kernel_shape=tuple(kernel),
+        strides=tuple(call.integers("strides") or ones),
+        pads=tuple(call.integers("pads") or [0, 0] * len(pixels)),
+        dilations=tuple(call.integers("dilations") or ones),
     )
+    return Windows(window, pixels, call.text("auto_pad", "NOTSET"))
 
 
 def _list_fault(call: Call, axes: int) -> str | None:
@@ -83,7 +73,7 @@ def _list_fault(call: Call, axes: int) -> str | None:
 def _fit_fault(windows: Windows, slack: Sequence[int]) -> str | None:
     """Check that windows are no larger than padded maps by more than some slack."""
     for axis in range(len(windows.pixels)):
-        padded, reach = windows.padded(axis), windows.reach(axis)
+        padded, reach = windows.padded(axis), windows.window.reach(axis)
         if reach - padded > slack[axis]:
             return (
                 f"its window spans {reach} pixels of spatial axis {axis}, but the padded map has "
@@ -95,8 +85,7 @@ def _fit_fault(windows: Windows, slack: Sequence[int]) -> str | None:
 def _same_fault(windows: Windows) -> str | None:
     """Check that auto_pad asks for no negative padding, which ONNX Runtime shares out oddly."""
     for axis, size in enumerate(windows.pixels):
-        stride = windows.strides[axis]
-        behind = size - windows.reach(axis) - (-(-size // stride) - 1) * stride
+        behind = -windows.window.missing(axis, size)
         if windows.auto_pad in _SAME and behind > _MOST_BEHIND:
             return "auto_pad with strides beyond the window asks for negative padding; write pads"
     return None
@@ -180,13 +169,13 @@ def _spread_fault(call: Call, windows: Windows) -> str | None:
     padding = call.integers("output_padding") or [0] * len(windows.pixels)
     asked = call.integers("output_shape")
     for axis, size in enumerate(windows.pixels):
-        stride = windows.strides[axis]
-        if padding[axis] >= max(stride, windows.dilations[axis]):
+        stride, dilation = windows.window.strides[axis], windows.window.dilations[axis]
+        if padding[axis] >= max(stride, dilation):
             return (
                 f"output_padding {padding[axis]} of spatial axis {axis} must be less than stride "
-                f"or dilation, {max(stride, windows.dilations[axis])}"
+                f"or dilation, {max(stride, dilation)}"
             )
-        spread = stride * (size - 1) + windows.reach(axis) + padding[axis]
+        spread = windows.window.span(axis, size) + padding[axis]
         if asked and not 0 < asked[axis] < spread + stride:
             return f"output_shape {asked} asks for more than the {spread} pixels of axis {axis}"
         limits().check("tensor_bytes", 4 * spread, f"a {call.op} of {size} pixels")
@@ -216,13 +205,13 @@ def pool(call: Call) -> str | None:
         return fault
     windows = windows_of(call, shape[2:], kernel)
     if windows.auto_pad == "NOTSET":
-        pads = [*windows.begins, *windows.ends]
+        pads = [*windows.window.pads]
         if any(pad >= kernel[i % axes] for i, pad in enumerate(pads)):
             return f"pads {pads} must be less than the kernel, {kernel}"
     taps = math.prod(kernel)
     limits().check("window_taps", taps, f"'{call.op}' with a kernel of {kernel}")
     # ONNX Runtime computes a single window that hangs over by less than a stride.
-    slack = [0] * axes if windows.auto_pad in _SAME else [s - 1 for s in windows.strides]
+    slack = [0] * axes if windows.auto_pad in _SAME else [s - 1 for s in windows.window.strides]
     return _fit_fault(windows, slack) or _power_fault(call)
 
 

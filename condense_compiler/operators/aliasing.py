@@ -1,17 +1,18 @@
 """Where an operator's results may lie: inside its inputs, around them, or in their place."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import onnx_graphsurgeon as gs
 
-from condense_compiler.network.tensors import tensor_bytes
-from condense_compiler.operators.attributes import constant_input, int_list
+from condense_compiler.network.tensors import element_bits, tensor_bytes
+from condense_compiler.operators.attributes import is_plain
+from condense_compiler.operators.definition import Kind
 from condense_compiler.operators.elementwise import UNARY
 from condense_compiler.operators.fused import is_conv_pool
 from condense_compiler.operators.fused_elementwise import is_elementwise
 from condense_compiler.operators.on_codes import ELEMENT_WISE, is_on_codes
+from condense_compiler.operators.registry import definition_of, parse
 from condense_compiler.operators.standardising import STANDARDISING, normalised_groups
 
 
@@ -30,113 +31,18 @@ class Alias:
     shift: int
 
 
-Aliases = Callable[[gs.Node], list[Alias]]
-
-
-def no_alias(_node: gs.Node) -> list[Alias]:
-    """Return that every result has a place of its own."""
-    return []
-
-
-def whole(_node: gs.Node) -> list[Alias]:
-    """Return that the result is its input, under another shape."""
-    return [Alias(0, 0, 0)]
-
-
-def relabelled(node: gs.Node) -> list[Alias]:
-    """Return that a transposition which moves axes of size one alone is its input."""
-    shape = node.inputs[0].shape
-    permutation = node.attrs.get("perm", range(len(shape))[::-1])
-    moved = [axis for axis in permutation if shape[axis] > 1]
-    return [Alias(0, 0, 0)] if moved == sorted(moved) else []
-
-
-def split_parts(node: gs.Node) -> list[Alias]:
-    """Return that the parts follow each other in the input, if the axis allows that."""
-    if not _is_outermost(node.inputs[0].shape, node.attrs.get("axis", 0)):
-        return []
-    start, aliases = 0, []
-    for index, output in enumerate(node.outputs):
-        if not output.is_empty():
-            aliases.append(Alias(0, index, start))
-        start += tensor_bytes(output)
-    return aliases
-
-
-def sliced(node: gs.Node) -> list[Alias]:
-    """Return that a slice is a stretch of the input, if it is one."""
-    shape = list(node.inputs[0].shape)
-    starts = int_list(node, "starts", 1)
-    axes = int_list(node, "axes", 3) if len(node.inputs) > 3 else node.attrs.get("axes")
-    steps = int_list(node, "steps", 4) if len(node.inputs) > 4 else None
-    if starts is None or (len(node.inputs) > 3 and axes is None and not node.inputs[3].is_empty()):
-        return []
-    if len(node.inputs) > 4 and steps is None and not node.inputs[4].is_empty():
-        return []
-    changed = [axis for axis, size in enumerate(node.outputs[0].shape) if size != shape[axis]]
-    if steps is not None and any(step != 1 for step in steps):
-        return []
-    if not changed:
-        return [Alias(0, 0, 0)]
-    axis = changed[0]
-    if len(changed) > 1 or not _is_outermost(shape, axis):
-        return []
-    by_axis = dict(zip((a % len(shape) for a in axes or range(len(starts))), starts, strict=True))
-    start = by_axis[axis] + (shape[axis] if by_axis[axis] < 0 else 0)
-    start = min(max(start, 0), shape[axis])
-    return [Alias(0, 0, start * (tensor_bytes(node.inputs[0]) // shape[axis]))]
-
-
-def gathered(node: gs.Node) -> list[Alias]:
-    """Return that a single position along an outermost axis is a stretch of the input."""
-    indices = constant_input(node, 1)
-    shape = node.inputs[0].shape
-    axis = node.attrs.get("axis", 0) % len(shape)
-    if indices is None or indices.size != 1 or not _is_outermost(shape, axis):
-        return []
-    position = int(indices.reshape(-1)[0]) % shape[axis]
-    return [Alias(0, 0, position * (tensor_bytes(node.inputs[0]) // shape[axis]))]
-
-
-def concatenated(node: gs.Node) -> list[Alias]:
-    """Return that the inputs follow each other in the result, if the axis allows that."""
-    if not _is_outermost(node.outputs[0].shape, node.attrs["axis"]):
-        return []
-    start, aliases = 0, []
-    for index, tensor in enumerate(node.inputs):
-        aliases.append(Alias(index, 0, -start))
-        start += tensor_bytes(tensor)
-    return aliases
-
-
-def _is_outermost(shape: list[int], axis: int) -> bool:
-    """Tell whether positions along an axis are whole stretches of memory."""
-    return math.prod(shape[: axis % len(shape)]) == 1
-
-
-ALIASES: Mapping[str, Aliases] = {
-    "Concat": concatenated,
-    "Dropout": whole,
-    "Flatten": whole,
-    "Gather": gathered,
-    "Identity": whole,
-    "Reshape": whole,
-    "Slice": sliced,
-    "Split": split_parts,
-    "Squeeze": whole,
-    "Transpose": relabelled,
-    "Unsqueeze": whole,
-}
-
-
 def aliases_of(node: gs.Node) -> list[Alias]:
     """Return how an operator's inputs and outputs may share memory without any work.
 
     A batch above one breaks most of them: the axis of channels is then not the outermost.
     """
-    if not is_plain(node):
-        return []
-    return ALIASES.get(node.op, no_alias)(node)
+    if definition_of(node).kind is not Kind.MOVED:
+        return []  # what is computed lies elsewhere
+    aliases = parse(node).aliases()
+    bits = element_bits(node.inputs[0]) if aliases else 0
+    if any(alias.shift * bits % 8 for alias in aliases):
+        return []  # elements that share a byte
+    return [Alias(each.input, each.output, each.shift * bits // 8) for each in aliases]
 
 
 def accumulates(node: gs.Node) -> bool:
@@ -147,11 +53,6 @@ def accumulates(node: gs.Node) -> bool:
 def is_addition(node: gs.Node) -> bool:
     """Tell whether an operator adds two tensors."""
     return is_plain(node) and node.op in ("Add", "Sum") and len(node.inputs) == 2
-
-
-def is_plain(node: gs.Node) -> bool:
-    """Tell whether an operator is one of ONNX's own."""
-    return node.domain in (None, "", "ai.onnx")
 
 
 Overwritable = Callable[[gs.Node], list[int]]

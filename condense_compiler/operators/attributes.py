@@ -1,80 +1,110 @@
 """Reading what ONNX operators are told, as attributes or as inputs, whether given or not."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx_graphsurgeon as gs
 
-from condense_compiler.operators.fused import Window
+Array = npt.NDArray[Any]
+Shape = tuple[int, ...]
+Shapes = tuple[Shape | None, ...]  # None: left out
 
-# Convolutions that may be fused, and at which input their filters stand.
-FILTERS_INPUT = {"Conv": 1, "QLinearConv": 3}
-
-_SAME = ("SAME_UPPER", "SAME_LOWER")
+DEFAULT_DOMAINS = (None, "", "ai.onnx")
 
 
-def constant_input(node: gs.Node, index: int) -> npt.NDArray[Any] | None:
+def is_plain(node: gs.Node) -> bool:
+    """Tell whether an operator is one of ONNX's own."""
+    return node.domain in DEFAULT_DOMAINS
+
+
+def constant_input(node: gs.Node, index: int) -> Array | None:
     """Return the value of a constant input; None where it is absent or computed at run time."""
     if index >= len(node.inputs) or not isinstance(node.inputs[index], gs.Constant):
         return None
     return np.asarray(node.inputs[index].values)
 
 
-def int_list(node: gs.Node, attribute: str, index: int) -> list[int] | None:
-    """Return a list that older operator versions have as attribute, newer ones as input."""
-    if attribute in node.attrs:
-        return [int(value) for value in np.atleast_1d(node.attrs[attribute])]
-    value = constant_input(node, index)
-    return [int(item) for item in np.atleast_1d(value)] if value is not None else None
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """A node as its file writes it.
 
-
-def convolution_window(node: gs.Node) -> Window:
-    """Return the window of a Conv or QLinearConv, with its pads as numbers."""
-    filters = node.inputs[FILTERS_INPUT[node.op]]
-    kernel = node.attrs.get("kernel_shape") or filters.shape[2:]
-    return _window(node, tuple(kernel))
-
-
-def pooling_window(node: gs.Node) -> Window:
-    """Return the window of MaxPool, AveragePool or LpPool."""
-    return _window(node, tuple(node.attrs["kernel_shape"]))
-
-
-def _window(node: gs.Node, kernel: tuple[int, ...]) -> Window:
-    ones = (1,) * len(kernel)
-    window = Window(
-        kernel_shape=kernel,
-        strides=tuple(node.attrs.get("strides", ones)),
-        pads=tuple(node.attrs.get("pads", (0, 0) * len(kernel))),
-        dilations=tuple(node.attrs.get("dilations", ones)),
-        ceil_mode=bool(node.attrs.get("ceil_mode", 0)),
-    )
-    mode = _text(node.attrs.get("auto_pad", "NOTSET"))
-    if mode == "NOTSET":
-        return window
-    pads = (0, 0) * len(kernel)
-    if mode in _SAME:
-        pads = same_pads(window, node.inputs[0].shape[2:], upper=mode == "SAME_UPPER")
-    return Window(kernel, window.strides, pads, window.dilations, window.ceil_mode)
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value
-
-
-def same_pads(window: Window, pixels: Sequence[int], upper: bool) -> tuple[int, ...]:
-    """Return the pads for ceil(size / stride) positions; an odd one goes to the end if `upper`.
-
-    Source: ONNX operator specification, `auto_pad`.
+    Attributes:
+        node: The node; its tensors have static shapes.
+        known: Values of tensors that are no constants but known all the same, by name.
     """
-    begins, ends = [], []
-    for axis, size in enumerate(pixels):
-        stride = window.strides[axis]
-        reach = window.dilations[axis] * (window.kernel_shape[axis] - 1) + 1
-        total = max((-(-size // stride) - 1) * stride + reach - size, 0)
-        small, large = total // 2, total - total // 2
-        begins.append(small if upper else large)
-        ends.append(large if upper else small)
-    return (*begins, *ends)
+
+    node: gs.Node
+    known: Mapping[str, Array] = field(default_factory=dict)
+
+    @property
+    def op(self) -> str:
+        """The type of the operator."""
+        return str(self.node.op)
+
+    def has(self, index: int) -> bool:
+        """Tell whether an optional input is given."""
+        return index < len(self.node.inputs) and not self.node.inputs[index].is_empty()
+
+    def constant(self, index: int) -> Array | None:
+        """Return the value of an input; None where it is absent or computed at run time."""
+        if not self.has(index):
+            return None
+        value = constant_input(self.node, index)
+        return value if value is not None else self.known.get(self.node.inputs[index].name)
+
+    def is_computed(self, index: int) -> bool:
+        """Tell whether an input is given, but not its value."""
+        return self.has(index) and self.constant(index) is None
+
+    def gives(self, name: str) -> bool:
+        """Tell whether an attribute is given."""
+        return name in self.node.attrs
+
+    def integer(self, name: str, default: int) -> int:
+        """Return a number among the attributes."""
+        return int(self.node.attrs.get(name, default))
+
+    def number(self, name: str, default: float) -> float:
+        """Return a number among the attributes."""
+        return float(self.node.attrs.get(name, default))
+
+    def text(self, name: str, default: str) -> str:
+        """Return a text among the attributes."""
+        value = self.node.attrs.get(name, default)
+        return value.decode() if isinstance(value, bytes) else str(value)
+
+    def integers(self, name: str, index: int | None = None) -> Shape | None:
+        """Return a list that is an attribute, or an input of newer versions of the operator.
+
+        Returns:
+            None where it is not given, or computed at run time.
+        """
+        value = self.node.attrs.get(name)
+        if value is None and index is not None:
+            value = self.constant(index)
+        if isinstance(value, list | tuple):
+            return tuple(map(int, value))
+        return None if value is None else tuple(map(int, np.ravel(value)))
+
+    def axis(self, name: str, default: int, rank: int) -> int:
+        """Return an axis among the attributes, counted from the start."""
+        return self.integer(name, default) % max(rank, 1)
+
+    def tensors(self) -> tuple[str, Shapes, Shapes]:
+        """Return what records begin with: the type, and the shapes of inputs and outputs."""
+        inputs, outputs = (
+            tuple(None if t.is_empty() or t.shape is None else tuple(t.shape) for t in side)
+            for side in (self.node.inputs, self.node.outputs)
+        )
+        return self.op, inputs, outputs
+
+    def shape(self, index: int = 0) -> Shape:
+        """Return the shape of an input."""
+        return tuple(self.node.inputs[index].shape)
+
+    def result(self, index: int = 0) -> Shape:
+        """Return the shape of an output."""
+        return tuple(self.node.outputs[index].shape)

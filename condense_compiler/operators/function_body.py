@@ -14,7 +14,8 @@ import onnx_graphsurgeon as gs
 from onnx import FunctionProto, NodeProto, helper, numpy_helper
 
 from condense_compiler.operators.elementwise import INPUT, Program
-from condense_compiler.operators.fused import DOMAIN, OP, ConvPool, Window
+from condense_compiler.operators.fused import DOMAIN, OP, ConvPool
+from condense_compiler.operators.window import Window
 
 # Since these opset versions the operator takes its axes as an input instead of an attribute.
 AXES_INPUT_SINCE = {

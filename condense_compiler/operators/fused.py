@@ -17,6 +17,7 @@ import numpy.typing as npt
 import onnx_graphsurgeon as gs
 
 from condense_compiler.operators.elementwise import Program, parse
+from condense_compiler.operators.window import Window
 
 DOMAIN = "condense"
 OP = "ConvPool"
@@ -27,41 +28,6 @@ FIRST_OPERAND = 3  # behind data, filters and bias
 Operand = npt.NDArray[np.floating]
 
 REDUCTIONS = ("max", "min", "mean", "sum", "l2", "ordinal")
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """How a convolution or a spatial pooling walks over the pixels, as in ONNX.
-
-    Attributes:
-        kernel_shape: Size along each spatial axis.
-        strides: Step along each spatial axis.
-        pads: All beginnings, then all ends.
-        dilations: Distance of taps along each spatial axis.
-        ceil_mode: Keep a last, incomplete position (pooling alone).
-    """
-
-    kernel_shape: tuple[int, ...]
-    strides: tuple[int, ...]
-    pads: tuple[int, ...]
-    dilations: tuple[int, ...]
-    ceil_mode: bool = False
-
-    def output_shape(self, pixels: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the number of positions along each spatial axis (ONNX Conv and MaxPool)."""
-        return tuple(self._positions(axis, size) for axis, size in enumerate(pixels))
-
-    def _positions(self, axis: int, size: int) -> int:
-        rank = len(self.kernel_shape)
-        before, after = self.pads[axis], self.pads[axis + rank]
-        reach = self.dilations[axis] * (self.kernel_shape[axis] - 1) + 1
-        stride = self.strides[axis]
-        free = size + before + after - reach
-        count = (free + stride - 1 if self.ceil_mode else free) // stride + 1
-        # A position that would start in the padding behind the map is dropped (ONNX, PyTorch).
-        if self.ceil_mode and (count - 1) * stride >= size + before:
-            count -= 1
-        return count
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +61,7 @@ class ConvPool:
     def to_attributes(self) -> dict[str, Any]:
         """Return the ONNX attributes of the node."""
         attributes: dict[str, Any] = {
-            "kernel_shape": list(self.convolution.kernel_shape),
-            "strides": list(self.convolution.strides),
-            "pads": list(self.convolution.pads),
-            "dilations": list(self.convolution.dilations),
+            **self.convolution.to_attributes(pooling=False),
             "group": self.group,
             "reduction": self.reduction,
             "window": self.window,
@@ -112,20 +75,14 @@ class ConvPool:
         }
         attributes |= {name: value for name, value in optional.items() if value}
         if self.spatial is not None:
-            attributes |= {
-                "pool_kernel_shape": list(self.spatial.kernel_shape),
-                "pool_strides": list(self.spatial.strides),
-                "pool_pads": list(self.spatial.pads),
-                "pool_dilations": list(self.spatial.dilations),
-                "pool_ceil_mode": int(self.spatial.ceil_mode),
-            }
+            attributes |= self.spatial.to_attributes("pool_", pooling=True)
         return attributes
 
     @classmethod
     def from_attributes(cls, attributes: Mapping[str, Any]) -> Self:
         """Read the recipe back from a node's attributes."""
         return cls(
-            convolution=_window(attributes, ""),
+            convolution=Window.from_attributes(attributes),
             group=attributes["group"],
             reduction=attributes["reduction"],
             window=attributes["window"],
@@ -133,7 +90,11 @@ class ConvPool:
             rank_weights=tuple(attributes.get("rank_weights", ())),
             before=parse(attributes.get("before", "").splitlines()),
             after=parse(attributes.get("after", "").splitlines()),
-            spatial=_window(attributes, "pool_") if "pool_kernel_shape" in attributes else None,
+            spatial=(
+                Window.from_attributes(attributes, "pool_")
+                if "pool_kernel_shape" in attributes
+                else None
+            ),
         )
 
 
@@ -155,13 +116,3 @@ def set_recipe(node: gs.Node, recipe: ConvPool, operands: Sequence[Operand]) -> 
     names = [f"{node.name}/operand{index}" for index in range(len(operands))]
     constants = [gs.Constant(n, values) for n, values in zip(names, operands, strict=True)]
     node.inputs = [*node.inputs[:FIRST_OPERAND], *constants]
-
-
-def _window(attributes: Mapping[str, Any], prefix: str) -> Window:
-    return Window(
-        kernel_shape=tuple(attributes[f"{prefix}kernel_shape"]),
-        strides=tuple(attributes[f"{prefix}strides"]),
-        pads=tuple(attributes[f"{prefix}pads"]),
-        dilations=tuple(attributes[f"{prefix}dilations"]),
-        ceil_mode=bool(attributes.get(f"{prefix}ceil_mode", 0)),
-    )

@@ -1,70 +1,198 @@
-"""Operators that move values, or choose among them, without computing new ones.
+"""Operators that move values without computing new ones. Source: ONNX operator specification."""
 
-What they do to values they do to quantised values as well, which mean the same all over a feature
-map and are in the same order. Source: ONNX operator specification.
-"""
-
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import onnx_graphsurgeon as gs
+from condense_compiler.operators.attributes import Shape, Spelling
+from condense_compiler.operators.definition import (
+    ROW_AXIS,
+    Alias,
+    Definition,
+    Foreign,
+    Kind,
+    Moved,
+    Operator,
+    Parse,
+    Rows,
+    alone,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Moving:
-    """How an operator moves values.
+class Moving(Operator):
+    """Any operator that moves values of its first input."""
+
+    def moved(self) -> Moved | None:
+        """Return that the first input is moved."""
+        return Moved(range(1))
+
+
+@dataclass(frozen=True, slots=True)
+class View(Moving):
+    """All elements in their order: Reshape and the like."""
+
+    def aliases(self) -> list[Alias]:
+        """Return that the result is the input, under another shape."""
+        return [Alias(0, 0, 0)]
+
+    def keeps_input(self) -> bool:
+        """Tell whether the shape stays."""
+        return self.data == self.result
+
+    def _rows(self, rows: range) -> Rows | None:
+        end = ROW_AXIS + 1
+        return {0: rows} if self.data[:end] == self.result[:end] else None
+
+
+@dataclass(frozen=True, slots=True)
+class Dropout(View):
+    """A Dropout that drops nothing."""
+
+    def moved(self) -> Moved | None:
+        """Return nothing: it takes floating-point numbers alone."""
+        return None
+
+
+def _dropout(given: Spelling) -> Operator:
+    trains = given.has(2) and (given.is_computed(2) or bool(given.constant(2)))
+    return (Foreign if trains else Dropout)(*given.tensors())
+
+
+@dataclass(frozen=True, slots=True)
+class Transpose(Moving):
+    """Axes in another order.
 
     Attributes:
-        joins: Every input holds values that are moved; otherwise the first one alone does.
-        fill: Input that holds the value put where there is none; None if there is no such value.
-        applies: Tells whether a node of this operator does nothing but move.
+        permutation: The axis of the input at each axis of the output.
     """
 
-    joins: bool = False
-    fill: int | None = None
-    applies: Callable[[gs.Node], bool] = lambda _node: True
+    permutation: Shape
 
-    def data(self, node: gs.Node) -> range:
-        """Return the indices of the inputs whose values are moved."""
-        return range(len(node.inputs) if self.joins else 1)
+    def aliases(self) -> list[Alias]:
+        """Return that the result is the input, if only axes of size one change places."""
+        moved = [axis for axis in self.permutation if self.data[axis] > 1]
+        return [Alias(0, 0, 0)] if moved == sorted(moved) else []
 
+    def keeps_input(self) -> bool:
+        """Tell whether the shape stays, too."""
+        return self.data == self.result and bool(self.aliases())
 
-def moving(node: gs.Node) -> Moving | None:
-    """Return how a node moves values; None if it does anything else."""
-    facts = _MOVING.get(node.op) if node.domain in (None, "", "ai.onnx") else None
-    return facts if facts is not None and facts.applies(node) else None
-
-
-def _text(node: gs.Node, attribute: str, default: str) -> str:
-    value = node.attrs.get(attribute, default)
-    return value.decode() if isinstance(value, bytes) else str(value)
+    def _rows(self, rows: range) -> Rows | None:
+        return {0: rows} if self.permutation[ROW_AXIS] == ROW_AXIS else None
 
 
-def _is_nearest(node: gs.Node) -> bool:
-    """Tell whether every pixel of a Resize is one that it reads."""
-    cropped = _text(node, "coordinate_transformation_mode", "") == "tf_crop_and_resize"
-    return _text(node, "mode", "nearest") == "nearest" and not cropped
+def _transpose(given: Spelling) -> Operator:
+    rank = len(given.shape())
+    permutation = given.integers("perm") or tuple(reversed(range(rank)))
+    return Transpose(*given.tensors(), tuple(axis % rank for axis in permutation))
 
 
-def _has_one_output(node: gs.Node) -> bool:
-    """Tell whether a pooling is not asked for the places of its maxima."""
-    return all(tensor.is_empty() for tensor in node.outputs[1:])
+@dataclass(frozen=True, slots=True)
+class Pad(Moving):
+    """A map with a border around it, or without what negative pads take away.
+
+    Attributes:
+        mode: What the border holds: `constant`, `edge`, `reflect` or `wrap`.
+        pads: Before and behind each axis; None where they are computed at run time.
+        value: The constant; None where it is computed at run time.
+    """
+
+    mode: str
+    pads: tuple[tuple[int, int], ...] | None
+    value: float | None
+
+    def moved(self) -> Moved | None:
+        """Return that a value comes along."""
+        return Moved(range(1), fill=2)
+
+    def keeps_input(self) -> bool:
+        """Tell whether the border is empty."""
+        return self.pads is not None and not any(map(any, self.pads))
+
+    def _rows(self, rows: range) -> Rows | None:
+        if self.pads is None:
+            return None
+        size, (before, behind) = self.data[ROW_AXIS], self.pads[ROW_AXIS]
+        if self.mode != "constant" and (before > 0 or behind > 0):
+            return None
+        first, end = (min(max(row - before, 0), size) for row in (rows.start, rows.stop))
+        return {0: range(first, end)}
 
 
-_MOVING: Mapping[str, Moving] = {
-    **dict.fromkeys(
-        (
-            *("DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "GatherND"),
-            *("Identity", "ReduceMax", "ReduceMin", "Reshape", "ReverseSequence", "Slice"),
-            *("SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"),
-        ),
-        Moving(),
-    ),
-    "Concat": Moving(joins=True),
-    "MaxPool": Moving(applies=_has_one_output),
-    "Pad": Moving(fill=2),
-    "Resize": Moving(applies=_is_nearest),
-}
+def _pad(given: Spelling) -> Operator:
+    rank, pads = len(given.shape()), given.integers("pads", 1)
+    around = None
+    if pads is not None and not given.is_computed(3):
+        axes = given.integers("axes", 3) or tuple(range(rank))
+        by_axis = {axis % rank: (pads[i], pads[i + len(axes)]) for i, axis in enumerate(axes)}
+        around = tuple(by_axis.get(axis, (0, 0)) for axis in range(rank))
+    value: float | None = given.number("value", 0.0)
+    if given.has(2):
+        constant = given.constant(2)
+        value = None if constant is None else float(constant.reshape(()))
+    return Pad(*given.tensors(), given.text("mode", "constant"), around, value)
 
-# By name alone, whatever their attributes say.
-MOVING_OPERATORS = frozenset(_MOVING)
+
+@dataclass(frozen=True, slots=True)
+class Repeat(Moving):
+    """Values several times: Expand and Tile."""
+
+    def keeps_input(self) -> bool:
+        """Tell whether nothing is repeated."""
+        return self.data == self.result
+
+    def _rows(self, rows: range) -> Rows | None:
+        if len(self.data) != len(self.result):
+            return None
+        size = self.data[ROW_AXIS]
+        if size == self.result[ROW_AXIS]:
+            return {0: rows}
+        return {0: range(1)} if size == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks(Moving):
+    """Channels become pixels, or pixels channels: DepthToSpace and SpaceToDepth.
+
+    Attributes:
+        size: Pixels of a block along each axis.
+        by_column: Channels are numbered by block last (`CRD`).
+    """
+
+    size: int
+    by_column: bool
+
+    def _rows(self, rows: range) -> Rows | None:
+        if self.op == "SpaceToDepth":
+            return {0: range(rows.start * self.size, rows.stop * self.size)}
+        return {0: range(rows.start // self.size, -(-rows.stop // self.size))}
+
+
+def _blocks(given: Spelling) -> Operator:
+    crd = given.text("mode", "DCR") == "CRD"
+    return Blocks(*given.tensors(), given.integer("blocksize", 1), crd)
+
+
+def definitions(parsers: Mapping[str, Parse]) -> tuple[Definition, ...]:
+    """Return the definitions of operators that move."""
+    each = parsers.items()
+    return tuple(Definition(op, Kind.MOVED, parse, keeps_steps=True) for op, parse in each)
+
+
+DEFINITIONS = definitions(
+    {
+        "DepthToSpace": _blocks,
+        "Dropout": _dropout,
+        "Expand": alone(Repeat),
+        "Flatten": alone(View),
+        "Identity": alone(View),
+        "Pad": _pad,
+        "Reshape": alone(View),
+        "ReverseSequence": alone(Moving),
+        "SpaceToDepth": _blocks,
+        "Squeeze": alone(View),
+        "Tile": alone(Repeat),
+        "Transpose": _transpose,
+        "Unsqueeze": alone(View),
+    }
+)

@@ -10,15 +10,12 @@ are stored.
 """
 
 import zlib
-from collections.abc import Callable, Mapping
-from math import prod
 from typing import Any
 
 import onnx_graphsurgeon as gs
 from onnx import FunctionProto, helper
 
 from condense_compiler.operators import elementwise
-from condense_compiler.operators.attributes import int_list
 from condense_compiler.operators.fused import DOMAIN
 
 ON_CODES_OP = "OnCodes"
@@ -34,57 +31,15 @@ ELEMENT_WISE = frozenset((*BINARY, *UNARY, "BatchNormalization", "Clip"))
 # Sums of products; their weights stay codes.
 PRODUCTS = frozenset({"Gemm", "MatMul"})
 
-# Values that may exist at one time whatever is saved, in bytes.
-_FEW_BYTES = 1 << 14
-
-
-def _two(_node: gs.Node) -> int:
-    return 2
-
-
-def _unresized(node: gs.Node) -> int:
-    data, result = node.inputs[0].shape, node.outputs[0].shape
-    return 2 if tuple(data[:2]) == tuple(result[:2]) else 0
-
-
-def _unreduced(node: gs.Node) -> int:
-    given = int_list(node, "axes", 1)
-    rank = len(node.inputs[0].shape)
-    return min((axis % rank for axis in given or ()), default=0)
-
-
-def _before_axis(default: int) -> Callable[[gs.Node], int]:
-    return lambda node: int(node.attrs.get("axis", default)) % len(node.inputs[0].shape)
-
-
-# Operators that treat each index along the first axes alike and apart: how many axes these are.
-_SEPARATE_AXES: Mapping[str, Callable[[gs.Node], int]] = {
-    **dict.fromkeys(("AveragePool", "GlobalAveragePool", "GlobalLpPool", "LpPool"), _two),
-    **dict.fromkeys(
-        (
-            *("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMean"),
-            *("ReduceProd", "ReduceSum", "ReduceSumSquare"),
-        ),
-        _unreduced,
-    ),
-    **dict.fromkeys(("LogSoftmax", "Softmax"), _before_axis(-1)),
-    "Resize": _unresized,
-}
-BY_PARTS = frozenset(_SEPARATE_AXES)
+# Operators that treat indices along the first axes alike: values exist for one index at a time.
+BY_PARTS = frozenset(
+    {
+        *("AveragePool", "GlobalAveragePool", "GlobalLpPool", "LogSoftmax", "LpNormalization"),
+        *("LpPool", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMean"),
+        *("ReduceProd", "ReduceSum", "ReduceSumSquare", "Resize", "Softmax"),
+    }
+)
 OPERATORS = ELEMENT_WISE | PRODUCTS | BY_PARTS | {"Concat", "Conv"}
-
-
-def separate_axes(node: gs.Node) -> int:
-    """Return how many of the first axes an operator of values treats index by index."""
-    return _SEPARATE_AXES[node.op](node)
-
-
-def is_saving(node: gs.Node) -> bool:
-    """Tell whether the values of one part need no more than the codes of everything."""
-    data, result = tuple(node.inputs[0].shape), tuple(node.outputs[0].shape)
-    axes = separate_axes(node)
-    values_bytes = 4 * (prod(data[axes:]) + prod(result[axes:]))
-    return bool(values_bytes <= max(prod(data) + prod(result), _FEW_BYTES))
 
 
 def is_on_codes(node: gs.Node) -> bool:

@@ -21,7 +21,7 @@ import onnx_graphsurgeon as gs
 from onnx import FunctionProto, TensorProto, helper, numpy_helper
 
 from condense_compiler.operators.function_body import AXES_INPUT_SINCE, REDUCE_OPERATORS
-from condense_compiler.operators.fused import DOMAIN, ConvPool, Window
+from condense_compiler.operators.fused import DOMAIN, ConvPool
 
 QUANTIZED_OP = "QLinearConvPool"
 INPUTS = (
@@ -52,7 +52,9 @@ def quantized_function_body(
     names = [*INPUTS, TABLE] if table else [*INPUTS]
     constants = _Constants()
     nodes = [
-        helper.make_node("QLinearConv", [*INPUTS], ["wide"], **_window(recipe.convolution, "conv"))
+        helper.make_node(
+            "QLinearConv", [*INPUTS], ["wide"], **recipe.convolution.to_attributes(pooling=False)
+        )
     ]
     nodes[0].attribute.append(helper.make_attribute("group", recipe.group))
     value = "wide"
@@ -76,7 +78,7 @@ def quantized_function_body(
         nodes += _look_up(value, constants, signed=signed)
         value = "looked_up"
     if recipe.spatial is not None:
-        window = _window(recipe.spatial, "pool")
+        window = recipe.spatial.to_attributes(pooling=True)
         nodes.append(helper.make_node("MaxPool", [value], ["spatial"], **window))
     nodes[-1].output[0] = "y"
     function = helper.make_function(
@@ -132,13 +134,3 @@ class _Constants:
         tensor = numpy_helper.from_array(np.asarray(values, dtype=dtype), name)
         self.nodes.append(helper.make_node("Constant", [], [name], value=tensor))
         return name
-
-
-def _window(window: Window, kind: str) -> dict[str, Any]:
-    attributes: dict[str, Any] = {
-        "kernel_shape": list(window.kernel_shape),
-        "strides": list(window.strides),
-        "pads": list(window.pads),
-        "dilations": list(window.dilations),
-    }
-    return attributes | ({"ceil_mode": int(window.ceil_mode)} if kind == "pool" else {})

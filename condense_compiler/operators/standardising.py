@@ -4,13 +4,16 @@ A group here is a stretch of memory; other ways to group are left to whoever com
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
 import numpy.typing as npt
 import onnx_graphsurgeon as gs
 
+from condense_compiler.operators.attributes import Spelling
+
+_EPSILON = float(np.float32(1e-5))  # as ONNX holds what is not given
 _GROUPED_CHANNELS_SINCE = 21  # one scale for each channel; one for each group before
 
 
@@ -25,7 +28,7 @@ class Groups:
         term_axes: Axes of scale and bias; None: as they are given.
         centred: The mean is subtracted first.
         outside: The small number is added to the root, not under it.
-        epsilon: The small number, where no attribute tells it.
+        epsilon: The small number.
     """
 
     count: int
@@ -34,7 +37,7 @@ class Groups:
     term_axes: int | None = None
     centred: bool = True
     outside: bool = False
-    epsilon: float = float(np.float32(1e-5))  # as ONNX holds what is not given
+    epsilon: float = _EPSILON
 
     def term_shape(self, term: npt.NDArray[np.generic]) -> tuple[int, ...]:
         """Return the shape in which scale or bias broadcasts."""
@@ -43,15 +46,15 @@ class Groups:
         return (-1, *(1,) * (self.term_axes - 1))
 
 
-def _instances(node: gs.Node, _opset: int) -> Groups | None:
-    batch, channels, *pixels = node.inputs[0].shape
+def _instances(given: Spelling, _opset: int) -> Groups | None:
+    batch, channels, *pixels = given.shape()
     shape = (batch, channels, prod(pixels))
     return Groups(batch * channels, prod(pixels), shape, term_axes=2)
 
 
-def _channel_groups(node: gs.Node, opset: int) -> Groups | None:
-    batch, channels, *pixels = node.inputs[0].shape
-    count = node.attrs["num_groups"]
+def _channel_groups(given: Spelling, opset: int) -> Groups | None:
+    batch, channels, *pixels = given.shape()
+    count = given.integer("num_groups", 0)
     if not count or channels % count:
         return None
     size = channels // count * prod(pixels)
@@ -60,21 +63,21 @@ def _channel_groups(node: gs.Node, opset: int) -> Groups | None:
     return Groups(batch * count, size, shape, term_axes=2)
 
 
-def _layers(node: gs.Node, _opset: int) -> Groups | None:
-    shape = tuple(node.inputs[0].shape)
-    axis = node.attrs.get("axis", -1) % len(shape)
+def _layers(given: Spelling, _opset: int) -> Groups | None:
+    shape = given.shape()
+    axis = given.axis("axis", -1, len(shape))
     return Groups(prod(shape[:axis]), prod(shape[axis:]), shape)
 
 
-def _mean_squares(node: gs.Node, opset: int) -> Groups | None:
-    layers = _layers(node, opset)
+def _mean_squares(given: Spelling, opset: int) -> Groups | None:
+    layers = _layers(given, opset)
     assert layers is not None
     return Groups(layers.count, layers.size, layers.affine_shape, centred=False)
 
 
-def _mean_variance(node: gs.Node, _opset: int) -> Groups | None:
-    shape = tuple(node.inputs[0].shape)
-    axes = {axis % len(shape) for axis in node.attrs.get("axes", (0, 2, 3))}
+def _mean_variance(given: Spelling, _opset: int) -> Groups | None:
+    shape = given.shape()
+    axes = {axis % len(shape) for axis in given.integers("axes") or (0, 2, 3)}
     kept = [axis for axis, size in enumerate(shape) if axis not in axes and size > 1]
     first = max(kept, default=-1) + 1
     if any(axis < first and shape[axis] > 1 for axis in axes):
@@ -83,7 +86,7 @@ def _mean_variance(node: gs.Node, _opset: int) -> Groups | None:
     return Groups(count, prod(shape[first:]), shape, outside=True, epsilon=1e-9)
 
 
-_GROUPS: Mapping[str, Callable[[gs.Node, int], Groups | None]] = {
+_GROUPS: Mapping[str, Callable[[Spelling, int], Groups | None]] = {
     "GroupNormalization": _channel_groups,
     "InstanceNormalization": _instances,
     "LayerNormalization": _layers,
@@ -102,4 +105,6 @@ def normalised_groups(node: gs.Node, opset: int) -> Groups | None:
     results = [tensor for tensor in node.outputs if not tensor.is_empty()]
     if len(results) != 1 or prod(node.inputs[0].shape) == 0:
         return None
-    return _GROUPS[node.op](node, opset)
+    given = Spelling(node)
+    groups = _GROUPS[node.op](given, opset)
+    return replace(groups, epsilon=given.number("epsilon", groups.epsilon)) if groups else None

@@ -1,31 +1,24 @@
 """Arithmetic and traffic of an ordered network."""
 
-import math
 from collections.abc import Iterable
 
 import onnx_graphsurgeon as gs
 
 from condense_compiler.memory.order import Order
 from condense_compiler.network.tensors import tensor_bytes
-from condense_compiler.operators.facts import facts_of
+from condense_compiler.operators.pooling import Pool
+from condense_compiler.operators.registry import parse
 
 
 def total_macs(order: Order) -> int:
     """Return the multiply-accumulate operations of one run."""
-    return sum(facts_of(node).macs(node) for node in order)
+    return sum(parse(node).macs() for node in order)
 
 
 def total_operations(nodes: Iterable[gs.Node]) -> int:
     """Return the operations of one run: multiply-accumulates, and what pools look at."""
-    return sum(facts_of(node).macs(node) + _looked_at(node) for node in nodes)
-
-
-def _looked_at(node: gs.Node) -> int:
-    """Return the elements that the windows of a pool cover, all results together."""
-    kernel = node.attrs.get("kernel_shape")
-    if not node.op.endswith("Pool") or not kernel or not node.outputs:
-        return 0
-    return int(math.prod(kernel) * math.prod(node.outputs[0].shape))
+    operators = map(parse, nodes)
+    return sum(each.looked_at() if isinstance(each, Pool) else each.macs() for each in operators)
 
 
 def total_traffic_bytes(order: Order) -> int:

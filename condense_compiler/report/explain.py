@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from condense_compiler.operators.definition import Kind
 from condense_compiler.report.picture import FeatureMap, PlanPicture
-from condense_compiler.report.records import Kind
 
 
 class Role(StrEnum):

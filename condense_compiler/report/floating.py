@@ -7,8 +7,8 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from condense_compiler.network.tensors import tensor_bytes
-from condense_compiler.operators.moving import moving
 from condense_compiler.operators.on_codes import BY_PARTS, OPERATORS
+from condense_compiler.operators.registry import moved
 
 _QUANTISED = (np.dtype(np.int8), np.dtype(np.uint8))
 
@@ -54,7 +54,7 @@ def _reason(node: gs.Node, tensor: gs.Tensor) -> str:
         return f"read by {', '.join(readers)}, which reads values"
     if node.op in BY_PARTS:
         return f"{node.op} would hold the values of the whole map at one time"
-    if node.op not in OPERATORS and moving(node) is None:
+    if node.op not in OPERATORS and moved(node) is None:
         return f"{node.op} has no integer form"
     quantised = any(reader.op == "QuantizeLinear" for reader in tensor.outputs)
     return "it reads values" if quantised else "its result is not quantised"

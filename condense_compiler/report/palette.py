@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from condense_compiler.report.records import Kind
+from condense_compiler.operators.definition import Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
-from condense_compiler.report.records import Kind
+from condense_compiler.operators.definition import Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
+from condense_compiler.operators.definition import Kind
 from condense_compiler.report.fields import (
     FieldCheck,
     flag,
@@ -16,7 +17,6 @@ from condense_compiler.report.fields import (
     whole,
 )
 from condense_compiler.report.picture import FeatureMap, GoneMap, Picture, PictureStep, PlanPicture
-from condense_compiler.report.records import Kind
 
 _KIND = one_of([kind.value for kind in Kind])
 _BYTES_AND_PROOFS: Mapping[str, FieldCheck] = {

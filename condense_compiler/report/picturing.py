@@ -11,10 +11,11 @@ from condense_compiler.memory.placement import Placement
 from condense_compiler.memory.scheduling import Schedule
 from condense_compiler.memory.sharing import Sharing, Writing
 from condense_compiler.network.tensors import tensor_bytes
+from condense_compiler.operators.definition import Kind
 from condense_compiler.report.ghosts import find_gone
 from condense_compiler.report.measure import Given
 from condense_compiler.report.picture import FeatureMap, Picture, PictureStep, PlanPicture
-from condense_compiler.report.records import Kind, OperatorRecord, record_operators, record_tensor
+from condense_compiler.report.records import OperatorRecord, record_operators, record_tensor
 from condense_compiler.rewriting.runner import AppliedPass
 
 

@@ -1,55 +1,17 @@
 """Operators and tensors as plain records: what is left to look at once the graph has changed."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 
 import onnx
 import onnx_graphsurgeon as gs
 
 from condense_compiler.memory.order import Order
 from condense_compiler.network.tensors import element_type, tensor_bytes, type_name
-from condense_compiler.operators.elementwise import UNARY
-from condense_compiler.operators.facts import facts_of
-from condense_compiler.operators.fused import DOMAIN
-from condense_compiler.operators.fused_elementwise import is_elementwise
-from condense_compiler.operators.moving import MOVING_OPERATORS
-from condense_compiler.operators.on_codes import is_on_codes
-
-
-class Kind(StrEnum):
-    """What a feature map is, by the operator that writes it."""
-
-    INPUT = "input"
-    OUTPUT = "output"
-    FUSED = "fused"
-    CONVOLUTION = "convolution"
-    POOLING = "pooling"
-    ELEMENT_WISE = "element-wise"
-    MOVED = "moved"
-    OTHER = "other"
-
-
-_KINDS: Mapping[Kind, Iterable[str]] = {
-    Kind.CONVOLUTION: (
-        *("Conv", "ConvInteger", "ConvTranspose", "QLinearConv"),
-        *("Gemm", "MatMul", "MatMulInteger", "QLinearMatMul", "Einsum"),
-    ),
-    Kind.POOLING: (
-        *("AveragePool", "GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool", "LpPool", "MaxPool"),
-        *("ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "TopK"),
-    ),
-    Kind.ELEMENT_WISE: (
-        *UNARY,
-        *("Add", "BatchNormalization", "Clip", "Div", "Max", "Mean", "Min", "Mul", "Pow", "PRelu"),
-        *("Sub", "Sum", "Where", "DequantizeLinear", "QuantizeLinear"),
-    ),
-    Kind.MOVED: ("Cast", "Dropout", "Upsample"),
-}
-_KIND_OF = dict.fromkeys(MOVING_OPERATORS, Kind.MOVED) | {
-    op: kind for kind, operators in _KINDS.items() for op in operators
-}
+from condense_compiler.operators.channel_pooling import OnCodes
+from condense_compiler.operators.definition import Kind
+from condense_compiler.operators.registry import kind_of, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,27 +66,17 @@ def record_tensor(tensor: gs.Tensor) -> TensorRecord:
     return TensorRecord(tensor.name, dtype, tuple(map(int, tensor.shape)), tensor_bytes(tensor))
 
 
-def kind_of(node: gs.Node) -> Kind:
-    """Return what a node's results are drawn as."""
-    if is_on_codes(node):
-        return _KIND_OF.get(node.attrs["op"], Kind.OTHER)
-    if is_elementwise(node):
-        return Kind.ELEMENT_WISE
-    if node.domain == DOMAIN:
-        return Kind.FUSED
-    return _KIND_OF.get(node.op, Kind.OTHER)
-
-
 def _operator(node: gs.Node) -> OperatorRecord:
+    operator = parse(node)
     named = {tensor.name: tensor for tensor in node.inputs if tensor.name}
     constants = [t for t in named.values() if isinstance(t, gs.Constant) and _is_parameter(t)]
     return OperatorRecord(
         name=node.name,
-        op=f"{node.attrs['op']} on codes" if is_on_codes(node) else node.op,
+        op=f"{operator.inner} on codes" if isinstance(operator, OnCodes) else node.op,
         kind=kind_of(node),
         reads=tuple(name for name, tensor in named.items() if isinstance(tensor, gs.Variable)),
         writes=tuple(tensor.name for tensor in node.outputs if not tensor.is_empty()),
-        macs=facts_of(node).macs(node),
+        macs=operator.macs(),
         parameters=sum(_elements(tensor) for tensor in constants),
         parameter_bytes=sum(tensor_bytes(tensor) for tensor in constants),
     )

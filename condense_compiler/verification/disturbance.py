@@ -15,7 +15,7 @@ import onnx_graphsurgeon as gs
 from condense_compiler.network import Network
 from condense_compiler.network.editing import replace_reads
 from condense_compiler.network.tensors import element_type, numpy_type
-from condense_compiler.operators.facts import facts_of
+from condense_compiler.operators.registry import definition_of
 from condense_compiler.verification.exactness import is_floating
 from condense_compiler.verification.inputs import Array, Feeds
 
@@ -34,7 +34,7 @@ def disturbed(network: Network) -> Network:
         nodes += _disturbed(graph, tensor, tuple(tensor.shape), ("Mul",))
     for node in graph.nodes:
         nodes.append(node)
-        operators = ("Mul", "Add") if facts_of(node).around_one else ("Mul",)
+        operators = ("Mul", "Add") if definition_of(node).around_one else ("Mul",)
         for tensor in node.outputs:
             nodes += _disturbed(graph, tensor, tuple(tensor.shape or ())[-1:], operators)
     graph.nodes = nodes

@@ -9,7 +9,7 @@ import onnx_graphsurgeon as gs
 from condense_compiler.network import Network
 from condense_compiler.network.tensors import element_type, type_name
 from condense_compiler.operators.attributes import constant_input
-from condense_compiler.operators.facts import facts_of
+from condense_compiler.operators.registry import definition_of
 
 # Floating-point types with the distance of their numbers above one, the coarsest first.
 EPSILONS: Mapping[str, float] = {
@@ -56,7 +56,7 @@ def _arithmetic(output: gs.Tensor) -> Arithmetic:
     return Arithmetic(
         coarsest=next((name for name in EPSILONS if name in types), "float32"),
         quantised=any(_quantises(node) for node in nodes),
-        around_one=any(facts_of(node).around_one for node in nodes),
+        around_one=any(definition_of(node).around_one for node in nodes),
         step=_step(output),
     )
 
@@ -110,7 +110,7 @@ def _step(output: gs.Tensor) -> float | None:
             scales.append(float(np.max(np.abs(scale.astype(np.float64)))))
         elif _quantises(node):
             scales.append(1.0)
-        elif facts_of(node).keeps_steps:
+        elif definition_of(node).keeps_steps:
             waiting += node.inputs
         else:
             return None

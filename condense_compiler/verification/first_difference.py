@@ -75,7 +75,7 @@ def exposing(network: Network, names: list[str]) -> Network:
     return copy
 
 
-def computed(network: Network) -> Iterator[gs.Variable]:
+def computed(network: Network) -> Iterator[gs.Tensor]:
     """Yield the results of operators, each behind those that it is computed from."""
     for node in network.graph.nodes:
         yield from (t for t in node.outputs if not t.is_empty())

@@ -9,6 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from condense_compiler.operators.elementwise import UNARY
+from condense_compiler.operators.normalisation import BatchNormalization
+from condense_compiler.operators.pointwise import Clip, Elementwise
+from condense_compiler.operators.product import Einsum
 from condense_compiler.passes.tracing.combining import join_members
 from condense_compiler.passes.tracing.expressions import (
     IDENTITY,
@@ -53,18 +56,18 @@ def _keeps_order(step: Apply, view: View) -> bool:
 
 def _unary(context: Context) -> Sequence[View | None]:
     view = context.view()
-    attributes = context.node.attrs
-    if view is None or not all(isinstance(v, int | float) for v in attributes.values()):
+    operator = context.read(Elementwise)
+    if view is None or operator.settings is None:
         return [None]
-    return [_applied(view, context.node.op, view.value, **attributes)]
+    return [_applied(view, operator.op, view.value, **operator.settings)]
 
 
 def _gelu(context: Context) -> Sequence[View | None]:
-    view, kind = context.view(), context.node.attrs.get("approximate", "none")
+    view, operator = context.view(), context.read(Elementwise)
     if view is None:
         return [None]
     x = view.value
-    if kind == "none":
+    if operator.settings is not None:
         return [_applied(view, "Gelu", x)]
     cube = Apply("Mul", (Apply("Mul", (x, x)), x))
     bent = Apply("Add", (x, Apply("Mul", (cube, Literal(0.044715)))))
@@ -75,33 +78,20 @@ def _gelu(context: Context) -> Sequence[View | None]:
 
 def _clip(context: Context) -> Sequence[View | None]:
     view = context.view()
-    bounds = [_bound(context, 1, "min", -np.inf), _bound(context, 2, "max", np.inf)]
-    if view is None or None in bounds:
+    lower, upper = context.read(Clip).limits
+    if view is None or lower is None or upper is None:
         return [None]
-    literals = [Literal(bound) for bound in bounds if bound is not None]
-    return [_applied(view, "Clip", view.value, *literals)]
-
-
-def _bound(context: Context, index: int, name: str, default: float) -> float | None:
-    inputs = context.node.inputs
-    if index >= len(inputs) or inputs[index].is_empty():
-        return float(context.node.attrs.get(name, default))
-    value = context.constant(index)
-    return float(value.reshape(-1)[0]) if value is not None else None
+    return [_applied(view, "Clip", view.value, Literal(lower), Literal(upper))]
 
 
 def _batch_norm(context: Context) -> Sequence[View | None]:
     view = context.view()
-    parameters = [context.constant(index) for index in range(1, 5)]
-    if view is None or any(values is None for values in parameters) or len(view.dims) < 2:
+    scaling = context.read(BatchNormalization).scaling()
+    if view is None or scaling is None or len(view.dims) < 2:
         return [None]
-    gamma, beta, mean, variance = (np.asarray(values, np.float64) for values in parameters)
-    scale = gamma / np.sqrt(variance + context.node.attrs.get("epsilon", 1e-5))
-    shape = (-1, *(1,) * (len(view.dims) - 2))
-    scaled = _with_constant(view, "Mul", scale.reshape(shape), 0)
-    if scaled is None:
-        return [None]
-    return [_with_constant(scaled, "Add", (beta - mean * scale).reshape(shape), 0)]
+    factor, shift = (values.reshape(-1, *(1,) * (len(view.dims) - 2)) for values in scaling)
+    scaled = _with_constant(view, "Mul", factor, 0)
+    return [_with_constant(scaled, "Add", shift, 0) if scaled is not None else None]
 
 
 def _binary(context: Context) -> Sequence[View | None]:
@@ -220,8 +210,7 @@ def _mat_mul(context: Context) -> Sequence[View | None]:
 def _einsum(context: Context) -> Sequence[View | None]:
     """Weigh and sum the ranks of sorted groups: one letter of the view is that of the weights."""
     view, weights = context.view(), context.constant(1)
-    equation = str(context.node.attrs["equation"]).replace(" ", "")
-    match = re.fullmatch(r"(\w*)(\w)(\w*),\2->\1\3", equation)
+    match = re.fullmatch(r"(\w*)(\w)(\w*),\2->\1\3", context.read(Einsum).equation)
     if view is None or weights is None or match is None or not view.is_ranked:
         return [None]
     dim = match.end(1)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_graphsurgeon as gs
 
-from condense_compiler.operators.attributes import FILTERS_INPUT
+from condense_compiler.operators.convolution import FILTERS_INPUT
 from condense_compiler.operators.quantising import constant_values
 from condense_compiler.passes.tracing.expressions import (
     ChannelKey,

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from condense_compiler.operators.moving import Transpose
+from condense_compiler.operators.parts import Concat, Gather, GatherND, Slice, Split
 from condense_compiler.passes.tracing.combining import combine
 from condense_compiler.passes.tracing.layout import concatenate, reshape, take, transpose
 from condense_compiler.passes.tracing.rules import Context, Rule
@@ -22,46 +24,29 @@ def _reshape(context: Context) -> Sequence[View | None]:
 
 def _transpose(context: Context) -> Sequence[View | None]:
     view = context.view()
-    if view is None:
-        return [None]
-    rank = len(view.dims)
-    return [transpose(view, context.node.attrs.get("perm", range(rank)[::-1]))]
+    return [transpose(view, context.read(Transpose).permutation) if view is not None else None]
 
 
 def _split(context: Context) -> Sequence[View | None]:
-    view = context.view()
-    if view is None:
-        return []
-    dim = context.node.attrs.get("axis", 0) % len(view.dims)
-    ends = np.cumsum([tensor.shape[dim] for tensor in context.node.outputs])
-    starts = [0, *ends[:-1]]
-    return [take(view, dim, range(a, b)) for a, b in zip(starts, ends, strict=True)]
+    view, split = context.view(), context.read(Split)
+    return [take(view, split.axis, part) for part in split.parts] if view is not None else []
 
 
 def _slice(context: Context) -> Sequence[View | None]:
-    view = context.view()
-    starts, ends = context.ints("starts", 1), context.ints("ends", 2)
-    if view is None or starts is None or ends is None:
+    result, slices = context.view(), context.read(Slice)
+    if slices.taken is None:
         return [None]
-    axes = context.ints("axes", 3) or list(range(len(starts)))
-    steps = context.ints("steps", 4) or [1] * len(starts)
-    result: View | None = view
-    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-        if result is None:
-            return [None]
-        dim = axis % len(result.dims)
-        size = result.shape[dim]
-        stop = None if step < 0 and end < -size else end
-        result = take(result, dim, range(size)[slice(start, stop, step)])
+    for dim, taken in enumerate(slices.taken):
+        if result is not None and taken != range(slices.data[dim]):
+            result = take(result, dim, taken)
     return [result]
 
 
 def _gather(context: Context) -> Sequence[View | None]:
-    view, indices = context.view(), context.constant(1)
-    if view is None or indices is None:
+    view, gather = context.view(), context.read(Gather)
+    if view is None or gather.indices is None:
         return [None]
-    dim = context.node.attrs.get("axis", 0) % len(view.dims)
-    return [_taken(view, dim, indices, context.shape())]
+    return [_taken(view, gather.axis, gather.indices, context.shape())]
 
 
 def _gather_nd(context: Context) -> Sequence[View | None]:
@@ -69,7 +54,7 @@ def _gather_nd(context: Context) -> Sequence[View | None]:
     view, indices = context.view(), context.constant(1)
     if view is None or indices is None or indices.shape[-1] != 1:
         return [None]
-    if context.node.attrs.get("batch_dims", 0):
+    if context.read(GatherND).batch_axes:
         return [None]
     return [_taken(view, 0, indices[..., 0], context.shape())]
 
@@ -93,7 +78,7 @@ def _concat(context: Context) -> Sequence[View | None]:
     apart = len({frozenset(view.convolutions()) for view in known}) > 1
     if combined is None or (apart and not known[0].is_wide):
         return [None]  # maps that are pooled already are layers of their own
-    return [concatenate(combined, context.node.attrs["axis"] % len(known[0].dims))]
+    return [concatenate(combined, context.read(Concat).axis)]
 
 
 RULES: Mapping[str, Rule] = {

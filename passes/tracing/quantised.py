@@ -8,6 +8,8 @@ import numpy.typing as npt
 import onnx_graphsurgeon as gs
 
 from condense_compiler.operators.evaluation import evaluate
+from condense_compiler.operators.pointwise import Quantising
+from condense_compiler.operators.registry import parse_as
 from condense_compiler.passes.tracing.codes import (
     CODE_TYPES,
     Quantisation,
@@ -178,7 +180,7 @@ def _dequantised_parts(node: gs.Node) -> _Parts:
     if data is None:
         raise NotFusableError("the filters are codes, the maps that they are applied to are not")
     scale = _values(filters.inputs[1])
-    for_each_filter = scale.ndim == 1 and filters.attrs.get("axis", 1) == 0
+    for_each_filter = scale.ndim == 1 and parse_as(Quantising, filters).axis == 0
     _require(scale.size == 1 or for_each_filter, "the scales differ within a filter")
     return _Parts(
         data.inputs[0],

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from condense_compiler.operators.attributes import pooling_window
-from condense_compiler.operators.fused import Window
+from condense_compiler.operators.pooling import GlobalPool, Pool
+from condense_compiler.operators.reduction import Reduction, TopK
+from condense_compiler.operators.window import Window
 from condense_compiler.passes.tracing.combining import may_reduce
 from condense_compiler.passes.tracing.expressions import IDENTITY, Apply, Expression, compose
 from condense_compiler.passes.tracing.layout import channel_window, reduce_dims
@@ -43,14 +44,11 @@ GLOBAL_POOLINGS: Mapping[str, str] = {
 
 
 def _reduce(context: Context) -> Sequence[View | None]:
-    view = context.view()
-    axes = context.ints("axes", 1)
-    if view is None or not axes:
+    view, operator = context.view(), context.read(Reduction)
+    if view is None or not operator.axes:
         return [None]
-    reduction, first = REDUCTIONS[context.node.op]
-    keep = bool(context.node.attrs.get("keepdims", 1))
-    dims = sorted({axis % len(view.dims) for axis in axes})  # some name one twice
-    return [_reduced(view, dims, keep, reduction, first)]
+    reduction, first = REDUCTIONS[operator.op]
+    return [_reduced(view, operator.axes, operator.keeps_axes, reduction, first)]
 
 
 def _reduced(
@@ -94,12 +92,11 @@ def _sum_ranks(view: View, dims: Sequence[int], keep: bool, reduction: str) -> V
 
 
 def _pool(context: Context) -> Sequence[View | None]:
-    view = context.view()
-    window = pooling_window(context.node)
-    norm = context.node.attrs.get("p", 2)
+    view, pool = context.view(), context.read(Pool)
+    window = pool.window
     if view is None or view.is_ranked or len(context.node.outputs) > 1:
         return [None]
-    if context.node.op == "LpPool" and norm != 2:
+    if pool.op == "LpPool" and pool.power != 2:
         return [None]
     moving = [axis for axis in range(len(window.kernel_shape)) if not _stands_still(window, axis)]
     dims = [axis + 2 for axis in moving]
@@ -148,23 +145,20 @@ def _pool_pixels(context: Context, view: View, window: Window) -> View | None:
 
 
 def _global_pool(context: Context) -> Sequence[View | None]:
-    view = context.view()
-    if view is None or context.node.attrs.get("p", 2) != 2:
+    view, pool = context.view(), context.read(GlobalPool)
+    if view is None or pool.power != 2:
         return [None]
-    dims = list(range(2, len(view.dims)))
-    return [_reduced(view, dims, True, GLOBAL_POOLINGS[context.node.op])]
+    return [_reduced(view, pool.axes, True, GLOBAL_POOLINGS[pool.op])]
 
 
 def _top_k(context: Context) -> Sequence[View | None]:
-    view, count = context.view(), context.constant(1)
-    if view is None or count is None or not view.is_wide:
+    view, operator = context.view(), context.read(TopK)
+    dim, size, largest = operator.axis, operator.count, operator.largest
+    if view is None or size is None or not view.is_wide:
         return [None]
-    dim = context.node.attrs.get("axis", -1) % len(view.dims)
-    largest = bool(context.node.attrs.get("largest", 1))
-    size = int(np.asarray(count).reshape(-1)[0])
     if size == 1:
         return [_reduced(view, [dim], True, "max" if largest else "min")]
-    if not context.node.attrs.get("sorted", 1) or not is_channel_only(view.dims[dim]):
+    if not operator.is_sorted or not is_channel_only(view.dims[dim]):
         return [None]
     if not may_reduce(view, "ordinal"):
         return [None]

@@ -7,7 +7,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from condense_compiler.network import Network
-from condense_compiler.operators.attributes import FILTERS_INPUT
+from condense_compiler.operators.convolution import FILTERS_INPUT
 from condense_compiler.passes.tracing.views import (
     TILE_FAULT,
     Axis,
@@ -27,7 +27,7 @@ class Region:
         convolutions: Those of `nodes` that are convolutions, by their number in channel keys.
     """
 
-    output: gs.Variable
+    output: gs.Tensor
     view: View
     nodes: tuple[gs.Node, ...]
     convolutions: Mapping[int, gs.Node]

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx_graphsurgeon as gs
 
-from condense_compiler.operators.attributes import constant_input, int_list
+from condense_compiler.operators.attributes import constant_input
+from condense_compiler.operators.registry import Record, parse_as
 from condense_compiler.passes.tracing.views import View
 
 
@@ -30,9 +31,9 @@ class Context:
         """Return the value of a constant input; None where it is absent or not constant."""
         return constant_input(self.node, index)
 
-    def ints(self, attribute: str, index: int) -> list[int] | None:
-        """Return a list that older operator versions have as attribute, newer ones as input."""
-        return int_list(self.node, attribute, index)
+    def read(self, record: type[Record]) -> Record:
+        """Return the node, of a known type, as the record of that type."""
+        return parse_as(record, self.node)
 
     def shape(self, output: int = 0) -> tuple[int, ...]:
         """Return the shape of an output."""

@@ -6,7 +6,8 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from condense_compiler.network import Network
-from condense_compiler.operators.attributes import FILTERS_INPUT, convolution_window
+from condense_compiler.operators.convolution import FILTERS_INPUT, Convolution
+from condense_compiler.operators.registry import parse_as
 from condense_compiler.passes.tracing import (
     elementwise_rules,
     layout_rules,
@@ -58,11 +59,11 @@ def _convolution(node: gs.Node, number: int) -> View | None:
 
 def _wide(node: gs.Node, number: int) -> View:
     data, *parameters = node.inputs
-    shape = tuple(node.outputs[0].shape)
+    shape, operator = tuple(node.outputs[0].shape), parse_as(Convolution, node)
     geometry = Geometry(
         data=data.name,
-        window=convolution_window(node),
-        group=node.attrs.get("group", 1),
+        window=operator.window,
+        group=operator.group,
         shape=(shape[0], *shape[2:]),
         weights_are_constant=all(map(_is_constant, parameters)),
     )

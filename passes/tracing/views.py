@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_graphsurgeon as gs
 
-from condense_compiler.operators.fused import Window
+from condense_compiler.operators.window import Window
 from condense_compiler.passes.tracing.expressions import (
     IDENTITY,
     Apply,

@@ -6,10 +6,11 @@ from typing import TypeAlias
 import onnx_graphsurgeon as gs
 
 from condense_compiler.memory.planner import plan
+from condense_compiler.operators.definition import Kind
+from condense_compiler.operators.registry import kind_of
 from condense_compiler.report.measure import Given
 from condense_compiler.report.picture import FeatureMap, Picture, PictureStep, PlanPicture
 from condense_compiler.report.picturing import draw_given, loads_of
-from condense_compiler.report.records import Kind, kind_of
 from condense_compiler.targets.accelerator.codegen.in_place import overwriting
 from condense_compiler.targets.accelerator.codegen.placement import MemoryPlan, lifetimes
 from condense_compiler.targets.accelerator.footprint import working_set_bytes

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from math import prod
 
+from condense_compiler.operators.channel_pooling import FusedConvolution
+from condense_compiler.operators.convolution import Convolution
 from condense_compiler.operators.fused import ConvPool
 from condense_compiler.targets.reference.filters import (
     Block,
@@ -32,18 +34,17 @@ from condense_compiler.targets.reference.stripes import (
     stripes,
 )
 from condense_compiler.targets.reference.tiling import ConvolutionShape, Tiling, choose_tiling
-from condense_compiler.targets.reference.windows import read_window
 
 
 def conv(context: NodeContext) -> Kernel | None:
     """Prepare a convolution: pooling over windows of one channel."""
-    window = read_window(context, context.shape(1)[2:])
-    return _kernel(context, ConvPool(window, context.attribute("group", 1), "max", 1))
+    operator = context.read(Convolution)
+    return _kernel(context, ConvPool(operator.window, operator.group, "max", 1))
 
 
 def conv_pool(context: NodeContext) -> Kernel | None:
     """Prepare a convolution with pooling."""
-    return _kernel(context, ConvPool.from_attributes(context.node.attrs))
+    return _kernel(context, context.read(FusedConvolution).recipe)
 
 
 def _kernel(context: NodeContext, recipe: ConvPool) -> Kernel | None:
@@ -119,7 +120,7 @@ def _shape(context: NodeContext, recipe: ConvPool, members: Array) -> Convolutio
         rows=output[0],
         row_pixels=prod(recipe.convolution.output_shape(pixels)[1:]),
         row_step=spatial.strides[0] if spatial else 1,
-        row_reach=spatial.dilations[0] * (spatial.kernel_shape[0] - 1) + 1 if spatial else 1,
+        row_reach=spatial.reach(0) if spatial else 1,
         group_count=group_count,
         group_inputs=group_inputs,
         group_outputs=len(members) // group_count,

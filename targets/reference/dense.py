@@ -5,6 +5,7 @@ from math import prod
 
 import numpy as np
 
+from condense_compiler.operators.product import Gemm
 from condense_compiler.targets.reference.kernel import Array, Kernel, NodeContext, is_float
 
 
@@ -28,8 +29,8 @@ def gemm(context: NodeContext) -> Kernel | None:
     """Prepare Gemm: alpha A B + beta C."""
     if not is_float(context.dtype()):
         return None
-    alpha, beta = context.attribute("alpha", 1.0), context.attribute("beta", 1.0)
-    left, right = context.attribute("transA", 0), context.attribute("transB", 0)
+    operator = context.read(Gemm)
+    alpha, beta, (left, right) = operator.alpha, operator.beta, operator.transposes
     adds = context.has_input(2) and beta != 0
 
     def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from condense_compiler.operators.elementwise import ATTRIBUTES
 from condense_compiler.operators.fused_elementwise import program_of
+from condense_compiler.operators.normalisation import BatchNormalization
+from condense_compiler.operators.pointwise import Clip, Elementwise
 from condense_compiler.targets.reference.blocks import BLOCK_ELEMENTS, blocks
 from condense_compiler.targets.reference.functions import FUNCTIONS, Function, temporaries
 from condense_compiler.targets.reference.kernel import (
@@ -24,16 +25,11 @@ from condense_compiler.targets.reference.programs import run_block, scratch_arra
 
 def elementwise(context: NodeContext) -> Kernel | None:
     """Prepare an element-wise operator on floating-point maps."""
-    attributes = {
-        name: value
-        for name, value in context.node.attrs.items()
-        if (name, value) != ("approximate", "none")
-    }
+    attributes = context.read(Elementwise).settings
+    if attributes is None or not is_float(context.dtype()):
+        return None
     indices = range(len(context.node.inputs))
-    supported = attributes.keys() <= ATTRIBUTES.get(context.node.op, frozenset()) and all(
-        context.has_input(i) and context.dtype(i) == context.dtype() for i in indices
-    )
-    if not supported or not is_float(context.dtype()):
+    if not all(context.has_input(i) and context.dtype(i) == context.dtype() for i in indices):
         return None
     return _in_blocks(context, FUNCTIONS[context.node.op], attributes)
 
@@ -46,7 +42,8 @@ def clip(context: NodeContext) -> Kernel | None:
     infinity, zero = (np.asarray(value, context.dtype()) for value in (np.inf, 0))
     largest = float(np.nextafter(infinity, zero))
     if context.opset < 11:
-        bounds = (context.attribute("min", -largest), context.attribute("max", largest))
+        lower, upper = (limit or 0.0 for limit in context.read(Clip).limits)
+        bounds = max(lower, -largest), min(upper, largest)
         return _in_blocks(context, lambda out, x: FUNCTIONS["Clip"](out, x, *bounds), {})
 
     def clip_to(out: Array, x: Array, *given: Array) -> None:
@@ -58,12 +55,11 @@ def clip(context: NodeContext) -> Kernel | None:
 
 def batch_normalization(context: NodeContext) -> Kernel | None:
     """Prepare batch normalisation: a factor and a shift for each channel."""
-    constants = [context.constant(index) for index in range(1, 5)]
-    known = [value for value in constants if value is not None]
-    training = context.attribute("training_mode", 0) or len(context.node.outputs) > 1
-    if len(known) < 4 or training or not is_float(context.dtype()):
+    operator = context.read(BatchNormalization)
+    scaling = operator.scaling()
+    if scaling is None or operator.trains or not is_float(context.dtype()):
         return None
-    factors, shifts = normalisation(context, known, compute_dtype(context.dtype()))
+    factors, shifts = channel_terms(context, scaling, compute_dtype(context.dtype()))
     block = _in_blocks(context, normalize, {})
 
     def compute(inputs: Sequence[Array], outputs: Sequence[Array], scratch: Array) -> None:
@@ -72,21 +68,12 @@ def batch_normalization(context: NodeContext) -> Kernel | None:
     return Kernel(compute, temporary_bytes=block.temporary_bytes)
 
 
-def normalisation(
-    context: NodeContext, constants: Sequence[Array], dtype: np.dtype[Any]
-) -> tuple[Array, Array]:
-    """Return factors and shifts of a batch normalisation, (channels, 1, ...).
-
-    Args:
-        context: Its node; the first input is the map.
-        constants: Scale, bias, mean and variance, (channels).
-        dtype: Of the result.
-    """
-    scale, bias, mean, variance = (value.astype(np.float64) for value in constants)
-    factor = scale / np.sqrt(variance + context.attribute("epsilon", 1e-5))
+def channel_terms(
+    context: NodeContext, terms: Sequence[Array], dtype: np.dtype[Any]
+) -> list[Array]:
+    """Return what there is one of for each channel of the first input as (channels, 1, ...)."""
     shape = (-1, *(1,) * (len(context.shape()) - 2))
-    shift = bias - mean * factor
-    return factor.astype(dtype).reshape(shape), shift.astype(dtype).reshape(shape)
+    return [term.astype(dtype).reshape(shape) for term in terms]
 
 
 def normalize(out: Array, x: Array, factors: Array, shifts: Array) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_graphsurgeon as gs
 
+from condense_compiler.operators.registry import Record, parse_as
 from condense_compiler.targets.element_types import numpy_dtype
 
 Array = npt.NDArray[Any]
@@ -76,9 +77,9 @@ class NodeContext:
     known: Mapping[str, Array] = field(default_factory=dict)
     versions: Mapping[str, int] = field(default_factory=dict)
 
-    def attribute(self, name: str, default: Any = None) -> Any:
-        """Return an attribute of the node."""
-        return self.node.attrs.get(name, default)
+    def read(self, record: type[Record]) -> Record:
+        """Return the node, of a known type, as the record of that type."""
+        return parse_as(record, self.node, self.known)
 
     def has_input(self, index: int) -> bool:
         """Tell whether an optional input is given."""

@@ -9,6 +9,9 @@ import numpy as np
 from condense_compiler.errors import ContractError
 from condense_compiler.operators.aliasing import aliases_of
 from condense_compiler.operators.byte_moves import Move, order_of_moves
+from condense_compiler.operators.moving import Blocks, Dropout, Transpose
+from condense_compiler.operators.parts import Concat, Gather, Slice, Split, as_slice
+from condense_compiler.operators.registry import parse
 from condense_compiler.targets.reference.blocks import BLOCK_ELEMENTS
 from condense_compiler.targets.reference.kernel import Array, Kernel, NodeContext
 
@@ -45,7 +48,7 @@ def reshape(context: NodeContext) -> Kernel:
 
 def transpose(context: NodeContext) -> Kernel:
     """Prepare Transpose."""
-    order = context.attribute("perm", tuple(reversed(range(len(context.shape())))))
+    order = context.read(Transpose).permutation
     return _moving(lambda x: x.transpose(order))
 
 
@@ -57,25 +60,18 @@ def expand(context: NodeContext) -> Kernel:
 
 def slice_(context: NodeContext) -> Kernel | None:
     """Prepare Slice."""
-    names = ("starts", "ends", "axes", "steps")
-    values = [integers(context, name, index) for index, name in enumerate(names, 1)]
-    computed = any(context.has_input(i) and context.constant(i) is None for i in range(1, 5))
-    starts, ends, axes, steps = values
-    if computed or starts is None or ends is None:
+    taken = context.read(Slice).taken
+    if taken is None:
         return None
-    axes = list(range(len(starts))) if axes is None else axes
-    steps = [1] * len(starts) if steps is None else steps
-    index = [slice(None)] * len(context.shape())
-    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        index[axis] = slice(start, end, step)
-    return _moving(lambda x: x[tuple(index)])
+    index = tuple(map(as_slice, taken))
+    return _moving(lambda x: x[index])
 
 
 def concat(context: NodeContext) -> Kernel:
     """Prepare Concat."""
     if aliases_of(context.node):
         return _stretch_by_stretch(context)
-    axis = context.attribute("axis") % len(context.output_shape())
+    axis = context.read(Concat).axis
 
     def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
         begin = 0
@@ -126,7 +122,7 @@ def _move_blocks(source: Array, target: Array, move: Move) -> None:
 
 def split(context: NodeContext) -> Kernel:
     """Prepare Split; the outputs' shapes say where."""
-    axis = context.attribute("axis", 0) % len(context.shape())
+    axis = context.read(Split).axis
 
     def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
         begin = 0
@@ -140,7 +136,7 @@ def split(context: NodeContext) -> Kernel:
 
 def gather(context: NodeContext) -> Kernel:
     """Prepare Gather; negative indices count from the end."""
-    axis = context.attribute("axis", 0)
+    axis = context.read(Gather).axis
 
     def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
         data, indices = inputs
@@ -154,7 +150,8 @@ def gather(context: NodeContext) -> Kernel:
 def depth_to_space(context: NodeContext) -> Kernel:
     """Prepare DepthToSpace: channels become pixels."""
     batch, channels, height, width = context.shape()
-    block, crd = context.attribute("blocksize"), context.attribute("mode", "DCR") == "CRD"
+    operator = context.read(Blocks)
+    block, crd = operator.size, operator.by_column
     left = channels // block**2
     parts = (left, block, block) if crd else (block, block, left)
     order = (0, 1, 4, 2, 5, 3) if crd else (0, 3, 4, 1, 5, 2)
@@ -165,10 +162,10 @@ def depth_to_space(context: NodeContext) -> Kernel:
 def space_to_depth(context: NodeContext) -> Kernel:
     """Prepare SpaceToDepth: pixels become channels."""
     batch, channels, height, width = context.shape()
-    block = context.attribute("blocksize")
+    operator = context.read(Blocks)
+    block, crd = operator.size, operator.by_column
     rows, columns = height // block, width // block
     parts = (batch, channels, rows, block, columns, block)
-    crd = context.attribute("mode", "DCR") == "CRD"
     order = (0, 1, 3, 5, 2, 4) if crd else (0, 3, 5, 1, 2, 4)
     shape = tuple(parts[axis] for axis in order)
     return _through(lambda x: x.reshape(parts).transpose(order), shape)
@@ -185,8 +182,7 @@ def _through(move: Callable[[Array], Array], shape: Sequence[int]) -> Kernel:
 
 def dropout(context: NodeContext) -> Kernel | None:
     """Prepare Dropout of a network that is not being trained."""
-    training = context.constant(2) if context.has_input(2) else np.False_
-    if training is None or bool(training):
+    if not isinstance(parse(context.node, context.known), Dropout):
         return None
 
     def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
@@ -195,14 +191,6 @@ def dropout(context: NodeContext) -> Kernel | None:
             mask.fill(1)
 
     return Kernel(compute)
-
-
-def integers(context: NodeContext, name: str, index: int) -> list[int] | None:
-    """Return a list that was an attribute in old opsets and is an input since."""
-    if name in context.node.attrs:
-        return [int(value) for value in context.node.attrs[name]]
-    value = context.constant(index)
-    return None if value is None else [int(item) for item in value.ravel()]
 
 
 BUILDERS = {

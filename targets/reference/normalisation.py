@@ -5,6 +5,8 @@ from math import prod
 
 import numpy as np
 
+from condense_compiler.operators.normalisation import ResponseNormalisation
+from condense_compiler.operators.reduction import Reduction
 from condense_compiler.targets.reference.blocks import BLOCK_ELEMENTS
 from condense_compiler.targets.reference.kernel import (
     Array,
@@ -20,37 +22,25 @@ def reduction(reduce: Callable[..., object], floats_only: bool = False) -> Build
     """Return the builder of an operator that reduces some axes."""
 
     def build(context: NodeContext) -> Kernel | None:
-        axes = _axes(context)
-        if axes is None or (floats_only and not is_float(context.dtype())):
+        axes = context.read(Reduction).axes
+        if not axes or (floats_only and not is_float(context.dtype())):
             return None
-        if not axes and context.attribute("noop_with_empty_axes", 0):
-            return None
-        shape = context.shape()
-        chosen = tuple(axis % len(shape) for axis in axes) or tuple(range(len(shape)))
-        kept = tuple(1 if axis in chosen else size for axis, size in enumerate(shape))
+        kept = tuple(1 if axis in axes else size for axis, size in enumerate(context.shape()))
 
         def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
-            reduce(inputs[0], axis=chosen, keepdims=True, out=outputs[0].reshape(kept))
+            reduce(inputs[0], axis=axes, keepdims=True, out=outputs[0].reshape(kept))
 
         return Kernel(compute)
 
     return build
 
 
-def _axes(context: NodeContext) -> Sequence[int] | None:
-    """Return the axes, an attribute or an input; None where they are not known ahead."""
-    if "axes" in context.node.attrs or not context.has_input(1):
-        return [int(axis) for axis in context.attribute("axes", ())]
-    value = context.constant(1)
-    return None if value is None else [int(axis) for axis in value.ravel()]
-
-
 def lrn(context: NodeContext) -> Kernel | None:
     """Prepare LRN: each channel divided by what its neighbours sum up to."""
     if not is_float(context.dtype()):
         return None
-    size, bias = context.attribute("size"), context.attribute("bias", 1.0)
-    alpha, beta = context.attribute("alpha", 1e-4), context.attribute("beta", 0.75)
+    operator = context.read(ResponseNormalisation)
+    size, alpha = operator.size, operator.alpha
     batch, channels, *others = context.shape()
     flat: Shape = (batch, channels, prod(others))
     pixels = max(1, BLOCK_ELEMENTS * 4 // channels)
@@ -63,8 +53,8 @@ def lrn(context: NodeContext) -> Kernel | None:
             block = x[index[0], :, index[1]]
             total = _neighbour_sum(np.square(block), size)
             total *= alpha / size
-            total += bias
-            np.power(total, -beta, out=total)
+            total += operator.bias
+            np.power(total, -operator.beta, out=total)
             np.multiply(block, total, out=y[index[0], :, index[1]])
 
     return Kernel(

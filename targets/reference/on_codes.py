@@ -7,17 +7,19 @@ from math import prod
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from condense_compiler.operators.channel_pooling import OnCodes
+from condense_compiler.operators.normalisation import scaling
 from condense_compiler.operators.on_codes import (
     BY_PARTS,
     INPUTS_OF_OPERAND,
     PRODUCTS,
     own_attributes,
     plain_inputs,
-    separate_axes,
 )
+from condense_compiler.operators.registry import parse
 from condense_compiler.targets.reference.blocks import BLOCK_ELEMENTS, block_elements, blocks
 from condense_compiler.targets.reference.codes import operand, store
-from condense_compiler.targets.reference.elementwise import normalisation, normalize
+from condense_compiler.targets.reference.elementwise import channel_terms, normalize
 from condense_compiler.targets.reference.fallback import compute_elsewhere
 from condense_compiler.targets.reference.functions import FUNCTIONS, Function, temporaries
 from condense_compiler.targets.reference.kernel import (
@@ -41,14 +43,16 @@ def on_codes(context: NodeContext, on_values: Mapping[str, Builder]) -> Kernel |
         context: The node.
         on_values: Who prepares operators on values.
     """
-    op = context.attribute("op")
+    op = context.read(OnCodes).inner
     if op in BY_PARTS:
         return _by_parts(context, on_values.get(op, compute_elsewhere))
+    if op in PRODUCTS:
+        return product_on_codes(context, parse(_of_values(context.node)))
     return _RULES.get(op, _elementwise)(context)
 
 
 def _elementwise(context: NodeContext) -> Kernel:
-    op = context.attribute("op")
+    op = context.read(OnCodes).inner
     function: Function = FUNCTIONS.get(op, np.copyto)  # Identity copies
     attributes, plain = own_attributes(context.node), plain_inputs(context.node)
     return _in_blocks(
@@ -64,7 +68,8 @@ def _batch_norm(context: NodeContext) -> Kernel | None:
     known = [value for value in constants if value is not None]
     if len(known) < len(constants):
         return None
-    terms: list[Array | None] = [*normalisation(context, known, np.dtype(np.float32))]
+    factors = scaling(known, context.read(OnCodes).epsilon)
+    terms: list[Array | None] = [*channel_terms(context, factors, np.dtype(np.float32))]
     return _in_blocks(context, normalize, lambda _inputs: terms, 0)
 
 
@@ -75,7 +80,7 @@ def _in_blocks(
     held: int,
 ) -> Kernel:
     """Prepare a function of operands and constants, all of which broadcast to the result."""
-    count, shape = context.attribute("operands"), context.output_shape()
+    count, shape = context.read(OnCodes).operands, context.output_shape()
 
     def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
         output = np.atleast_1d(outputs[0])
@@ -91,8 +96,8 @@ def _in_blocks(
 
 
 def _concatenate(context: NodeContext) -> Kernel:
-    axis, count = context.attribute("axis"), context.attribute("operands")
-    axis %= len(context.output_shape())
+    operator = context.read(OnCodes)
+    count, axis = operator.operands, operator.axis
     sizes = [context.shape(INPUTS_OF_OPERAND * index)[axis] for index in range(count)]
     starts = [0, *accumulate(sizes)]
 
@@ -110,7 +115,7 @@ def _concatenate(context: NodeContext) -> Kernel:
 
 def _by_parts(context: NodeContext, builder: Builder) -> Kernel | None:
     """Prepare an operator that treats parts of a map apart: part by part, on values."""
-    axes = separate_axes(_of_values(context.node))
+    axes = parse(_of_values(context.node)).separate_axes()
     data, result = context.shape(), context.output_shape()
     node = _of_values(context.node, (*[1] * axes, *data[axes:]), (*[1] * axes, *result[axes:]))
     part = builder(NodeContext(node, context.opset))
@@ -145,5 +150,4 @@ _RULES: Mapping[str, Builder] = {
     "BatchNormalization": _batch_norm,
     "Concat": _concatenate,
     "Conv": convolution_on_codes,
-    **dict.fromkeys(PRODUCTS, product_on_codes),
 }

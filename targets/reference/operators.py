@@ -105,7 +105,7 @@ _STANDARD: Mapping[str, Builder] = {
     "Upsample": widened(resize),
 }
 
-_BUILDERS: Mapping[tuple[str, str], Builder] = {
+BUILDERS: Mapping[tuple[str, str], Builder] = {
     (fused.DOMAIN, fused.OP): conv_pool,
     (fused.DOMAIN, quantized.QUANTIZED_OP): qlinear_conv_pool,
     (fused.DOMAIN, ELEMENTWISE_OP): elementwise.program,
@@ -124,6 +124,6 @@ def kernel_for(context: NodeContext) -> Kernel:
     if context.accumulates and not accumulates(context.node):
         raise ContractError(f"node {context.node.name!r}: {context.node.op} cannot add in place")
     domain = context.node.domain or ""
-    builder = _BUILDERS.get(("" if domain == "ai.onnx" else domain, context.node.op))
+    builder = BUILDERS.get(("" if domain == "ai.onnx" else domain, context.node.op))
     kernel = builder(context) if builder else None
     return kernel or compute_elsewhere(context)

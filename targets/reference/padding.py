@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from condense_compiler.operators.moving import Pad
 from condense_compiler.targets.reference.kernel import Array, Kernel, NodeContext, Shape
-from condense_compiler.targets.reference.layout import integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ _MIRRORS: Mapping[str, Callable[[int, int], int]] = {
 
 
 def pad(context: NodeContext) -> Kernel | None:
-    """Prepare Pad, whose pads and value were attributes before opset 11."""
-    pads = _pads(context)
-    mode = context.attribute("mode", "constant")
+    """Prepare Pad."""
+    operator = context.read(Pad)
+    pads, mode = operator.pads, operator.mode
     if pads is None or mode not in ("constant", *_MIRRORS):
         return None
     if mode != "constant" and not _is_plain(context.shape(), pads, mode):
@@ -41,27 +41,12 @@ def pad(context: NodeContext) -> Kernel | None:
     def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
         result = outputs[0]
         if mode == "constant":
-            result.fill(_value(context, inputs))
+            result.fill(inputs[2].reshape(()) if context.has_input(2) else operator.value)
         result[borders.inside] = inputs[0][borders.source]
         if mode != "constant":
             _mirror(result, borders.inside, _MIRRORS[mode])
 
     return Kernel(compute)
-
-
-def _pads(context: NodeContext) -> Sequence[tuple[int, int]] | None:
-    """Return the pads before and behind each axis; None where they are only known at run time."""
-    rank = len(context.shape())
-    given = integers(context, "pads", 1)
-    axes: list[int] | None = list(range(rank))
-    if context.has_input(3):
-        axes = integers(context, "axes", 3)
-    if given is None or axes is None:
-        return None
-    pads = [(0, 0)] * rank
-    for number, axis in enumerate(axes):
-        pads[axis] = (given[number], given[number + len(axes)])
-    return pads
 
 
 def _is_plain(shape: Shape, pads: Sequence[tuple[int, int]], mode: str) -> bool:
@@ -82,13 +67,6 @@ def _borders(shape: Shape, pads: Sequence[tuple[int, int]]) -> _Borders:
         source.append(slice(first, first + count))
         inside.append(slice(max(before, 0), max(before, 0) + count))
     return _Borders(tuple(source), tuple(inside))
-
-
-def _value(context: NodeContext, inputs: Sequence[Array]) -> object:
-    """Return what the border is filled with."""
-    if context.has_input(2):
-        return inputs[2].reshape(())
-    return context.attribute("value", 0)
 
 
 def _mirror(result: Array, inside: tuple[slice, ...], place: Callable[[int, int], int]) -> None:

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from condense_compiler.operators.fused import Window
+from condense_compiler.operators.pooling import GlobalPool, Pool
+from condense_compiler.operators.window import Window
 from condense_compiler.targets.reference.kernel import (
     Array,
     Kernel,
@@ -17,7 +18,6 @@ from condense_compiler.targets.reference.kernel import (
 )
 from condense_compiler.targets.reference.pools import axis_window, lowest, pooling
 from condense_compiler.targets.reference.taps import Stretch, taps
-from condense_compiler.targets.reference.windows import read_window, takes_away
 
 # Channels are pooled in blocks whose temporaries stay in the cache.
 _TEMPORARY_BYTES = 1 << 18
@@ -25,21 +25,21 @@ _TEMPORARY_BYTES = 1 << 18
 
 def max_pool(context: NodeContext) -> Kernel | None:
     """Prepare MaxPool."""
-    window = read_window(context, tuple(context.attribute("kernel_shape")))
-    if takes_away(context, window):
+    pool = context.read(Pool)
+    if pool.takes_away:
         return None
-    if len(context.node.outputs) > 1 and context.node.outputs[1].name:
-        return _max_pool_with_positions(context, window)
-    return _pooling(context, window, context.dtype(), np.maximum)
+    if any(pool.outputs[1:]):
+        return _max_pool_with_positions(context, pool)
+    return _pooling(context, pool.window, context.dtype(), np.maximum)
 
 
-def _max_pool_with_positions(context: NodeContext, window: Window) -> Kernel:
+def _max_pool_with_positions(context: NodeContext, operator: Pool) -> Kernel:
     """Prepare MaxPool that also tells where in the input, flattened, each maximum was."""
     pixels = context.shape()[2:]
-    order: Literal["C", "F"] = "F" if context.attribute("storage_order", 0) else "C"
+    order: Literal["C", "F"] = "F" if operator.by_column else "C"
     numbers = np.arange(prod(pixels)).reshape(pixels, order=order)
     positions = tuple(Stretch(0, size) for size in context.output_shape()[2:])
-    found = taps(window, positions, tuple(Stretch(0, size) for size in pixels))
+    found = taps(operator.window, positions, tuple(Stretch(0, size) for size in pixels))
     identity = lowest(context.dtype())
 
     def pool(image: Array, output: Array, places: Array) -> None:
@@ -64,12 +64,12 @@ def average_pool(context: NodeContext) -> Kernel | None:
     """Prepare AveragePool."""
     if not is_float(context.dtype()):
         return None
-    window = read_window(context, tuple(context.attribute("kernel_shape")))
-    if takes_away(context, window):
+    operator = context.read(Pool)
+    if operator.takes_away:
         return None
     dtype = compute_dtype(context.dtype())
-    counts = _counts(context, window).astype(dtype)
-    pool = _pooling(context, window, dtype, np.add)
+    counts = _counts(context, operator).astype(dtype)
+    pool = _pooling(context, operator.window, dtype, np.add)
 
     def compute(inputs: Sequence[Array], outputs: Sequence[Array], scratch: Array) -> None:
         pool.compute(inputs, outputs, scratch)
@@ -109,13 +109,13 @@ def _pooling(
     return Kernel(compute, layout.buffer_bytes)
 
 
-def _counts(context: NodeContext, window: Window) -> Array:
+def _counts(context: NodeContext, pool: Pool) -> Array:
     """Return how many elements each position averages."""
     counts = np.ones((), np.int64)
     for axis, size in enumerate(context.shape()[2:]):
-        single = axis_window(window, axis)
+        single = axis_window(pool.window, axis)
         source = Stretch(0, size)
-        if context.attribute("count_include_pad", 0):
+        if pool.counts_padding:
             # Padding counts like the map; what lies beyond it, in `ceil_mode`, does not.
             source = Stretch(-single.pads[0], size + sum(single.pads))
         positions = Stretch(0, context.output_shape()[2 + axis])
@@ -128,7 +128,7 @@ def _counts(context: NodeContext, window: Window) -> Array:
 
 def global_max_pool(context: NodeContext) -> Kernel:
     """Prepare GlobalMaxPool."""
-    axes = tuple(range(2, len(context.shape())))
+    axes = context.read(GlobalPool).axes
 
     def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
         np.max(inputs[0], axis=axes, keepdims=True, out=outputs[0])
@@ -140,7 +140,7 @@ def global_average_pool(context: NodeContext) -> Kernel | None:
     """Prepare GlobalAveragePool."""
     if not is_float(context.dtype()):
         return None
-    axes = tuple(range(2, len(context.shape())))
+    axes = context.read(GlobalPool).axes
 
     def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
         np.mean(inputs[0], axis=axes, keepdims=True, out=outputs[0])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from condense_compiler.operators.fused import Window
+from condense_compiler.operators.window import Window
 from condense_compiler.targets.reference.kernel import Array, Shape
 from condense_compiler.targets.reference.taps import Stretch, Tap, taps
 

@@ -4,7 +4,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from condense_compiler.operators.channel_pooling import OnCodes
+from condense_compiler.operators.definition import Operator
 from condense_compiler.operators.on_codes import plain_inputs
+from condense_compiler.operators.product import Gemm
 from condense_compiler.targets.reference.codes import Operand, operand, store
 from condense_compiler.targets.reference.kernel import Array, Kernel, NodeContext
 
@@ -12,17 +15,22 @@ from condense_compiler.targets.reference.kernel import Array, Kernel, NodeContex
 _BLOCK_ELEMENTS = 32 * 1024
 
 
-def product_on_codes(context: NodeContext) -> Kernel:
-    """Prepare Gemm or MatMul."""
-    is_gemm = context.attribute("op") == "Gemm"
-    alpha, beta = context.attribute("alpha", 1.0), context.attribute("beta", 1.0)
-    transposed = [bool(context.attribute(name, 0)) for name in ("transA", "transB")]
+def product_on_codes(context: NodeContext, product: Operator) -> Kernel:
+    """Prepare Gemm or MatMul.
+
+    Args:
+        context: The node.
+        product: The operator that it stands for.
+    """
+    gemm = product if isinstance(product, Gemm) else None
+    alpha, beta = (gemm.alpha, gemm.beta) if gemm is not None else (1.0, 1.0)
+    turned = gemm.transposes if gemm is not None else (False, False)
 
     def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
         left, right, *added = _terms(context, inputs)
         left, right = (
-            term.transposed() if is_gemm and turn else term
-            for term, turn in zip(_matrices(left, right), transposed, strict=True)
+            term.transposed() if turn else term
+            for term, turn in zip(_matrices(left, right), turned, strict=True)
         )
         batch = np.broadcast_shapes(left.codes.shape[:-2], right.codes.shape[:-2])
         left, right = (t.spread((*batch, *t.codes.shape[-2:])) for t in (left, right))
@@ -38,16 +46,16 @@ def product_on_codes(context: NodeContext) -> Kernel:
                     sums += beta * bias.values(part, np.float64)
                 store(result[part], sums.astype(np.float32), inputs)
 
-    depth = context.shape()[0 if is_gemm and transposed[0] else -1]
+    depth = context.shape()[0 if turned[0] else -1]
     return Kernel(compute, temporary_bytes=8 * (2 * max(_BLOCK_ELEMENTS, depth) + _BLOCK_ELEMENTS))
 
 
 def _terms(context: NodeContext, inputs: Sequence[Array]) -> list[Operand]:
     """Return both sides, and what is added; constants that are no codes mean themselves."""
-    axes = context.attribute("operand_axes", ())
+    record = context.read(OnCodes)
     one, none = np.ones((), np.float32), np.zeros((), np.float32)
     return [
-        *(operand(inputs, index, axes) for index in range(context.attribute("operands"))),
+        *(operand(inputs, index, record.operand_axes) for index in range(record.operands)),
         *(Operand(inputs[index], one, none) for index in plain_inputs(context.node)),
     ]
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from condense_compiler.operators.pointwise import Quantising
 from condense_compiler.targets.element_types import numpy_dtype
 from condense_compiler.targets.reference.blocks import block_elements, blocks
 from condense_compiler.targets.reference.kernel import Array, Kernel, NodeContext, Shape
 
 _CODES = frozenset({"int8", "uint8", "int16", "uint16"})
-_DEFAULT_AXIS = 1
 
 
 def quantize(context: NodeContext) -> Kernel | None:
@@ -49,7 +49,7 @@ def dequantize(context: NodeContext) -> Kernel | None:
 
 def _is_plain(context: NodeContext, value_dtype: np.dtype[Any]) -> bool:
     """Tell whether numbers are float32, with one scale for all or for each channel."""
-    along_channels = len(context.shape(1)) <= 1 and not context.attribute("block_size", 0)
+    along_channels = len(context.shape(1)) <= 1 and not context.read(Quantising).block_size
     return along_channels and context.dtype(1) == np.float32 and value_dtype == np.float32
 
 
@@ -60,7 +60,7 @@ def _parameters(context: NodeContext, inputs: Sequence[Array]) -> tuple[Array, A
     rank = len(context.shape())
     shape = [1] * rank
     if scale.size > 1:
-        shape[context.attribute("axis", _DEFAULT_AXIS) % rank] = scale.size
+        shape[context.read(Quantising).axis] = scale.size
     wide = np.broadcast_to(zero, scale.shape).astype(np.int64)
     return scale.reshape(shape), wide.reshape(shape)
 

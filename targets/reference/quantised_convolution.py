@@ -9,21 +9,23 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.lib.stride_tricks import sliding_window_view
 
-from condense_compiler.operators.fused import ConvPool, Window
+from condense_compiler.operators.channel_pooling import FusedConvolution
+from condense_compiler.operators.convolution import Convolution
+from condense_compiler.operators.fused import ConvPool
 from condense_compiler.operators.on_codes import own_attributes
 from condense_compiler.operators.quantized import INPUTS
+from condense_compiler.operators.window import Window
 from condense_compiler.targets.reference.kernel import Array, Kernel, NodeContext, Shape
-from condense_compiler.targets.reference.windows import read_window
 
 # Elements of a stripe of unfolded input: 4 MiB.
 _STRIPE_ELEMENTS = 512 * 1024
-_FILTERS, _OUTPUT = INPUTS.index("w"), INPUTS.index("y_scale")
+_OUTPUT = INPUTS.index("y_scale")
 
 
 def qlinear_conv(context: NodeContext) -> Kernel | None:
     """Prepare a convolution: pooling over windows of one channel."""
-    window = read_window(context, context.shape(_FILTERS)[2:])
-    return _kernel(context, ConvPool(window, context.attribute("group", 1), "max", 1))
+    operator = context.read(Convolution)
+    return _kernel(context, ConvPool(operator.window, operator.group, "max", 1))
 
 
 def convolution_on_codes(context: NodeContext) -> Kernel | None:
@@ -40,7 +42,7 @@ def convolution_on_codes(context: NodeContext) -> Kernel | None:
 
 def qlinear_conv_pool(context: NodeContext) -> Kernel | None:
     """Prepare a convolution with pooling."""
-    return _kernel(context, ConvPool.from_attributes(context.node.attrs))
+    return _kernel(context, context.read(FusedConvolution).recipe)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,12 +150,10 @@ def _layer(recipe: ConvPool, known: Sequence[Array | None]) -> _Layer:
 
 def _pads(window: Window, positions: Shape, pixels: Shape) -> list[tuple[int, int]]:
     """Return the padding before and behind each axis, so that every position has its taps."""
-    rank, pads = len(pixels), []
-    for axis, count in enumerate(positions):
-        reach = window.dilations[axis] * (window.kernel_shape[axis] - 1) + 1
-        needed = (count - 1) * window.strides[axis] + reach
-        before = window.pads[axis]
-        pads.append((before, max(window.pads[axis + rank], needed - before - pixels[axis])))
+    pads = []
+    for axis, (count, size) in enumerate(zip(positions, pixels, strict=True)):
+        before, behind = window.begins[axis], window.ends[axis]
+        pads.append((before, max(behind, window.span(axis, count) - before - size)))
     return pads
 
 
@@ -161,9 +161,7 @@ def _windows(padded: Array, window: Window, positions: Shape) -> Array:
     """Return the taps of each position: (channels, positions..., taps...)."""
     rank = len(positions)
     axes = tuple(range(1, 1 + rank))
-    dilations = zip(window.kernel_shape, window.dilations, strict=True)
-    reach = [dilation * (size - 1) + 1 for size, dilation in dilations]
-    everywhere = sliding_window_view(padded, reach, axes)
+    everywhere = sliding_window_view(padded, window.reaches, axes)
     starts = [slice(None, n * s, s) for n, s in zip(positions, window.strides, strict=True)]
     return everywhere[(slice(None), *starts, *(slice(None, None, d) for d in window.dilations))]
 

@@ -57,10 +57,9 @@ def setting_aside(recipe: ConvPool, channels: int, pixels: Shape) -> SetAside:
     """Return what has to be set aside of an input of a convolution."""
     window, spatial = recipe.convolution, recipe.spatial
     step, before = window.strides[0], window.pads[0]
-    reach = window.dilations[0] * (window.kernel_shape[0] - 1) + 1
+    reach = window.reach(0)
     if spatial is not None:
-        pooled = spatial.dilations[0] * (spatial.kernel_shape[0] - 1)
-        reach, before = reach + pooled * step, before + spatial.pads[0] * step
+        reach, before = reach + (spatial.reach(0) - 1) * step, before + spatial.pads[0] * step
         step *= spatial.strides[0]
     output = output_pixels(recipe, pixels)
     return SetAside(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from condense_compiler.operators.normalisation import AxisNormalisation
 from condense_compiler.targets.reference.blocks import BLOCK_ELEMENTS
 from condense_compiler.targets.reference.kernel import (
     Array,
@@ -33,7 +34,8 @@ def _along_axis(function: _Function) -> Builder:
             return None
         shape = context.shape()
         old = context.opset < 13
-        axis = context.attribute("axis", 1 if old else -1)
+        given = context.read(AxisNormalisation).axis
+        axis = (1 if old else -1) if given is None else given
         axis += len(shape) if axis < 0 else 0
         inner = 1 if old else prod(shape[axis + 1 :])
         flat = (prod(shape[:axis]), prod(shape[axis:]) // inner, inner)

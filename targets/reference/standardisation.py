@@ -8,6 +8,7 @@ from math import prod
 
 import numpy as np
 
+from condense_compiler.operators.normalisation import AxisNormalisation
 from condense_compiler.operators.standardising import Groups, normalised_groups
 from condense_compiler.targets.reference.blocks import BLOCK_ELEMENTS, blocks
 from condense_compiler.targets.reference.kernel import (
@@ -26,7 +27,7 @@ def standardise(context: NodeContext) -> Kernel | None:
     groups = normalised_groups(context.node, context.opset)
     if groups is None or not is_float(context.dtype()):
         return None
-    shape, epsilon = (groups.count, groups.size), context.attribute("epsilon", groups.epsilon)
+    shape, epsilon = (groups.count, groups.size), groups.epsilon
 
     def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
         x, y = inputs[0].reshape(shape), outputs[0].reshape(shape)
@@ -69,11 +70,12 @@ def _scale_and_shift(y: Array, terms: Sequence[Array]) -> None:
 
 def lp_normalize(context: NodeContext) -> Kernel | None:
     """Prepare LpNormalization: each vector along an axis divided by its norm."""
-    order = context.attribute("p", 2)
+    operator = context.read(AxisNormalisation)
+    order = operator.power
     if not is_float(context.dtype()) or order not in (1, 2):
         return None
     shape = context.shape()
-    axis = context.attribute("axis", -1) % len(shape)
+    axis = (-1 if operator.axis is None else operator.axis) % len(shape)
     flat = (prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :]))
     columns = max(1, min(flat[2], 4 * BLOCK_ELEMENTS // max(flat[1], 1)))
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
-from condense_compiler.operators.fused import Window
+from condense_compiler.operators.window import Window
 
 Slices = tuple[slice, ...]
 
@@ -51,11 +51,8 @@ class Tap:
 
 def needed(window: Window, axis: int, positions: Stretch, size: int) -> Stretch:
     """Return what some positions along an axis read of a map of `size`, without padding."""
-    start = positions.first * window.strides[axis] - window.pads[axis]
-    reach = window.dilations[axis] * (window.kernel_shape[axis] - 1) + 1
-    end = start + (positions.count - 1) * window.strides[axis] + reach
-    first, end = min(max(start, 0), size), min(max(end, 0), size)
-    return Stretch(first, max(end - first, 0))
+    read = window.reads(axis, range(positions.first, positions.end), size)
+    return Stretch(read.start, len(read))
 
 
 def taps(window: Window, positions: tuple[Stretch, ...], source: tuple[Stretch, ...]) -> list[Tap]:

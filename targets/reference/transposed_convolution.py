@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from condense_compiler.operators.fused import Window
+from condense_compiler.operators.convolution import TransposedConvolution
+from condense_compiler.operators.window import Window
 from condense_compiler.targets.reference.kernel import (
     Array,
     Kernel,
@@ -112,18 +113,18 @@ def _pack(scheme: _Scheme, filters: Array) -> Array:
 
 
 def _scheme(context: NodeContext) -> _Scheme:
-    groups, outputs = context.attribute("group", 1), context.shape(1)[1]
+    operator = context.read(TransposedConvolution)
+    groups, outputs = operator.group, context.shape(1)[1]
     dtype = compute_dtype(context.dtype())
     pixels = context.shape()[2:]
     row_bytes = prod(pixels[1:]) * dtype.itemsize
     rows = max(1, _PRODUCT_BYTES // row_bytes)
     stripe_bytes = min(rows, pixels[0]) * row_bytes
     channels = max(1, _PRODUCT_BYTES // stripe_bytes)
-    window = _window(context)
     return _Scheme(
         groups=groups,
         outputs=outputs,
-        stripes=list(_stripes(window, pixels, context.output_shape()[2:], rows)),
+        stripes=list(_stripes(operator.window, pixels, context.output_shape()[2:], rows)),
         blocks=list(_blocks(groups, outputs, channels)),
         dtype=dtype,
     )
@@ -157,34 +158,3 @@ def _blocks(groups: int, outputs: int, channels: int) -> Iterator[tuple[slice, s
 
 def _channels(block: tuple[slice, slice]) -> int:
     return prod(part.stop - part.start for part in block)
-
-
-def _window(context: NodeContext) -> Window:
-    """Return the window of the convolution that this one is the transposed of."""
-    kernel = context.shape(1)[2:]
-    ones, zeros = (1,) * len(kernel), (0,) * len(kernel)
-    strides = tuple(context.attribute("strides", ones))
-    dilations = tuple(context.attribute("dilations", ones))
-    given = tuple(context.attribute("pads", zeros * 2))
-    before = given[: len(kernel)]
-    auto_pad = context.attribute("auto_pad", "NOTSET")
-    if "output_shape" in context.node.attrs or auto_pad.startswith("SAME"):
-        added = context.attribute("output_padding", zeros)
-        excess = [
-            max(stride * (size - 1) + more + dilation * (taps_ - 1) + 1 - result, 0)
-            for size, stride, more, dilation, taps_, result in zip(
-                context.shape()[2:],
-                strides,
-                added,
-                dilations,
-                kernel,
-                context.output_shape()[2:],
-                strict=True,
-            )
-        ]
-        # The odd one goes behind for SAME_UPPER and before otherwise.
-        odd = 0 if auto_pad == "SAME_UPPER" else 1
-        before = tuple((total + odd) // 2 for total in excess)
-    elif auto_pad == "VALID":
-        before = zeros
-    return Window(tuple(kernel), strides, (*before, *zeros), dilations)

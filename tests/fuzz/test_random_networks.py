@@ -15,11 +15,9 @@ import pytest
 
 from condense_compiler import driver
 from condense_compiler.network import Network
-from condense_compiler.operators.aliasing import ALIASES
-from condense_compiler.operators.elementwise import UNARY
-from condense_compiler.report.records import _KIND_OF
+from condense_compiler.operators.registry import DEFINITIONS
 from condense_compiler.rewriting import PassOutcome, Rewrite
-from condense_compiler.targets.reference.operators import _BUILDERS
+from condense_compiler.targets.reference.operators import BUILDERS
 from fuzz.check import Failure, failures, targets_of
 from fuzz.draft import session_of
 from fuzz.generate import OPSETS, Generated, generate
@@ -79,8 +77,7 @@ def test_networks_are_valid_and_of_every_kind() -> None:
     assert batches == {1, 2, 3}
     assert len(types) == 3
     assert min(shared, read_inside) > 50
-    known = {op for domain, op in _BUILDERS if not domain} | set(ALIASES) | set(UNARY)
-    known |= set(_KIND_OF)
+    known = {op for domain, op in (*BUILDERS, *DEFINITIONS) if not domain}
     known -= {"Upsample"}  # which opset 10 replaced by Resize
     assert known <= operators
 

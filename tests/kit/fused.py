@@ -11,7 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from condense_compiler.operators.elementwise import parse
 from condense_compiler.operators.function_body import function_body
-from condense_compiler.operators.fused import DOMAIN, OP, REDUCTIONS, ConvPool, Window
+from condense_compiler.operators.fused import DOMAIN, OP, REDUCTIONS, ConvPool
+from condense_compiler.operators.window import Window
 
 Array = npt.NDArray[Any]
 

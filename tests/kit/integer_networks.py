@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from condense_compiler.operators.fused import Window
+from condense_compiler.operators.window import Window
 from condense_compiler.targets.accelerator.integer.network import (
     JOININGS,
     Binary,

@@ -12,8 +12,8 @@ import onnx
 from condense_compiler.driver import plan_request
 from condense_compiler.memory.buffers import Buffer
 from condense_compiler.memory.planner import plan
+from condense_compiler.operators.definition import Kind
 from condense_compiler.report.picture import FeatureMap, Picture, PictureStep, PlanPicture
-from condense_compiler.report.records import Kind
 from condense_compiler.request import Request
 from kit.models import hydrated
 from kit.small_models import model, node, value

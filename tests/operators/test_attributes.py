@@ -12,12 +12,13 @@ from kit.strategies import convolutions, max_poolings
 from onnx import helper, numpy_helper
 
 from condense_compiler.operators.attributes import (
+    Spelling,
     constant_input,
-    convolution_window,
-    int_list,
-    pooling_window,
 )
-from condense_compiler.operators.fused import Window
+from condense_compiler.operators.convolution import Convolution
+from condense_compiler.operators.pooling import Pool
+from condense_compiler.operators.registry import parse_as
+from condense_compiler.operators.window import Window
 
 Spatial = tuple[int, ...]
 
@@ -51,7 +52,7 @@ def check(op: str, written: Written, spatial: Spatial) -> None:
     """Check that a window says what its operator does, with nothing left to defaults."""
     source = model_of(op, dict(written.attributes()), written.kernel, spatial)
     [node] = gs.import_onnx(source).nodes
-    window = (convolution_window if op == "Conv" else pooling_window)(node)
+    window = parse_as(Convolution if op == "Conv" else Pool, node).window
     feeds = {"x": np.random.default_rng(2).standard_normal((1, 2, *spatial)).astype(np.float32)}
     [expected] = run_onnxruntime(source, feeds).values()
     spelled_out = model_of(op, explicit(window), written.kernel, spatial)
@@ -91,26 +92,30 @@ def test_pads_that_keep_the_size(mode: str, kernel: int, stride: int, size: int)
 def test_kernel_shape_is_that_of_the_filters_where_it_is_not_given() -> None:
     source = model_of("Conv", {"pads": [1, 2, 0, 1]}, (3, 2), (6, 5))
     [node] = gs.import_onnx(source).nodes
-    assert convolution_window(node).kernel_shape == (3, 2)
+    assert parse_as(Convolution, node).window.kernel_shape == (3, 2)
 
 
 def node_with(*inputs: gs.Tensor, **attributes: object) -> gs.Node:
     return gs.Node("Anything", "it", attributes, list(inputs), [])
 
 
+def axes_of(node: gs.Node) -> tuple[int, ...] | None:
+    return Spelling(node).integers("axes", 1)
+
+
 def test_list_is_read_from_attribute_or_input() -> None:
     data, axes = gs.Variable("x"), gs.Constant("axes", np.array([1, -1]))
-    assert int_list(node_with(data, axes=[2, 3]), "axes", 1) == [2, 3]
-    assert int_list(node_with(data, axes=2), "axes", 1) == [2]
-    assert int_list(node_with(data, axes), "axes", 1) == [1, -1]
-    assert int_list(node_with(data, gs.Constant("k", np.array(4))), "axes", 1) == [4]
+    assert axes_of(node_with(data, axes=[2, 3])) == (2, 3)
+    assert axes_of(node_with(data, axes=2)) == (2,)
+    assert axes_of(node_with(data, axes)) == (1, -1)
+    assert axes_of(node_with(data, gs.Constant("k", np.array(4)))) == (4,)
 
 
 def test_list_that_is_not_given_or_not_constant_is_none() -> None:
     data = gs.Variable("x")
-    assert int_list(node_with(data), "axes", 1) is None
-    assert int_list(node_with(data, gs.Variable("axes")), "axes", 1) is None
-    assert int_list(node_with(data, gs.Variable.empty()), "axes", 1) is None
+    assert axes_of(node_with(data)) is None
+    assert axes_of(node_with(data, gs.Variable("axes"))) is None
+    assert axes_of(node_with(data, gs.Variable.empty())) is None
 
 
 def test_constant_input_that_is_absent_is_none() -> None:

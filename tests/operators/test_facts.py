@@ -6,7 +6,7 @@ from kit.layers import Layer, Network, Window
 from kit.rewriting import rewrite
 from kit.topology_writer import CHANNELS, SPATIAL, TopologyWriter, build
 
-from condense_compiler.operators.facts import facts_of
+from condense_compiler.operators.registry import parse
 from condense_compiler.passes import DEFAULT_PASSES
 from condense_compiler.rewriting import Pass
 
@@ -15,7 +15,7 @@ HEIGHT, WIDTH = SPATIAL
 
 def macs(write: Callable[[TopologyWriter], str], passes: Sequence[Pass] = ()) -> int:
     result = rewrite(build(lambda graph: [write(graph)]), passes)
-    return sum(facts_of(node).macs(node) for node in result.network.graph.nodes)
+    return sum(parse(node).macs() for node in result.network.graph.nodes)
 
 
 def convolution(window: Window, filters: int, group: int = 1) -> Callable[[TopologyWriter], str]:
@@ -76,11 +76,11 @@ def test_fused_operator_counts_its_virtual_maps(window: int) -> None:
     source = Network((layer,), channels=3, spatial=(12, 10)).build()
     [node] = rewrite(source, DEFAULT_PASSES).network.graph.nodes
     assert node.op == "ConvPool"
-    assert facts_of(node).macs(node) == 4 * window * 3 * 9 * 5 * 4
+    assert parse(node).macs() == 4 * window * 3 * 9 * 5 * 4
 
 
 def test_operator_of_another_domain_is_unknown() -> None:
     source = Network((Layer("reduce_max", 2, 2),)).build()
     [node] = rewrite(source).network.graph.nodes
     node.op, node.domain = "Conv", "somewhere.else"
-    assert facts_of(node).macs(node) == 0
+    assert parse(node).macs() == 0

@@ -11,7 +11,8 @@ from onnx.reference import ReferenceEvaluator
 
 from condense_compiler.operators.elementwise import parse
 from condense_compiler.operators.function_body import function_body, operand_count
-from condense_compiler.operators.fused import DOMAIN, OP, ConvPool, Window
+from condense_compiler.operators.fused import DOMAIN, OP, ConvPool
+from condense_compiler.operators.window import Window
 
 Array = npt.NDArray[np.float32]
 

@@ -12,7 +12,8 @@ from kit.strategies import convolutions, max_poolings
 from onnx import helper, numpy_helper
 
 from condense_compiler.operators.elementwise import parse
-from condense_compiler.operators.fused import REDUCTIONS, ConvPool, Window
+from condense_compiler.operators.fused import REDUCTIONS, ConvPool
+from condense_compiler.operators.window import Window
 
 PROGRAMS = ((), ("Relu x",), ("Mul x $0", "LeakyRelu %0 alpha=0.1", "Clip %1 -inf 6.0"))
 

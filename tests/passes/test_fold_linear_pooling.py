@@ -6,8 +6,8 @@ from kit.layers import Layer, Network, Window
 from kit.rewriting import Rewritten, rewrite
 from kit.topology_writer import WIDE, TopologyWriter, build
 
-from condense_compiler.operators.facts import facts_of
 from condense_compiler.operators.fused import ConvPool
+from condense_compiler.operators.registry import parse
 from condense_compiler.passes import find_pass
 
 PASSES = [find_pass(name) for name in ("cross_channel_pooling", "fold_linear_pooling")]
@@ -30,7 +30,7 @@ def folded(network: Network) -> Rewritten:
 
 
 def macs(result: Rewritten) -> int:
-    return sum(facts_of(node).macs(node) for node in result.network.graph.nodes)
+    return sum(parse(node).macs() for node in result.network.graph.nodes)
 
 
 def recipe_of(result: Rewritten) -> ConvPool:

@@ -4,10 +4,10 @@ import json
 import pytest
 from kit.pictures import concatenating_picture, widened_picture
 
+from condense_compiler.operators.definition import Kind
 from condense_compiler.passes.cross_channel_pooling import CrossChannelPooling
 from condense_compiler.report.explain import Role, explain
 from condense_compiler.report.picture import FeatureMap, Picture, PictureStep, PlanPicture
-from condense_compiler.report.records import Kind
 
 PICTURES = {"widened": widened_picture, "concatenating": concatenating_picture}
 

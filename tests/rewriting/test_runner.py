@@ -9,7 +9,8 @@ from kit.topology_writer import TopologyWriter, build
 
 from condense_compiler.errors import ContractError
 from condense_compiler.network import Network, load_network
-from condense_compiler.operators.fused import DOMAIN, OP, ConvPool, Window
+from condense_compiler.operators.fused import DOMAIN, OP, ConvPool
+from condense_compiler.operators.window import Window
 from condense_compiler.passes import DEFAULT_PASSES
 from condense_compiler.rewriting import PassOutcome, Refusal, Rewrite, run_passes
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from condense_compiler.operators.fused import Window
+from condense_compiler.operators.window import Window
 from condense_compiler.targets.accelerator.codegen.packing import Block, Packed, is_depthwise
 from condense_compiler.targets.accelerator.integer.forms import ORDERS
 from condense_compiler.targets.accelerator.integer.network import (

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from condense_compiler.operators.fused import Window
+from condense_compiler.operators.window import Window
 from condense_compiler.targets.accelerator.integer.arithmetic import (
     Array,
     integer_root,
@@ -71,10 +71,7 @@ def with_zeros(weights: Array, zeros: Array) -> Array:
 def pad(codes: Array, zero: int, window: Window, positions: tuple[int, int]) -> Array:
     """Return codes minus their zero, with as much padding as a window reaches; it is zero."""
     top, left = window.pads[:2]
-    reach = [
-        (count - 1) * window.strides[i] + window.dilations[i] * (window.kernel_shape[i] - 1) + 1
-        for i, count in enumerate(positions)
-    ]
+    reach = [window.span(i, count) for i, count in enumerate(positions)]
     padded = np.zeros((codes.shape[0], *reach), np.int16)
     part = codes[:, : reach[0] - top, : reach[1] - left].astype(np.int16) - zero
     padded[:, top : top + part.shape[1], left : left + part.shape[2]] = part

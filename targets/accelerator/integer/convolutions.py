@@ -9,9 +9,11 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import UnsupportedError
-from condense_compiler.operators.attributes import convolution_window
+from condense_compiler.operators import convolution
 from condense_compiler.operators.elementwise import INPUT, Program
-from condense_compiler.operators.fused import ConvPool, Window, operands_of
+from condense_compiler.operators.fused import ConvPool, operands_of
+from condense_compiler.operators.registry import parse_as
+from condense_compiler.operators.window import Window
 from condense_compiler.targets.accelerator.integer.arithmetic import Array
 from condense_compiler.targets.accelerator.integer.building import (
     NOWHERE,
@@ -69,7 +71,8 @@ def sums(
 
 def conv(source: Map, node: gs.Node) -> Raw:
     """Return the sums of a Conv."""
-    return convolve(source, node, convolution_window(node), node.attrs.get("group", 1))
+    operator = parse_as(convolution.Convolution, node)
+    return convolve(source, node, operator.window, operator.group)
 
 
 def dense(source: Map, node: gs.Node) -> Raw:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from condense_compiler.operators.fused import Window
+from condense_compiler.operators.window import Window
 from condense_compiler.targets.accelerator.integer.arithmetic import CODE_MIN, Array
 from condense_compiler.targets.accelerator.integer.compute import (
     add_values,

@@ -7,8 +7,10 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import UnsupportedError
-from condense_compiler.operators.attributes import int_list, pooling_window
-from condense_compiler.operators.fused import Window
+from condense_compiler.operators.pooling import GlobalPool, Pool
+from condense_compiler.operators.reduction import Reduction
+from condense_compiler.operators.registry import parse, parse_as
+from condense_compiler.operators.window import Window
 from condense_compiler.targets.accelerator.integer import convolutions
 from condense_compiler.targets.accelerator.integer.building import NOWHERE
 from condense_compiler.targets.accelerator.integer.collector import (
@@ -32,7 +34,7 @@ from condense_compiler.targets.accelerator.integer.windows import over_two_axes
 
 
 def _max_pool(collector: Collector, node: gs.Node) -> list[Value]:
-    window = pooling_window(node)
+    window = parse_as(Pool, node).window
     if not _pools_behind(collector.value(node.inputs[0])):
         collector.quantise_before(node)
     value = collector.value(node.inputs[0])
@@ -57,16 +59,16 @@ def _pool_codes(collector: Collector, node: gs.Node, window: Window) -> Value:
 
 
 def _average(collector: Collector, node: gs.Node) -> list[Value]:
-    window = over_two_axes(pooling_window(node), node.name)
-    divisor = "window" if node.attrs.get("count_include_pad", 0) else "present"
+    pool = parse_as(Pool, node)
+    window = over_two_axes(pool.window, node.name)
+    divisor = "window" if pool.counts_padding else "present"
     return [_mean(collector, node, window, "average", divisor)]
 
 
 def _global_average(collector: Collector, node: gs.Node) -> list[Value]:
-    rank = len(node.inputs[0].shape)
-    pixels_axes = list(range(2, rank))
-    axes = pixels_axes if node.op == "GlobalAveragePool" else int_list(node, "axes", 1)
-    if rank not in (3, 4) or sorted(axis % rank for axis in axes or []) != pixels_axes:
+    operator, rank = parse(node), len(node.inputs[0].shape)
+    assert isinstance(operator, GlobalPool | Reduction)
+    if rank not in (3, 4) or operator.axes != tuple(range(2, rank)):
         raise UnsupportedError(f"{node.name}: {node.op} over other axes than height and width")
     pixels = collector.map(node.inputs[0]).shape[1:]
     window = Window(pixels, (1, 1), (0, 0, 0, 0), (1, 1))
@@ -85,8 +87,7 @@ def _mean(collector: Collector, node: gs.Node, window: Window, kind: str, diviso
 
 def _reduce(collector: Collector, node: gs.Node) -> list[Value]:
     """Pool pixels, or channels that a view grouped."""
-    axes, rank = int_list(node, "axes", 1), len(node.inputs[0].shape)
-    if rank != 5 or [axis % rank for axis in axes or []] != [2]:
+    if len(node.inputs[0].shape) != 5 or parse_as(Reduction, node).axes != (2,):
         if node.op != "ReduceMean":
             raise UnsupportedError(f"{node.name}: {node.op} over other axes than grouped channels")
         return _global_average(collector, node)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from condense_compiler.operators.fused import Window
+from condense_compiler.operators.window import Window
 from condense_compiler.targets.accelerator.integer.network import (
     POINT,
     Convolution,
@@ -50,9 +50,8 @@ class Stripe:
 
 def needed(window: Window, rows: Rows, size: int, axis: int = 0) -> Rows:
     """Return the positions along an axis of `size` that some results of a window need."""
-    reach = window.dilations[axis] * (window.kernel_shape[axis] - 1) + 1
-    start = rows.first * window.strides[axis] - window.pads[axis]
-    end = (rows.last - 1) * window.strides[axis] - window.pads[axis] + reach
+    start = rows.first * window.strides[axis] - window.begins[axis]
+    end = start + window.span(axis, rows.last - rows.first)
     return Rows(max(start, 0), min(end, size), (max(-start, 0), max(end - size, 0)))
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from condense_compiler.operators.fused import Window
+from condense_compiler.operators.window import Window
 from condense_compiler.targets.accelerator.integer.arithmetic import look_up
 from condense_compiler.targets.accelerator.integer.network import (
     MIRRORED,

@@ -6,7 +6,8 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import UnsupportedError
-from condense_compiler.operators.attributes import int_list
+from condense_compiler.operators.parts import Slice
+from condense_compiler.operators.registry import parse_as
 from condense_compiler.targets.accelerator.integer.arithmetic import significand
 from condense_compiler.targets.accelerator.integer.collector import (
     Collector,
@@ -138,13 +139,11 @@ def _split(collector: Collector, node: gs.Node) -> list[Value]:
 
 
 def _slice(collector: Collector, node: gs.Node) -> list[Value]:
-    starts, axes = int_list(node, "starts", 1), int_list(node, "axes", 3)
-    steps = int_list(node, "steps", 4)
-    if starts is None or axes is None or len(axes) != 1 or steps not in (None, [1]):
+    operator = parse_as(Slice, node)
+    channels = operator.channels()
+    if channels is None:
         raise UnsupportedError(f"{node.name}: a Slice of other than consecutive channels")
-    _channel_axis(node, axes[0])
-    source = collector.map(node.inputs[0])
-    return [_channels_of(source, starts[0] % source.shape[0], node.outputs[0])]
+    return [_channels_of(collector.map(node.inputs[0]), channels.start, node.outputs[0])]
 
 
 def _channels_of(source: Map, channel: int, tensor: gs.Tensor) -> Value:

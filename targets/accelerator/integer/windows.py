@@ -1,7 +1,7 @@
 """Windows over one axis as windows over two."""
 
 from condense_compiler.errors import UnsupportedError
-from condense_compiler.operators.fused import Window
+from condense_compiler.operators.window import Window
 from condense_compiler.targets.accelerator.integer.rows import Rows, needed
 from condense_compiler.targets.accelerator.isa.registers import LARGEST_WINDOW
 

@@ -6,7 +6,9 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from condense_compiler.network import Network
-from condense_compiler.operators.attributes import int_list
+from condense_compiler.operators.normalisation import BatchNormalization
+from condense_compiler.operators.reduction import Reduction
+from condense_compiler.operators.registry import parse_as
 from condense_compiler.passes.fold_pads import FoldPads
 
 
@@ -15,17 +17,19 @@ def turn_batch_norms_to_convolutions(network: Network) -> None:
     for node in network.graph.nodes:
         if node.op != "BatchNormalization" or len(node.inputs[0].shape) != 4:
             continue
-        if not all(isinstance(tensor, gs.Constant) for tensor in node.inputs[1:]):
+        scaling = parse_as(BatchNormalization, node).scaling()
+        if scaling is None:
             continue
-        scale, bias, mean, variance = (t.values.astype(np.float64) for t in node.inputs[1:])
-        factor = scale / np.sqrt(variance + node.attrs.get("epsilon", 1e-5))
+        factor, shift = scaling
         channels, dtype = len(factor), node.inputs[1].dtype
         weights = factor.reshape(channels, 1, 1, 1).astype(dtype)
-        shift = (bias - mean * factor).astype(dtype)
         name = node.name
         node.op = "Conv"
         node.attrs = {"kernel_shape": [1, 1], "group": channels}
-        constants = [gs.Constant(f"{name}/weights", weights), gs.Constant(f"{name}/bias", shift)]
+        constants = [
+            gs.Constant(f"{name}/weights", weights),
+            gs.Constant(f"{name}/bias", shift.astype(dtype)),
+        ]
         node.inputs = [node.inputs[0], *constants]
 
 
@@ -34,11 +38,11 @@ def turn_means_to_pools(network: Network) -> None:
     for node in list(network.graph.nodes):
         if node.op != "ReduceMean" or len(node.inputs[0].shape) != 4:
             continue
-        if sorted(axis % 4 for axis in int_list(node, "axes", 1) or []) != [2, 3]:
+        operator = parse_as(Reduction, node)
+        if operator.axes != (2, 3):
             continue
-        keeps_axes = node.attrs.get("keepdims", 1)
         node.op, node.attrs, node.inputs = "GlobalAveragePool", {}, node.inputs[:1]
-        if keeps_axes:
+        if operator.keeps_axes:
             continue
         result = node.outputs[0]
         pooled = gs.Variable(f"{node.name}/pooled", result.dtype, (*result.shape, 1, 1))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from condense_compiler.errors import InputError
-from condense_compiler.operators.fused import Window
+from condense_compiler.operators.window import Window
 from condense_compiler.targets.accelerator.codegen.packing import unpack_bits, unpack_parameters
 from condense_compiler.targets.accelerator.integer.arithmetic import (
     MAX_SHIFT,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from condense_compiler.operators.fused import Window
+from condense_compiler.operators.window import Window
 from condense_compiler.targets.accelerator.codegen.packing import pack_bits, unpack_bits
 from condense_compiler.targets.accelerator.integer.arithmetic import (
     fixed_point,

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from condense_compiler.operators.fused import Window
+from condense_compiler.operators.window import Window
 from condense_compiler.targets.accelerator.integer.arithmetic import scale_sums, significand
 from condense_compiler.targets.accelerator.integer.compute import pool_channels
 from condense_compiler.targets.accelerator.integer.network import Averaging, ChannelPooling

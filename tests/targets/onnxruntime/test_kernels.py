@@ -8,7 +8,8 @@ from kit.fused import FusedLayer, fast_layers, fused_layers
 from kit.numerics import assert_close, run_onnxruntime
 
 from condense_compiler.operators.elementwise import OPERATORS, UNARY, parse
-from condense_compiler.operators.fused import ConvPool, Window
+from condense_compiler.operators.fused import ConvPool
+from condense_compiler.operators.window import Window
 from condense_compiler.targets.onnxruntime import onnxruntime_session
 
 PATHS = ("avx512", "avx2", "portable")

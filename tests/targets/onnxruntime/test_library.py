@@ -20,7 +20,8 @@ from kit.numerics import assert_close, random_feeds, run_onnxruntime
 import condense_compiler as cc
 from condense_compiler.errors import InputError
 from condense_compiler.operators.elementwise import parse
-from condense_compiler.operators.fused import ConvPool, Window
+from condense_compiler.operators.fused import ConvPool
+from condense_compiler.operators.window import Window
 from condense_compiler.targets.onnxruntime import library
 from condense_compiler.targets.onnxruntime.session import session_options_of
 

@@ -7,7 +7,8 @@ from kit.fused import FusedLayer
 from kit.numerics import run_onnxruntime
 
 from condense_compiler.operators.elementwise import OPERATORS, UNARY, parse
-from condense_compiler.operators.fused import REDUCTIONS, ConvPool, Window
+from condense_compiler.operators.fused import REDUCTIONS, ConvPool
+from condense_compiler.operators.window import Window
 from condense_compiler.targets.onnxruntime import onnxruntime_session
 
 Array = npt.NDArray[np.float32]

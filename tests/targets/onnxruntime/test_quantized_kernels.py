@@ -8,7 +8,8 @@ from kit.fused import FusedLayer
 from kit.numerics import run_onnxruntime
 from kit.quantized import QuantizedLayer, quantized_layers
 
-from condense_compiler.operators.fused import ConvPool, Window
+from condense_compiler.operators.fused import ConvPool
+from condense_compiler.operators.window import Window
 from condense_compiler.targets.onnxruntime import onnxruntime_session
 
 PATHS = ("avx512", "avx2", "portable")

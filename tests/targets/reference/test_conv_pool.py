@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from onnx import helper
 
 from condense_compiler.operators.elementwise import UNARY, WITH_CONSTANTS, parse
-from condense_compiler.operators.fused import DOMAIN, OP, REDUCTIONS, ConvPool, Window
+from condense_compiler.operators.fused import DOMAIN, OP, REDUCTIONS, ConvPool
+from condense_compiler.operators.window import Window
 
 OPSET = 24
 

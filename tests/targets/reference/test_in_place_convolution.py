@@ -15,7 +15,8 @@ from condense_compiler.errors import ContractError
 from condense_compiler.network import Network, tensor_bytes
 from condense_compiler.operators.aliasing import overwritable_inputs
 from condense_compiler.operators.elementwise import parse
-from condense_compiler.operators.fused import ConvPool, Window
+from condense_compiler.operators.fused import ConvPool
+from condense_compiler.operators.window import Window
 from condense_compiler.program import ScheduledProgram, Step
 from condense_compiler.targets.reference import ReferenceTarget
 

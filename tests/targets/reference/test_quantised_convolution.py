@@ -9,7 +9,8 @@ from kit.quantized import QuantizedLayer, quantized_layers
 from onnx import helper
 
 import condense_compiler as cc
-from condense_compiler.operators.fused import ConvPool, Window
+from condense_compiler.operators.fused import ConvPool
+from condense_compiler.operators.window import Window
 
 
 def compare(layer: QuantizedLayer) -> None:

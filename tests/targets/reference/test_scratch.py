@@ -10,7 +10,8 @@ import pytest
 from onnx import helper
 
 from condense_compiler.operators.elementwise import parse
-from condense_compiler.operators.fused import DOMAIN, OP, ConvPool, Window
+from condense_compiler.operators.fused import DOMAIN, OP, ConvPool
+from condense_compiler.operators.window import Window
 
 LIMIT_BYTES = 1 << 20
 

@@ -176,7 +176,7 @@ def test_the_page_states_what_is_allowed() -> None:
     page = (Path(__file__).parents[1] / "docs" / "verification.md").read_text(encoding="utf-8")
     for name, tolerance in TOLERANCES.items():
         assert f"| {name} | {tolerance:.0e} | {CAPS[name]:.0e} | {FLOORS[name]:.0e} |" in page
-    assert f"| 8-bit codes | {QUANTISED_TOLERANCE:.0e} | {QUANTISED_CAP:.1e} | |" in page
+    assert f"| 8-bit quantised values | {QUANTISED_TOLERANCE:.0e} | {QUANTISED_CAP:.1e} | |" in page
 
 
 def test_a_missing_output_is_told(network: onnx.ModelProto) -> None:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import onnx_graphsurgeon as gs
 
+from condense_compiler.operators.epilogue import has_epilogue, producer_of
 from condense_compiler.operators.fused import ConvPool, is_conv_pool
+from condense_compiler.operators.fused_elementwise import program_of
 from condense_compiler.operators.quantized import FILTERS, is_quantized_conv_pool
 
 
@@ -91,6 +93,16 @@ def facts_of(node: gs.Node) -> OperatorFacts:
     """Return the facts about a node's operator."""
     if is_conv_pool(node) or is_quantized_conv_pool(node):
         return _CONV_POOL
+    if has_epilogue(node):
+        return _with_epilogue(node)
     if node.domain not in (None, "", "ai.onnx"):
         return _UNKNOWN
     return FACTS.get(node.op, _UNKNOWN)
+
+
+def _with_epilogue(node: gs.Node) -> OperatorFacts:
+    producer, functions = facts_of(producer_of(node)), program_of(node).instructions
+    return OperatorFacts(
+        macs=lambda node: producer.macs(producer_of(node)),
+        around_one=any(FACTS.get(each.op, _UNKNOWN).around_one for each in functions),
+    )

@@ -7,6 +7,7 @@ import onnx_graphsurgeon as gs
 
 from condense_compiler.memory.order import Order
 from condense_compiler.network.tensors import tensor_bytes
+from condense_compiler.operators.epilogue import producer_of
 from condense_compiler.operators.facts import facts_of
 
 
@@ -23,7 +24,7 @@ def total_operations(nodes: Iterable[gs.Node]) -> int:
 def _looked_at(node: gs.Node) -> int:
     """Return the elements that the windows of a pool cover, all results together."""
     kernel = node.attrs.get("kernel_shape")
-    if not node.op.endswith("Pool") or not kernel or not node.outputs:
+    if not producer_of(node).op.endswith("Pool") or not kernel or not node.outputs:
         return 0
     return int(math.prod(kernel) * math.prod(node.outputs[0].shape))
 

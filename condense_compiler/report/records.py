@@ -11,9 +11,10 @@ import onnx_graphsurgeon as gs
 from condense_compiler.memory.order import Order
 from condense_compiler.network.tensors import element_type, tensor_bytes, type_name
 from condense_compiler.operators.elementwise import UNARY
+from condense_compiler.operators.epilogue import has_epilogue, producer_of
 from condense_compiler.operators.facts import facts_of
 from condense_compiler.operators.fused import DOMAIN
-from condense_compiler.operators.fused_elementwise import is_elementwise
+from condense_compiler.operators.fused_elementwise import is_elementwise, program_of
 from condense_compiler.operators.moving import MOVING_OPERATORS
 from condense_compiler.operators.on_codes import is_on_codes
 
@@ -110,9 +111,21 @@ def kind_of(node: gs.Node) -> Kind:
         return _KIND_OF.get(node.attrs["op"], Kind.OTHER)
     if is_elementwise(node):
         return Kind.ELEMENT_WISE
+    if has_epilogue(node):
+        return kind_of(producer_of(node))
     if node.domain == DOMAIN:
         return Kind.FUSED
     return _KIND_OF.get(node.op, Kind.OTHER)
+
+
+def _label(node: gs.Node) -> str:
+    """Return what a person calls an operator."""
+    if is_on_codes(node):
+        return f"{node.attrs['op']} on codes"
+    if has_epilogue(node):
+        functions = (instruction.op for instruction in program_of(node).instructions)
+        return " + ".join((node.attrs["op"], *functions))
+    return str(node.op)
 
 
 def _operator(node: gs.Node) -> OperatorRecord:
@@ -120,7 +133,7 @@ def _operator(node: gs.Node) -> OperatorRecord:
     constants = [t for t in named.values() if isinstance(t, gs.Constant) and _is_parameter(t)]
     return OperatorRecord(
         name=node.name,
-        op=f"{node.attrs['op']} on codes" if is_on_codes(node) else node.op,
+        op=_label(node),
         kind=kind_of(node),
         reads=tuple(name for name, tensor in named.items() if isinstance(tensor, gs.Variable)),
         writes=tuple(tensor.name for tensor in node.outputs if not tensor.is_empty()),

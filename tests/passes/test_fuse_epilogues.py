@@ -316,8 +316,9 @@ def test_a_convolution_is_added_in_place(
 @pytest.mark.parametrize("dtype", [np.float16, np.float64])
 def test_other_types_are_added_in_place(dtype: type[np.floating]) -> None:
     w = Writer(dtype)
-    there = per_channel(w, w.write("Conv", "x", w.drawn(CHANNELS, CHANNELS, 1, 1)), CHANNELS)
-    model = w.model(silu(w, w.write("Add", w.write("Neg", "x"), there)))
+    first = relu(w, w.write("Conv", "x", w.drawn(CHANNELS, CHANNELS, 3, 3), pads=[1] * 4))
+    second = w.write("Conv", first, w.drawn(CHANNELS, CHANNELS, 1, 1))
+    model = w.model(silu(w, w.write("Add", per_channel(w, second, CHANNELS), "x")))
     compilation = cc.compile(model, verify_outputs=False, target_options={"poison": "true"})
     assert compilation.report.accumulated == 1
     found, expected = run_reference(model), run_reference(model, fused=False)

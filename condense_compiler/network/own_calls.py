@@ -6,6 +6,7 @@ operator by operator, and the function in the file is that body.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from itertools import chain
 
 import numpy as np
@@ -45,7 +46,12 @@ def _floats(value: object) -> bool:
 
 
 def _program(value: object) -> bool:
-    if not isinstance(value, str) or any(not line.split() for line in value.splitlines()):
+    return isinstance(value, str) and _is_program(value)
+
+
+@lru_cache(maxsize=1024)
+def _is_program(value: str) -> bool:
+    if any(not line.split() for line in value.splitlines()):
         return False
     try:
         parse(value.splitlines())

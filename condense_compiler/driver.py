@@ -8,7 +8,7 @@ import onnx
 
 from condense_compiler.compilation import Compilation
 from condense_compiler.limits import Limits, applied
-from condense_compiler.memory.arranging import Effort, arrange
+from condense_compiler.memory.arranging import Effort
 from condense_compiler.memory.planner import plan
 from condense_compiler.network.loading import load_selected
 from condense_compiler.network.selection import Selection, as_selected, selected_with_dims
@@ -17,7 +17,7 @@ from condense_compiler.planned import Planned
 from condense_compiler.report.collect import Asked, collect_report
 from condense_compiler.report.measure import measure_given
 from condense_compiler.report.stages import Stages, StageWatcher
-from condense_compiler.retreat import Rewritten, retreat
+from condense_compiler.retreat import arrange_rewritten, retreat
 from condense_compiler.rewriting.contract import Pass
 from condense_compiler.rewriting.runner import run_passes
 from condense_compiler.targets import (
@@ -163,11 +163,12 @@ def _plan(
         applied = run_passes(network, pipeline)
     effort = Effort(order_seconds, plan_seconds, order_alone=isinstance(backend, Placing))
     with stages("schedule"):
-        rewritten = Rewritten(network, applied, arrange(network, effort))
+        again = not isinstance(backend, Preparing)
+        load = partial(load_selected, model, selection) if again else None
+        rewritten = arrange_rewritten(network, applied, load, pipeline, effort)
     with stages("plan"):
         before = plan(given.buffers)
-        if rewritten.arena_bytes > before.arena_bytes and not isinstance(backend, Preparing):
-            load = partial(load_selected, model, selection)
+        if rewritten.arena_bytes > before.arena_bytes and load is not None:
             rewritten = retreat(rewritten, load, pipeline, effort, before.arena_bytes)
     found = rewritten.arrangement
     return Planned(

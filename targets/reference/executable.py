@@ -12,7 +12,7 @@ import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import ContractError, UnsupportedError
 from condense_compiler.network import tensor_bytes
-from condense_compiler.operators.epilogue import has_epilogue
+from condense_compiler.operators.epilogue import has_epilogue, producer_of
 from condense_compiler.program import ScheduledProgram, Step
 from condense_compiler.targets.element_types import numpy_dtype
 from condense_compiler.targets.feeds import check_feeds
@@ -222,7 +222,7 @@ def _prepared(
         kernel = followed_by_epilogue(kernel, replace(context, node=step.addition))
     return PreparedStep(
         name=node.name,
-        op=node.op,
+        op=producer_of(node).op,
         kernel=kernel,
         inputs=tuple(tensor.name for tensor in node.inputs),
         outputs=tuple(tensor.name for tensor in _results(step)),

@@ -131,12 +131,11 @@ def kernel_for(context: NodeContext) -> Kernel:
 
 def _own_kernel(context: NodeContext) -> Kernel | None:
     if has_epilogue(context.node):
-        # What is added up has its epilogue before: it cannot run in place.
-        return (
-            conv_with_epilogue(context)
-            if context.accumulates
-            else with_epilogue(context, kernel_for)
-        )
+        # What is added up has its epilogue before. Elsewhere, too, stripes need less scratch; in
+        # types of few digits they would not round where single operators do.
+        rounds = context.dtype().name in HALF_TYPES
+        in_stripes = accumulates(context.node) and (context.accumulates or not rounds)
+        return conv_with_epilogue(context) if in_stripes else with_epilogue(context, kernel_for)
     domain = context.node.domain or ""
     builder = _BUILDERS.get(("" if domain == "ai.onnx" else domain, context.node.op))
     return builder(context) if builder else None

@@ -17,7 +17,7 @@ from condense_compiler.errors import InputError
 from condense_compiler.network.functions import FUNCTION_OF
 from condense_compiler.network.inference import infer_results
 from condense_compiler.operators.elementwise import parse
-from condense_compiler.operators.epilogue import PRODUCERS, first_operand
+from condense_compiler.operators.epilogue import PRODUCERS, first_operand, producer_attributes
 from condense_compiler.operators.function_body import operand_count
 from condense_compiler.operators.fused import BODY_OP, FIRST_OPERAND, OP, REDUCTIONS, ConvPool
 from condense_compiler.operators.fused_elementwise import program_of
@@ -47,6 +47,11 @@ def _floats(value: object) -> bool:
 
 def _program(value: object) -> bool:
     return isinstance(value, str) and _is_program(value)
+
+
+def _is_written_out(value: object) -> bool:
+    items = value if isinstance(value, list | tuple) else [value]
+    return bool(items) and all(isinstance(item, int | float | str) for item in items)
 
 
 @lru_cache(maxsize=1024)
@@ -150,14 +155,14 @@ def _elementwise_faults(node: gs.Node) -> Iterator[str]:
 
 
 def _epilogue_faults(node: gs.Node) -> Iterator[str]:
-    if node.attrs.get("op") not in PRODUCERS:
+    if str(node.attrs.get("op")) not in PRODUCERS:
         yield f"attribute 'op' cannot be {str(node.attrs.get('op'))[:60]!r}"
     if not node.attrs.get("program") or not _program(node.attrs["program"]):
         yield "attribute 'program' is not a program"
     if first_operand(node) < 1 or any(tensor.is_empty() for tensor in node.inputs):
         yield "it has not as many inputs as its operator and its program read"
-    if [] in node.attrs.values():
-        yield "one of its attributes is empty"
+    if not all(_is_written_out(value) for value in producer_attributes(node).values()):
+        yield "one of its attributes is neither text nor numbers"
 
 
 _FAULTS: Mapping[str, Callable[[gs.Node], Iterator[str]]] = {

@@ -375,7 +375,11 @@ def test_a_compiled_network_is_compiled_again() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("op", "LSTM"), ("op", "Softmax"), ("program", ""), ("program", "Relu y"), ("pads", [])],
+    [
+        *[("op", value) for value in ("LSTM", "Softmax", ["Conv"], 1)],
+        *[("program", value) for value in ("", "Relu y", "Relu x x", "Add x $0", 1, ["Relu x"])],
+        *[("pads", value) for value in ([], helper.make_tensor("t", 1, [1], [0.0]), 1.0)],
+    ],
 )
 def test_what_is_not_as_it_was_written_is_refused(name: str, value: object) -> None:
     model = rewrite(network(convolution, relu)).model
@@ -385,5 +389,5 @@ def test_what_is_not_as_it_was_written_is_refused(name: str, value: object) -> N
     call.attribute.extend(kept)
     kind = onnx.AttributeProto.INTS if value == [] else None
     call.attribute.append(helper.make_attribute(name, value, attr_type=kind))
-    with pytest.raises(cc.InputError, match="condense"):
+    with pytest.raises(cc.InputError, match="condense|do not fit"):
         cc.compile(model)

@@ -313,6 +313,21 @@ def test_a_convolution_is_added_in_place(
     assert_close(found, run_reference(model, fused=False), 1e-6)
 
 
+def test_activated_bottlenecks_need_the_sum_and_what_is_narrow() -> None:
+    """x + silu(conv(silu(conv(x)))), as in Darknet: the widest two maps would be needed."""
+    w = Writer()
+    value = "x"
+    for _ in range(3):
+        narrow = silu(w, w.write("Conv", value, w.drawn(CHANNELS // 2, CHANNELS, 1, 1)))
+        filters = w.drawn(CHANNELS, CHANNELS // 2, 3, 3)
+        value = w.write("Add", value, silu(w, w.write("Conv", narrow, filters, pads=[1] * 4)))
+    report = cc.compile(w.model(value), target_options={"poison": "true"}).report
+    assert report.accumulated == 3
+    assert report.after.arena_bytes == math.prod(SHAPE) * 4 * 3 // 2
+    assert report.verification is not None
+    assert report.verification.passed
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float64])
 def test_other_types_are_added_in_place(dtype: type[np.floating]) -> None:
     w = Writer(dtype)

@@ -314,7 +314,7 @@ def test_a_convolution_is_added_in_place(
 
 
 def test_activated_bottlenecks_need_the_sum_and_what_is_narrow() -> None:
-    """x + silu(conv(silu(conv(x)))), as in Darknet: the widest two maps would be needed."""
+    """Apart, Darknet's x + silu(conv(silu(conv(x)))) needs two wide maps at least."""
     w = Writer()
     value = "x"
     for _ in range(3):
@@ -404,5 +404,5 @@ def test_what_is_not_as_it_was_written_is_refused(name: str, value: object) -> N
     call.attribute.extend(kept)
     kind = onnx.AttributeProto.INTS if value == [] else None
     call.attribute.append(helper.make_attribute(name, value, attr_type=kind))
-    with pytest.raises(cc.InputError, match="condense|do not fit"):
+    with pytest.raises(cc.InputError, match=r"condense|do not fit"):
         cc.compile(model)

@@ -44,7 +44,7 @@ class Rewritten:
     @property
     def fused(self) -> int:
         """Number of pooled layers that became one operator."""
-        return len(self.outcomes[CrossChannelPooling.name].rewrites)
+        return len(self.outcomes.get(CrossChannelPooling.name, PassOutcome()).rewrites)
 
     @property
     def reasons(self) -> list[str]:

@@ -59,17 +59,20 @@ def arrange_rewritten(
         effort: How long to search.
     """
     active = {step.name for step in applied if step.outcome.rewrites}
-    if load is not None and FuseEpilogues.name in active:
-        glance = replace(effort, searches=False)
-        found = Rewritten(network, applied, arrange(network, glance))
-        if not found.is_settled:
-            fewer = [step for step in pipeline if step.name != FuseEpilogues.name]
-            apart = _rewrite(load(), fewer, glance)
-            found = min((found, apart), key=lambda each: each.arena_bytes)
-        if found.is_settled:
-            return found
-        network, applied = found.network, found.applied
-    return Rewritten(network, applied, arrange(network, effort))
+    if load is None or FuseEpilogues.name not in active:
+        return Rewritten(network, applied, arrange(network, effort))
+    glance = Effort(searches=False)
+    found = Rewritten(network, applied, arrange(network, glance))
+    if found.is_settled:
+        return found
+    fewer = [step for step in pipeline if step.name != FuseEpilogues.name]
+    apart = _rewrite(load(), fewer, glance)
+    if apart.arena_bytes <= found.arrangement.aim_bytes:
+        return apart
+    rivals = [found, apart]
+    if effort.order_seconds is not None or effort.plan_seconds is not None:
+        rivals = [min(rivals, key=_arena_bytes)]
+    return min((_arranged(each, effort) for each in rivals), key=_arena_bytes)
 
 
 def retreat(
@@ -107,6 +110,14 @@ def _candidates(
         found = _rewrite(load(), passes, effort)
         yield found
         yield _plainly(found, effort)
+
+
+def _arranged(rewritten: Rewritten, effort: Effort) -> Rewritten:
+    return replace(rewritten, arrangement=arrange(rewritten.network, effort))
+
+
+def _arena_bytes(rewritten: Rewritten) -> int:
+    return rewritten.arena_bytes
 
 
 def _rewrite(network: Network, passes: Sequence[Pass], effort: Effort) -> Rewritten:

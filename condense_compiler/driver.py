@@ -5,7 +5,7 @@ from functools import partial
 
 from condense_compiler.compilation import Compilation
 from condense_compiler.limits import Limits, applied
-from condense_compiler.memory.arranging import Effort, arrange
+from condense_compiler.memory.arranging import Effort
 from condense_compiler.memory.planner import plan
 from condense_compiler.network.interface import GIVEN
 from condense_compiler.network.loading import load_selected
@@ -16,7 +16,7 @@ from condense_compiler.report.collect import collect_report
 from condense_compiler.report.measure import measure_given
 from condense_compiler.report.stages import Stages, StageWatcher
 from condense_compiler.request import Request
-from condense_compiler.retreat import Rewritten, retreat
+from condense_compiler.retreat import arrange_rewritten, retreat
 from condense_compiler.rewriting.contract import Pass
 from condense_compiler.rewriting.runner import run_passes
 from condense_compiler.targets import (
@@ -158,11 +158,12 @@ def _plan(request: Request, stages: Stages, *, plan_seconds: float | None = None
         applied = [*prepared.applied, *run_passes(network, pipeline)]
     effort = Effort(request.order_seconds, plan_seconds, order_alone=isinstance(backend, Placing))
     with stages("schedule"):
-        rewritten = Rewritten(network, applied, arrange(network, effort))
+        again = not isinstance(backend, Preparing)
+        load = partial(load_selected, model, selection) if again else None
+        rewritten = arrange_rewritten(network, applied, load, pipeline, effort)
     with stages("plan"):
         before = plan(given.buffers)
-        if rewritten.arena_bytes > before.arena_bytes and not isinstance(backend, Preparing):
-            load = partial(load_selected, model, selection)
+        if rewritten.arena_bytes > before.arena_bytes and load is not None:
             rewritten = retreat(rewritten, load, pipeline, effort, before.arena_bytes)
     found = rewritten.arrangement
     return Planned(

@@ -15,7 +15,7 @@ class Step:
     Attributes:
         node: The operator.
         addition: An Add whose other operand the result is added to, right where that operand
-            lies; the operator's own result is then stored nowhere.
+            lies; the operator's own result is then stored nowhere. Either may have an epilogue.
     """
 
     node: gs.Node

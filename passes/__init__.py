@@ -17,6 +17,7 @@ from condense_compiler.passes.fold_constants import FoldConstants
 from condense_compiler.passes.fold_linear_pooling import FoldLinearPooling
 from condense_compiler.passes.fold_pads import FoldPads
 from condense_compiler.passes.fuse_elementwise import FuseElementwise
+from condense_compiler.passes.fuse_epilogues import FuseEpilogues
 from condense_compiler.passes.move_codes import MoveCodes
 from condense_compiler.passes.postpone_activations import PostponeActivations
 from condense_compiler.passes.stay_in_codes import StayInCodes
@@ -39,6 +40,7 @@ DEFAULT_PASSES: tuple[Pass, ...] = (
     MoveCodes(),
     StayInCodes(),
     FuseElementwise(),
+    FuseEpilogues(),
 )
 
 _BY_NAME = {step.name: step for step in DEFAULT_PASSES}

@@ -22,6 +22,7 @@ from condense_compiler.bisection import Lowering, bisect, finding_text
 from condense_compiler.network import Network, load_network
 from condense_compiler.network.selection import Selection
 from condense_compiler.passes import DEFAULT_PASSES
+from condense_compiler.passes.fuse_epilogues import FuseEpilogues
 from condense_compiler.rewriting import PassOutcome, Rewrite, run_passes
 from condense_compiler.rewriting.partly import apply_partly
 from condense_compiler.targets import find_target
@@ -30,6 +31,7 @@ from condense_compiler.targets.reference.kernel import Kernel, NodeContext
 from condense_compiler.verification.pass_bisection import Culprit
 
 REFERENCE = find_target("reference")
+ONE_BY_ONE = [step for step in DEFAULT_PASSES if not isinstance(step, FuseEpilogues)]
 CONVOLUTIONS = 6
 SHAPE = (1, 3, 6, 5)
 
@@ -87,7 +89,7 @@ def chain() -> onnx.ModelProto:
 
 @pytest.mark.parametrize("number", range(CONVOLUTIONS))
 def test_the_first_wrong_rewrite_is_named(number: int) -> None:
-    steps = [*DEFAULT_PASSES, Scale(f"conv{number}")]
+    steps = [*ONE_BY_ONE, Scale(f"conv{number}"), FuseEpilogues()]
     finding = bisect(chain(), REFERENCE, Selection(), steps)
     assert isinstance(finding, Culprit)
     assert finding.rewrite is not None
@@ -118,7 +120,9 @@ def test_a_pass_that_changes_what_it_does_not_tell_is_named_without_a_rewrite() 
 
 
 def test_what_is_right_has_no_culprit() -> None:
-    assert bisect(chain(), REFERENCE, Selection(), [*DEFAULT_PASSES, Scale(None)]) is None
+    assert (
+        bisect(chain(), REFERENCE, Selection(), [*ONE_BY_ONE, Scale(None), FuseEpilogues()]) is None
+    )
 
 
 def wrong_kernel(builder: Callable[[NodeContext], Kernel | None]) -> object:
@@ -147,7 +151,7 @@ def test_the_operator_that_a_target_gets_wrong_is_named(
     monkeypatch.setattr(operators, "BUILDERS", table)
     if not exposed:  # as if the fault went away where every tensor is an output
         monkeypatch.setattr("condense_compiler.bisection._operator_among_all", lambda *_: None)
-    finding = bisect(chain(), REFERENCE, Selection(), DEFAULT_PASSES)
+    finding = bisect(chain(), REFERENCE, Selection(), ONE_BY_ONE)
     assert isinstance(finding, Lowering)
     assert finding.operator is not None
     assert (finding.target, finding.operator.node) == ("reference", "Sigmoid4")
@@ -157,8 +161,8 @@ def test_the_operator_that_a_target_gets_wrong_is_named(
 @pytest.mark.filterwarnings("ignore:no calibration samples")
 def test_the_accelerator_is_compared_with_what_it_prepared() -> None:
     target = find_target("accelerator")
-    assert bisect(chain(), target, Selection(), DEFAULT_PASSES) is None
-    finding = bisect(chain(), target, Selection(), [NegateCodes(), *DEFAULT_PASSES])
+    assert bisect(chain(), target, Selection(), ONE_BY_ONE) is None
+    finding = bisect(chain(), target, Selection(), [NegateCodes(), *ONE_BY_ONE])
     assert isinstance(finding, Culprit)
     assert finding_text(finding).startswith("pass negate_codes ")
 

@@ -35,12 +35,14 @@ class Arrangement:
         scheduled: The order, and what no order and no sharing can go below.
         placement: Where everything lies.
         apart: What was given memory of its own.
+        aim_bytes: The arena at which the search ends.
     """
 
     sharing: Sharing
     scheduled: Schedule
     placement: Placement
     apart: frozenset[Shared] = frozenset()
+    aim_bytes: int = 0
 
     @property
     def arena_bytes(self) -> int:
@@ -56,11 +58,13 @@ class Effort:
         order_seconds: For an order; without it the effort is fixed.
         plan_seconds: For a plan; without it the effort is fixed.
         order_alone: The order is wanted; the feature maps will lie elsewhere.
+        searches: Parts are taken out of concatenations as long as the arena becomes smaller.
     """
 
     order_seconds: float | None = None
     plan_seconds: float | None = None
     order_alone: bool = False
+    searches: bool = True
 
 
 def arrange(network: Network, effort: Effort) -> Arrangement:
@@ -75,7 +79,7 @@ def arrange(network: Network, effort: Effort) -> Arrangement:
     if effort.order_alone:
         found = best.placement
         check_placement(best.sharing, found.steps, found.offsets, found.plan.arena_bytes)
-        return best
+        return replace(best, aim_bytes=best.arena_bytes)
     bound = best.scheduled.lower_bound_bytes
     if any(shared.is_part for shared in best.sharing.shared) or best.sharing.copies:
         bound = _least_bytes(network, order, best.scheduled, effort)
@@ -83,9 +87,10 @@ def arrange(network: Network, effort: Effort) -> Arrangement:
     if best.arena_bytes > aim:
         tidy = _attempt(network, order, frozenset(), effort, tidy=True)
         best = min((best, tidy), key=lambda found: found.arena_bytes)
-    if best.arena_bytes > aim:
+    if best.arena_bytes > aim and effort.searches:
         best = _Search(network, order, aim, best).run()
-    return replace(best, scheduled=replace(best.scheduled, lower_bound_bytes=bound))
+    scheduled = replace(best.scheduled, lower_bound_bytes=bound)
+    return replace(best, scheduled=scheduled, aim_bytes=aim)
 
 
 def arrange_plainly(network: Network, effort: Effort) -> Arrangement:

@@ -36,6 +36,8 @@ class Overwriting:
 class Accumulating:
     """A convolution whose result is added straight to the other operand of an addition.
 
+    Either may have an epilogue: the convolution's runs before that, the addition's on the sum.
+
     Attributes:
         producer: Position of the convolution.
         overwriting: How the addition's result takes the place of the other operand.

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import onnx
 import onnx_graphsurgeon as gs
 
+from condense_compiler.operators.epilogue import EPILOGUE_OP, epilogue_function
 from condense_compiler.operators.function_body import function_of
 from condense_compiler.operators.fused import BODY_OP, KERNEL_TYPE, OP
 from condense_compiler.operators.fused import DOMAIN as CONDENSE_DOMAIN
@@ -17,6 +18,7 @@ FUNCTION_OF: Mapping[str, Callable[[gs.Node, int], onnx.FunctionProto]] = {
     QUANTIZED_OP: quantized_function_of,
     ON_CODES_OP: on_codes_function,
     ELEMENTWISE_OP: elementwise_function,
+    EPILOGUE_OP: epilogue_function,
 }
 
 

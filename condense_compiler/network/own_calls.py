@@ -6,6 +6,7 @@ operator by operator, and the function in the file is that body.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from itertools import chain
 
 import numpy as np
@@ -16,6 +17,7 @@ from condense_compiler.errors import InputError
 from condense_compiler.network.function_bodies import FUNCTION_OF
 from condense_compiler.network.inference import infer_results
 from condense_compiler.operators.elementwise import parse
+from condense_compiler.operators.epilogue import PRODUCERS, first_operand, producer_attributes
 from condense_compiler.operators.function_body import operand_count
 from condense_compiler.operators.fused import BODY_OP, FIRST_OPERAND, OP, REDUCTIONS, ConvPool
 from condense_compiler.operators.fused_elementwise import program_of
@@ -44,7 +46,17 @@ def _floats(value: object) -> bool:
 
 
 def _program(value: object) -> bool:
-    if not isinstance(value, str) or any(not line.split() for line in value.splitlines()):
+    return isinstance(value, str) and _is_program(value)
+
+
+def _is_written_out(value: object) -> bool:
+    items = value if isinstance(value, list | tuple) else [value]
+    return bool(items) and all(isinstance(item, int | float | str) for item in items)
+
+
+@lru_cache(maxsize=1024)
+def _is_program(value: str) -> bool:
+    if any(not line.split() for line in value.splitlines()):
         return False
     try:
         parse(value.splitlines())
@@ -145,14 +157,26 @@ def _elementwise_faults(node: gs.Node) -> Iterator[str]:
         yield "it has not as many constants as its program reads"
 
 
+def _epilogue_faults(node: gs.Node) -> Iterator[str]:
+    if str(node.attrs.get("op")) not in PRODUCERS:
+        yield f"attribute 'op' cannot be {str(node.attrs.get('op'))[:60]!r}"
+    if not node.attrs.get("program") or not _program(node.attrs["program"]):
+        yield "attribute 'program' is not a program"
+    if first_operand(node) < 1 or any(tensor.is_empty() for tensor in node.inputs):
+        yield "it has not as many inputs as its operator and its program read"
+    if not all(_is_written_out(value) for value in producer_attributes(node).values()):
+        yield "one of its attributes is neither text nor numbers"
+
+
 _FAULTS: Mapping[str, Callable[[gs.Node], Iterator[str]]] = {
     "ConvPool": lambda node: _conv_pool_faults(node, 1, FIRST_OPERAND),
     "QLinearConvPool": lambda node: _conv_pool_faults(node, FILTERS, len(INPUTS)),
     "OnCodes": _on_codes_faults,
     "Elementwise": _elementwise_faults,
+    "WithEpilogue": _epilogue_faults,
 }
 
-_LEAST_INPUTS: Mapping[str, int] = {"Elementwise": 1}
+_LEAST_INPUTS: Mapping[str, int] = {"Elementwise": 1, "WithEpilogue": 1}
 
 
 def is_own(op: str) -> bool:

@@ -9,6 +9,12 @@ from condense_compiler.network.tensors import element_bits, tensor_bytes
 from condense_compiler.operators.attributes import is_plain
 from condense_compiler.operators.definition import Kind
 from condense_compiler.operators.elementwise import UNARY
+from condense_compiler.operators.epilogue import (
+    ADDITIONS,
+    has_epilogue,
+    has_operands_for_channels,
+    producer_of,
+)
 from condense_compiler.operators.fused import is_conv_pool
 from condense_compiler.operators.fused_elementwise import is_elementwise
 from condense_compiler.operators.on_codes import ELEMENT_WISE, is_on_codes
@@ -47,12 +53,15 @@ def aliases_of(node: gs.Node) -> list[Alias]:
 
 def accumulates(node: gs.Node) -> bool:
     """Tell whether an operator can add its result to what already lies in its output's place."""
-    return is_plain(node) and node.op == "Conv"
+    producer = producer_of(node)
+    is_finished_in_stripes = not has_epilogue(node) or has_operands_for_channels(node)
+    return is_plain(producer) and producer.op == "Conv" and is_finished_in_stripes
 
 
 def is_addition(node: gs.Node) -> bool:
-    """Tell whether an operator adds two tensors."""
-    return is_plain(node) and node.op in ("Add", "Sum") and len(node.inputs) == 2
+    """Tell whether an operator adds two tensors, whatever it then does with the sum."""
+    addition = producer_of(node)
+    return is_plain(addition) and addition.op in ADDITIONS and len(addition.inputs) == 2
 
 
 Overwritable = Callable[[gs.Node], list[int]]
@@ -138,6 +147,7 @@ def overwritable_inputs(node: gs.Node) -> list[int]:
     """Return the inputs whose place the first output may take, if they are not needed any more."""
     if node.outputs[0].is_empty():
         return []
+    node = producer_of(node)  # an epilogue needs nothing but the result
     if is_conv_pool(node):
         return _pixel_by_pixel(node)
     if is_elementwise(node):

@@ -10,8 +10,11 @@ each result rounded to the type of the map.
 
 import zlib
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx_graphsurgeon as gs
 from onnx import FunctionProto, helper
 
@@ -20,6 +23,7 @@ from condense_compiler.operators.function_body import Body
 from condense_compiler.operators.fused import DOMAIN
 
 ELEMENTWISE_OP = "Elementwise"
+PROGRAM = "program"  # its attribute
 
 
 def is_elementwise(node: gs.Node) -> bool:
@@ -33,15 +37,31 @@ def program_of(node: gs.Node) -> Program:
     Raises:
         InputError: It cannot be read.
     """
-    return parse(node.attrs["program"].splitlines())
+    return _parsed(node.attrs[PROGRAM])
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> Program:
+    return parse(text.splitlines())
+
+
+def program_text(program: Program) -> str:
+    """Return a program as an attribute holds it."""
+    return "\n".join(program.lines())
+
+
+def operand_constants(node_name: str, operands: Sequence[npt.NDArray[Any]]) -> list[gs.Constant]:
+    """Return the operands of a node's program as tensors of the graph."""
+    return [gs.Constant(f"{node_name}/operand{i}", values) for i, values in enumerate(operands)]
 
 
 def elementwise_node(
-    name: str, program: Program, source: gs.Tensor, operands: Sequence[gs.Constant]
+    name: str, program: Program, source: gs.Tensor, operands: Sequence[npt.NDArray[Any]]
 ) -> gs.Node:
     """Return a node that applies a program to a map; its output is for the caller to add."""
-    text = "\n".join(program.lines())
-    return gs.Node(ELEMENTWISE_OP, name, {"program": text}, [source, *operands], [], domain=DOMAIN)
+    inputs = [source, *operand_constants(name, operands)]
+    attributes = {PROGRAM: program_text(program)}
+    return gs.Node(ELEMENTWISE_OP, name, attributes, inputs, [], domain=DOMAIN)
 
 
 def elementwise_function(node: gs.Node, opset: int) -> FunctionProto:
@@ -57,7 +77,7 @@ def elementwise_function(node: gs.Node, opset: int) -> FunctionProto:
         ["Y"],
         body.nodes,
         [helper.make_opsetid("", opset)],
-        attributes=["program"],
+        attributes=[PROGRAM],
     )
     function.overload = f"{zlib.crc32(function.SerializeToString(deterministic=True)):08x}"
     return function

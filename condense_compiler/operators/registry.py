@@ -1,6 +1,7 @@
 """All operators that are known, and the way from a node to what is true of it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 import onnx_graphsurgeon as gs
@@ -19,13 +20,45 @@ from condense_compiler.operators import (
 )
 from condense_compiler.operators.attributes import DEFAULT_DOMAINS, Array, Spelling
 from condense_compiler.operators.channel_pooling import OnCodes
-from condense_compiler.operators.definition import Definition, Kind, Moved, Operator
+from condense_compiler.operators.definition import Definition, Kind, Moved, Operator, Rows
+from condense_compiler.operators.elementwise import Program
+from condense_compiler.operators.epilogue import EPILOGUE_OP, has_epilogue, producer_of
 from condense_compiler.operators.fused import DOMAIN
+from condense_compiler.operators.fused_elementwise import program_of
+
+
+@dataclass(frozen=True, slots=True)
+class WithEpilogue(Operator):
+    """An operator with an element-wise program behind it.
+
+    Attributes:
+        producer: The operator.
+        program: The program.
+    """
+
+    producer: Operator
+    program: Program
+
+    def macs(self) -> int:
+        """Return those of the operator."""
+        return self.producer.macs()
+
+    def _rows(self, rows: range) -> Rows | None:
+        return self.producer.rows(rows)
+
+
+def _with_epilogue(given: Spelling) -> Operator:
+    producer = parse(producer_of(given.node), given.known)
+    return WithEpilogue(*given.tensors(), producer, program_of(given.node))
+
 
 FAMILIES: Mapping[str, tuple[Definition, ...]] = {
     "convolution": convolution.DEFINITIONS,
     "pooling": pooling.DEFINITIONS,
-    "fused": channel_pooling.DEFINITIONS,
+    "fused": (
+        *channel_pooling.DEFINITIONS,
+        Definition(EPILOGUE_OP, Kind.FUSED, _with_epilogue, DOMAIN),
+    ),
     "element-wise": pointwise.DEFINITIONS,
     "moving": (*moving.DEFINITIONS, *parts.DEFINITIONS, *resize.DEFINITIONS),
     "reduction": reduction.DEFINITIONS,
@@ -49,9 +82,28 @@ _NOTHING_KNOWN: Mapping[str, Array] = {}
 
 def definition_of(node: gs.Node) -> Definition:
     """Return what is true of all nodes of an operator; the safe answers for an unknown one."""
+    if has_epilogue(node):
+        return _definition_with_epilogue(node)
     domain = "" if node.domain in DEFAULT_DOMAINS else node.domain
     unknown = _UNKNOWN.get(domain, _UNKNOWN[""])
     return DEFINITIONS.get((domain, node.op), unknown)
+
+
+def _definition_with_epilogue(node: gs.Node) -> Definition:
+    """Return what is true of an operator and the program behind it."""
+    functions = [DEFINITIONS["", each.op] for each in program_of(node).instructions]
+    return Definition(
+        EPILOGUE_OP,
+        definition_of(producer_of(node)).kind,
+        _with_epilogue,
+        DOMAIN,
+        around_one=any(function.around_one for function in functions),
+    )
+
+
+def without_epilogue(node: gs.Node) -> Operator:
+    """Return what a node is, but for its epilogue."""
+    return parse(producer_of(node))
 
 
 def parse(node: gs.Node, known: Mapping[str, Array] = _NOTHING_KNOWN) -> Operator:

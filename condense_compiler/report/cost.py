@@ -7,7 +7,7 @@ import onnx_graphsurgeon as gs
 from condense_compiler.memory.order import Order
 from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.operators.pooling import Pool
-from condense_compiler.operators.registry import parse
+from condense_compiler.operators.registry import parse, without_epilogue
 
 
 def total_macs(order: Order) -> int:
@@ -17,7 +17,7 @@ def total_macs(order: Order) -> int:
 
 def total_operations(nodes: Iterable[gs.Node]) -> int:
     """Return the operations of one run: multiply-accumulates, and what pools look at."""
-    operators = map(parse, nodes)
+    operators = map(without_epilogue, nodes)
     return sum(each.looked_at() if isinstance(each, Pool) else each.macs() for each in operators)
 
 

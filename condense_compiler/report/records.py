@@ -10,8 +10,8 @@ import onnx_graphsurgeon as gs
 from condense_compiler.memory.order import Order
 from condense_compiler.network.tensors import element_type, tensor_bytes, type_name
 from condense_compiler.operators.channel_pooling import OnCodes
-from condense_compiler.operators.definition import Kind
-from condense_compiler.operators.registry import kind_of, parse
+from condense_compiler.operators.definition import Kind, Operator
+from condense_compiler.operators.registry import WithEpilogue, kind_of, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +66,23 @@ def record_tensor(tensor: gs.Tensor) -> TensorRecord:
     return TensorRecord(tensor.name, dtype, tuple(map(int, tensor.shape)), tensor_bytes(tensor))
 
 
+def _label(node: gs.Node, operator: Operator) -> str:
+    """Return what a person calls an operator."""
+    if isinstance(operator, OnCodes):
+        return f"{operator.inner} on codes"
+    if isinstance(operator, WithEpilogue):
+        functions = (instruction.op for instruction in operator.program.instructions)
+        return " + ".join((operator.producer.op, *functions))
+    return str(node.op)
+
+
 def _operator(node: gs.Node) -> OperatorRecord:
     operator = parse(node)
     named = {tensor.name: tensor for tensor in node.inputs if tensor.name}
     constants = [t for t in named.values() if isinstance(t, gs.Constant) and _is_parameter(t)]
     return OperatorRecord(
         name=node.name,
-        op=f"{operator.inner} on codes" if isinstance(operator, OnCodes) else node.op,
+        op=_label(node, operator),
         kind=kind_of(node),
         reads=tuple(name for name, tensor in named.items() if isinstance(tensor, gs.Variable)),
         writes=tuple(tensor.name for tensor in node.outputs if not tensor.is_empty()),

@@ -53,7 +53,7 @@ class AcceleratorTarget:
     places_itself: ClassVar[bool] = True
     files: ClassVar[tuple[str, ...]] = (BINARY_FILE, PART_FILES, QUANTISED_FILE)
     # Integer operators are made of single operators, which say in steps what codes mean.
-    without_passes: ClassVar[frozenset[str]] = frozenset({"fuse_elementwise"})
+    without_passes: ClassVar[frozenset[str]] = frozenset({"fuse_elementwise", "fuse_epilogues"})
     machine: str = "default"
     calibration: str = ""
     weight_bits: int = 8

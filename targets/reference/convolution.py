@@ -5,7 +5,11 @@ from math import prod
 
 from condense_compiler.operators.channel_pooling import FusedConvolution
 from condense_compiler.operators.convolution import Convolution
+from condense_compiler.operators.epilogue import producer_of
+from condense_compiler.operators.function_body import operand_count
 from condense_compiler.operators.fused import ConvPool
+from condense_compiler.operators.fused_elementwise import program_of
+from condense_compiler.operators.registry import parse_as
 from condense_compiler.targets.reference.filters import (
     Block,
     crossing_block,
@@ -42,6 +46,16 @@ def conv(context: NodeContext) -> Kernel | None:
     return _kernel(context, ConvPool(operator.window, operator.group, "max", 1))
 
 
+def conv_with_epilogue(context: NodeContext) -> Kernel | None:
+    """Prepare a convolution whose epilogue runs stripe by stripe, before the result is added up.
+
+    Its operands must be single numbers or one for each channel.
+    """
+    operator = parse_as(Convolution, producer_of(context.node))
+    epilogue = program_of(context.node)
+    return _kernel(context, ConvPool(operator.window, operator.group, "max", 1, after=epilogue))
+
+
 def conv_pool(context: NodeContext) -> Kernel | None:
     """Prepare a convolution with pooling."""
     return _kernel(context, context.read(FusedConvolution).recipe)
@@ -54,7 +68,7 @@ def _kernel(context: NodeContext, recipe: ConvPool) -> Kernel | None:
     known = [context.constant(i) if context.has_input(i) else ABSENT for i in positions]
     constants = [value for value in known if value is not None]
     ready = len(constants) == len(known)
-    scheme = _scheme(context, recipe, constants[2:] if ready else None)
+    scheme = _scheme(context, recipe, _operands(recipe, constants) if ready else None)
     packed_ahead = _pack(scheme, constants) if ready else None
 
     def compute(inputs: Sequence[Array], outputs: Sequence[Array], scratch: Array) -> None:
@@ -68,9 +82,15 @@ def _kernel(context: NodeContext, recipe: ConvPool) -> Kernel | None:
 
 
 def _pack(scheme: StripedConvolution, constants: Sequence[Array]) -> list[PackedBlock]:
-    weights, *others = constants
-    bias = others[0] if others and others[0].size else None
-    return scheme.pack(weights, bias, others[1:])
+    operands = _operands(scheme.recipe, constants)
+    weights, *biases = constants[: len(constants) - len(operands)]
+    bias = biases[0] if biases and biases[0].size else None
+    return scheme.pack(weights, bias, operands)
+
+
+def _operands(recipe: ConvPool, constants: Sequence[Array]) -> Sequence[Array]:
+    """Return what the programs read, which is behind filters and bias."""
+    return constants[len(constants) - operand_count(recipe) :]
 
 
 def _scheme(

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from condense_compiler.operators.elementwise import Program
 from condense_compiler.operators.fused_elementwise import program_of
 from condense_compiler.operators.normalisation import BatchNormalization
 from condense_compiler.operators.pointwise import Clip, Elementwise
+from condense_compiler.targets.element_types import numpy_dtype
 from condense_compiler.targets.reference.blocks import BLOCK_ELEMENTS, blocks
 from condense_compiler.targets.reference.functions import FUNCTIONS, Function, temporaries
 from condense_compiler.targets.reference.kernel import (
@@ -17,6 +19,7 @@ from condense_compiler.targets.reference.kernel import (
     Array,
     Kernel,
     NodeContext,
+    Shape,
     compute_dtype,
     is_float,
 )
@@ -109,24 +112,44 @@ def _in_blocks(
 def program(context: NodeContext) -> Kernel:
     """Prepare condense::Elementwise: a program, block by block, rounded where operators round."""
     steps = program_of(context.node)
-    stored, dtype = context.dtype(), compute_dtype(context.dtype())
-    half = stored != dtype
+    shapes = [context.shape(index) for index in range(1, len(context.node.inputs))]
 
     def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
-        output = np.atleast_1d(outputs[0])
-        data = np.broadcast_to(inputs[0], output.shape)
-        operands = [np.broadcast_to(o.astype(dtype), output.shape) for o in inputs[1:]]
-        for index in blocks(output.shape):
-            block = data[index].astype(dtype) if half else data[index]
-            result = np.empty(block.shape, dtype) if half else output[index]
-            run_block(steps, block, result, [o[index] for o in operands], stored)
-            if half:
-                np.copyto(output[index], result, casting="unsafe")
+        run_program(steps, inputs[0], outputs[0], inputs[1:])
 
+    return Kernel(compute, temporary_bytes=program_bytes(steps, context, shapes))
+
+
+def run_program(steps: Program, source: Array, target: Array, operands: Sequence[Array]) -> None:
+    """Apply a program to a map, block by block.
+
+    Args:
+        steps: The instructions, one at least.
+        source: The map.
+        target: Gets the result, of the same shape and type; may be the map.
+        operands: One for each `$i`, of shapes that broadcast to the map's.
+    """
+    stored, dtype = target.dtype, compute_dtype(target.dtype)
+    half = stored != dtype
+    # Of an array without axes, numpy makes scalars, which take no results.
+    output = np.atleast_1d(target)
+    data = np.broadcast_to(source, output.shape)
+    spread = [np.broadcast_to(o.astype(dtype), output.shape) for o in operands]
+    for index in blocks(output.shape):
+        block = data[index].astype(dtype) if half else data[index]
+        result = np.empty(block.shape, dtype) if half else output[index]
+        run_block(steps, block, result, [o[index] for o in spread], stored)
+        if half:
+            np.copyto(output[index], result, casting="unsafe")
+
+
+def program_bytes(steps: Program, context: NodeContext, operand_shapes: Sequence[Shape]) -> int:
+    """Return the most that `run_program` allocates at one time on the result of a node."""
+    stored = numpy_dtype(context.node.outputs[0])
+    dtype = compute_dtype(stored)
     elements = min(prod(context.output_shape()), BLOCK_ELEMENTS)
-    spread = sum(prod(context.shape(index)) for index in range(1, len(context.node.inputs)))
-    held = scratch_arrays(steps) + half * 3
-    return Kernel(compute, temporary_bytes=(elements * held + spread) * dtype.itemsize)
+    held = scratch_arrays(steps) + (stored != dtype) * 3
+    return (elements * held + sum(map(prod, operand_shapes))) * dtype.itemsize
 
 
 BUILDERS = {

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,11 @@ import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import ContractError, UnsupportedError
 from condense_compiler.network import tensor_bytes
+from condense_compiler.operators.epilogue import has_epilogue, producer_of
 from condense_compiler.program import ScheduledProgram, Step
 from condense_compiler.targets.element_types import numpy_dtype
 from condense_compiler.targets.feeds import check_feeds
+from condense_compiler.targets.reference.epilogues import followed_by_epilogue
 from condense_compiler.targets.reference.kernel import (
     ABSENT,
     Array,
@@ -215,10 +217,13 @@ def _prepared(
         known=known,
         versions=versions,
     )
+    kernel = kernel_for(context)
+    if step.addition is not None and has_epilogue(step.addition):
+        kernel = followed_by_epilogue(kernel, replace(context, node=step.addition))
     return PreparedStep(
         name=node.name,
-        op=node.op,
-        kernel=kernel_for(context),
+        op=producer_of(node).op,
+        kernel=kernel,
         inputs=tuple(tensor.name for tensor in node.inputs),
         outputs=tuple(tensor.name for tensor in _results(step)),
     )

@@ -9,12 +9,14 @@ import numpy as np
 from condense_compiler.errors import ContractError
 from condense_compiler.operators import fused, quantized
 from condense_compiler.operators.aliasing import accumulates
+from condense_compiler.operators.epilogue import has_epilogue
 from condense_compiler.operators.fused_elementwise import ELEMENTWISE_OP
 from condense_compiler.operators.on_codes import ON_CODES_OP
 from condense_compiler.operators.standardising import STANDARDISING
 from condense_compiler.targets.reference import elementwise, layout
-from condense_compiler.targets.reference.convolution import conv, conv_pool
+from condense_compiler.targets.reference.convolution import conv, conv_pool, conv_with_epilogue
 from condense_compiler.targets.reference.dense import gemm, matmul
+from condense_compiler.targets.reference.epilogues import with_epilogue
 from condense_compiler.targets.reference.fallback import compute_elsewhere
 from condense_compiler.targets.reference.kernel import (
     HALF_TYPES,
@@ -123,7 +125,17 @@ def kernel_for(context: NodeContext) -> Kernel:
     """
     if context.accumulates and not accumulates(context.node):
         raise ContractError(f"node {context.node.name!r}: {context.node.op} cannot add in place")
+    kernel = _own_kernel(context)
+    return kernel or compute_elsewhere(context)
+
+
+def _own_kernel(context: NodeContext) -> Kernel | None:
+    if has_epilogue(context.node):
+        # What is added up has its epilogue before. Elsewhere, too, stripes need less scratch; in
+        # types of few digits they would not round where single operators do.
+        rounds = context.dtype().name in HALF_TYPES
+        in_stripes = accumulates(context.node) and (context.accumulates or not rounds)
+        return conv_with_epilogue(context) if in_stripes else with_epilogue(context, kernel_for)
     domain = context.node.domain or ""
     builder = BUILDERS.get(("" if domain == "ai.onnx" else domain, context.node.op))
-    kernel = builder(context) if builder else None
-    return kernel or compute_elsewhere(context)
+    return builder(context) if builder else None

@@ -10,6 +10,7 @@ from condense_compiler.errors import ContractError
 from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.operators.aliasing import Alias, aliases_of, overwritable_inputs
 from condense_compiler.operators.byte_moves import Move, order_of_moves
+from condense_compiler.operators.epilogue import producer_of
 from condense_compiler.program import Step
 
 
@@ -74,7 +75,8 @@ def accumulated_operand(step: Step) -> gs.Tensor:
     """
     assert step.addition is not None
     result = step.node.outputs[0]
-    others = [tensor for tensor in step.addition.inputs if tensor.name != result.name]
+    added = producer_of(step.addition).inputs
+    others = [tensor for tensor in added if tensor.name != result.name]
     if len(others) != 1:
         raise ContractError(
             f"node {step.addition.name!r} does not add {result.name!r} to another feature map"

@@ -5,10 +5,13 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx_graphsurgeon as gs
 from onnx import helper
 
 import condense_compiler as cc
 from condense_compiler.driver import plan_request
+from condense_compiler.operators.epilogue import has_epilogue, producer_of
+from condense_compiler.operators.fused_elementwise import program_of
 from condense_compiler.request import Request
 from kit.numerics import assert_close, random_feeds, run_onnxruntime
 from kit.small_models import constant, model, node, value
@@ -100,5 +103,11 @@ def branch(
 
 
 def operators(compilation: cc.Compilation) -> list[str]:
-    """Return the operators of a compiled network."""
-    return [n.op for n in compilation.program.network.graph.nodes]
+    """Return the operators of a compiled network, those of epilogues one by one."""
+    return [op for node in compilation.program.network.graph.nodes for op in _single(node)]
+
+
+def _single(node: gs.Node) -> list[str]:
+    if not has_epilogue(node):
+        return [node.op]
+    return [producer_of(node).op, *(each.op for each in program_of(node).instructions)]

@@ -1,6 +1,8 @@
 """The compiler from top to bottom: load, prepare, rewrite, schedule, plan, lower, verify."""
 
-from collections.abc import Mapping, Sequence
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -33,6 +35,8 @@ from condense_compiler.targets.options import as_texts
 from condense_compiler.verification import check_effort, random_feeds, verify
 
 Model = str | Path | onnx.ModelProto
+
+_OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 
 def compile_model(  # noqa: PLR0913 - the options of a compilation
@@ -73,8 +77,19 @@ def compile_model(  # noqa: PLR0913 - the options of a compilation
     selection = Selection(outputs, values or {}, dims or {})
     options = as_texts(target_options or {})
     asked = Asked(model, target, options, selection, memory_limit_bytes)
-    with applied(limits):
+    with applied(limits), _collecting_rarely():
         return _compile(asked, passes, Stages(watcher), order_seconds, verify_outputs)
+
+
+@contextmanager
+def _collecting_rarely() -> Iterator[None]:
+    """Look for dead cycles less often: a compilation makes many objects, and hardly a cycle."""
+    given = gc.get_threshold()
+    gc.set_threshold(given[0] and max(given[0], _OBJECTS_BETWEEN_COLLECTIONS), *given[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*given)
 
 
 def _compile(
@@ -139,7 +154,7 @@ def plan_model(  # noqa: PLR0913 - the options of a compilation
     backend = find_target("reference")
     pipeline = _pipeline(passes, backend)
     selection = Selection(outputs, values or {}, dims or {})
-    with applied(limits):
+    with applied(limits), _collecting_rarely():
         return _plan(model, backend, selection, pipeline, Stages(watcher), plan_seconds=seconds)
 
 

@@ -1,6 +1,8 @@
 """The compiler from top to bottom: load, prepare, rewrite, schedule, plan, lower, verify."""
 
-from collections.abc import Mapping, Sequence
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 from condense_compiler.compilation import Compilation
@@ -30,6 +32,8 @@ from condense_compiler.targets import (
     find_target,
 )
 from condense_compiler.verification import check_effort, random_feeds, verify
+
+_OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 
 def compile_model(  # noqa: PLR0913 - the options of a compilation
@@ -98,8 +102,19 @@ def compile_request(request: Request, watcher: StageWatcher | None = None) -> Co
         InputError: The model, or what was asked of it, cannot be used.
     """
     request.warn_of_change()
-    with applied(request.limits):
+    with applied(request.limits), _collecting_rarely():
         return _compile(request, Stages(watcher))
+
+
+@contextmanager
+def _collecting_rarely() -> Iterator[None]:
+    """Look for dead cycles less often: a compilation makes many objects, and hardly a cycle."""
+    given = gc.get_threshold()
+    gc.set_threshold(given[0] and max(given[0], _OBJECTS_BETWEEN_COLLECTIONS), *given[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*given)
 
 
 def _compile(request: Request, stages: Stages) -> Compilation:
@@ -138,7 +153,7 @@ def plan_request(
     Raises:
         InputError: The model, or what was asked of it, cannot be used.
     """
-    with applied(request.limits):
+    with applied(request.limits), _collecting_rarely():
         return _plan(request, Stages(watcher), plan_seconds=seconds)
 
 

@@ -1,12 +1,13 @@
 """The fused operators beside stock ONNX Runtime on the original models, in one process.
 
-    python benchmarks/onnxruntime/run.py [--rounds 15] [--threads 1 2] [--processor-time]
+    python benchmarks/onnxruntime/run.py [--rounds 5] [--threads 1 2] [--processor-time]
                                          [--networks PATTERN]
 
-Stock runs the original model as a user would have it, its optimiser on. Runs alternate, medians
-count. `--networks` times whole networks instead (`networks.py`), those whose names the regular
-expression finds; "" is all. `--processor-time` counts the process's processor time instead of
-wall-clock time, with one thread: the number to look at on a machine that others use, too.
+Stock runs the original model as a user would have it, its optimiser on. Sessions take turns, of
+which the medians count. `--networks` times whole networks instead (`networks.py`), those whose
+names the regular expression finds; "" is all. `--processor-time` counts the process's processor
+time instead of wall-clock time, with one thread: the number to look at on a machine that others
+use, too.
 """
 
 import argparse
@@ -31,9 +32,9 @@ from rich.table import Table
 import condense_compiler as cc
 
 NETWORKS = ("condensation_net", "lightcnn_mfm")
-WARM_UP = 2
-BURST = 3  # runs in a row of which the last counts
-SECONDS_OF_REST = 0.01  # until threads that spin have gone to sleep
+WARM_UP = 2  # runs of each turn that do not count: threads wake up, caches fill
+COUNTED = 3  # runs of each turn that count
+SECONDS_OF_REST = 0.06  # ONNX Runtime's threads spin for 30 ms behind a run
 
 Clock = Callable[[], float]
 
@@ -53,23 +54,22 @@ def our_session(model: onnx.ModelProto | Path, threads: int) -> ort.InferenceSes
 
 
 def compare(sessions: Sequence[ort.InferenceSession], rounds: int, clock: Clock) -> list[float]:
-    """Return the median milliseconds of each session, runs in turns.
+    """Return the median milliseconds of each session, which run in turns.
 
-    Stock's threads go on spinning behind a run, and would take a core from the other session: so
-    each turn is a few runs in a row behind a rest.
+    Both have ONNX Runtime's own options. Their threads go on spinning behind a run, and would take
+    a core from the other session: so each turn is a few runs in a row behind a rest.
     """
     [value] = sessions[0].get_inputs()
     feeds = {value.name: np.random.default_rng(0).standard_normal(value.shape, np.float32)}
     milliseconds: list[list[float]] = [[] for _ in sessions]
-    for number in range(WARM_UP + rounds):
+    for _ in range(rounds):
         for session, times in zip(sessions, milliseconds, strict=True):
             time.sleep(SECONDS_OF_REST)
-            for _ in range(BURST):
+            for number in range(WARM_UP + COUNTED):
                 start = clock()
                 session.run(None, feeds)
-                elapsed = clock() - start
-            if number >= WARM_UP:
-                times.append(1e3 * elapsed)
+                if number >= WARM_UP:
+                    times.append(1e3 * (clock() - start))
     return [statistics.median(times) for times in milliseconds]
 
 
@@ -144,7 +144,7 @@ def measure_memory(folder: Path, threads: Sequence[int]) -> Table:
 def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--processor-time", action="store_true")
     parser.add_argument("--networks", metavar="PATTERN", help="time whole networks")

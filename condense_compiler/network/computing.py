@@ -1,5 +1,6 @@
 """Computing an operator whose operands are all constant."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from onnx.reference import ReferenceEvaluator
 
 from condense_compiler.network.export import export_node
 from condense_compiler.network.silence import quiet_libraries
-from condense_compiler.network.tensors import element_type
+from condense_compiler.network.tensors import element_type, is_static
 
 Array = npt.NDArray[Any]
 Opsets = Sequence[onnx.OperatorSetIdProto]
@@ -19,19 +20,30 @@ Opsets = Sequence[onnx.OperatorSetIdProto]
 _IR_VERSION = 10
 # Kinds of element types that ONNX Runtime takes and returns as numpy arrays.
 _NUMPY_KINDS = "biuf"
+# Operators that give what they read another shape alone.
+_VIEWS = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 
 
 def compute(node: gs.Node, opsets: Opsets) -> list[Array | None] | None:
     """Return the outputs of a node whose inputs are constants, as ONNX Runtime computes them.
 
-    Where it has no kernel, as for some types, `onnx.reference` is asked.
+    Where it has no kernel, as for some types, `onnx.reference` is asked; neither is for another
+    shape of the same values.
 
     Returns:
         A value for each output, None for those without a name; None if nobody can compute them.
     """
+    if node.op in _VIEWS and (view := _view(node)) is not None:
+        return [view]
     feeds = {tensor.name: np.asarray(tensor.values) for tensor in node.inputs if tensor.name}
     values = _with_onnxruntime(node, feeds, opsets)
     return values if values is not None else compute_with_reference(node, opsets)
+
+
+def _view(node: gs.Node) -> Array | None:
+    """Return the operand in the shape of the result, as far as that is known."""
+    values, shape = np.asarray(node.inputs[0].values), node.outputs[0].shape
+    return values.reshape(shape) if is_static(shape) and math.prod(shape) == values.size else None
 
 
 def compute_with_reference(node: gs.Node, opsets: Opsets) -> list[Array | None] | None:

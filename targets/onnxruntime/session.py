@@ -11,7 +11,6 @@ from condense_compiler.errors import InputError
 from condense_compiler.targets.onnxruntime.library import custom_ops_library, why_unsuitable
 
 _MODEL_FILE = "model.onnx"
-_SPINNING = "session.intra_op.allow_spinning"
 
 
 def onnxruntime_session(
@@ -22,9 +21,7 @@ def onnxruntime_session(
     Where the kernels cannot be used, a warning says why, and the plain operators inside the fused
     ones run instead.
 
-    Threads sleep between operators instead of spinning: they then leave the cores to other sessions
-    of the process. It costs a few hundredths of a network's time;
-    `**{"session.intra_op.allow_spinning": "1"}` turns it off.
+    Options that are not given are ONNX Runtime's own.
 
     Args:
         model: A folder that `condense compile` wrote, an ONNX file, or a model in memory.
@@ -62,7 +59,6 @@ def session_options_of(values: dict[str, Any]) -> ort.SessionOptions:
         InputError: There is no such attribute.
     """
     options = ort.SessionOptions()
-    options.add_session_config_entry(_SPINNING, "0")
     for name, value in values.items():
         if "." in name:
             options.add_session_config_entry(name, str(value))

@@ -3,10 +3,12 @@ import onnx_graphsurgeon as gs
 import pytest
 
 from condense_compiler.operators.aliasing import accumulates, is_addition, overwritable_inputs
+from condense_compiler.operators.definition import Kind
 from condense_compiler.operators.elementwise import parse
 from condense_compiler.operators.epilogue import add_epilogue, first_operand, producer_of
-from condense_compiler.operators.facts import facts_of
-from condense_compiler.report.records import Kind, kind_of, record_operators
+from condense_compiler.operators.registry import definition_of, kind_of
+from condense_compiler.operators.registry import parse as parse_node
+from condense_compiler.report.records import record_operators
 
 SHAPE = (2, 6, 7, 9)
 SILU = ("Sigmoid x", "Mul x %0")
@@ -38,7 +40,7 @@ def test_what_is_true_of_the_operator_is_true_of_the_whole(producer: gs.Node) ->
     assert overwritable_inputs(node) == overwritable_inputs(producer) != []
     assert accumulates(node) == accumulates(producer)
     assert is_addition(node) == is_addition(producer)
-    assert facts_of(node).macs(node) == facts_of(producer).macs(producer)
+    assert parse_node(node).macs() == parse_node(producer).macs()
     assert kind_of(node) == kind_of(producer) != Kind.OTHER
 
 
@@ -79,8 +81,8 @@ def test_inputs_left_out_at_the_end_go() -> None:
 
 
 def test_a_sigmoid_is_around_one() -> None:
-    assert facts_of(behind(convolution(), *SILU)).around_one
-    assert not facts_of(behind(convolution(), "Relu x")).around_one
+    assert definition_of(behind(convolution(), *SILU)).around_one
+    assert not definition_of(behind(convolution(), "Relu x")).around_one
 
 
 def test_a_person_reads_what_is_computed() -> None:

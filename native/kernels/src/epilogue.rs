@@ -103,19 +103,21 @@ pub struct Tail<'a> {
 }
 
 impl Tail<'_> {
-    /// Returns the stripes of one job each: `rows` of the output, the last may be shorter.
-    pub fn stripes(&self, batch: usize, rows: usize) -> Vec<Stripe> {
-        let mut stripes = Vec::new();
-        for sample in 0..batch {
-            for start in (0..self.output[0]).step_by(rows) {
-                let end = (start + rows).min(self.output[0]);
-                let (first, last) = self
-                    .spatial
-                    .map_or((start, end), |window| window.reads(0, start, end, self.convolved[0]));
-                stripes.push(Stripe { sample, start, end, first, last });
-            }
-        }
-        stripes
+    /// Cuts the output into `count` stripes of each sample, of one job each, which differ by at most
+    /// `unit` rows: that many belong together.
+    pub fn stripes(&self, batch: usize, count: usize, unit: usize) -> Vec<Stripe> {
+        let rows = self.output[0];
+        let units = rows.div_ceil(unit);
+        let count = count.clamp(1, units.max(1));
+        let cut = |index: usize| (index * units / count * unit).min(rows);
+        let stripe = |sample: usize, index: usize| {
+            let (start, end) = (cut(index), cut(index + 1));
+            let (first, last) = self
+                .spatial
+                .map_or((start, end), |window| window.reads(0, start, end, self.convolved[0]));
+            Stripe { sample, start, end, first, last }
+        };
+        (0..batch * count).map(|job| stripe(job / count, job % count)).collect()
     }
 
     /// Returns the size of one row of the convolution.

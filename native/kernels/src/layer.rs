@@ -187,8 +187,8 @@ impl Layer {
     }
 }
 
-/// Products of vectors that take about as long as waking up another thread.
-const SMALL: usize = 1 << 17;
+/// Products of vectors that take about as long as handing half of them to another thread.
+const SMALL: usize = 1 << 14;
 
 /// Spatial size that is assumed where it is not known before the first run.
 const USUAL_SIZE: usize = 56;

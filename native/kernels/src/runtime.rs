@@ -7,6 +7,9 @@ use crate::Error;
 /// Alignment of scratch memory: a cache line, which is also the widest vector.
 pub const ALIGNMENT: usize = 64;
 
+/// Jobs for each worker, so that none waits long for the last.
+pub const JOBS_PER_WORKER: usize = 3;
+
 /// Scratch memory of one worker; given back when it is dropped.
 pub trait Scratch {
     /// The memory, aligned to a cache line; its content is unspecified but initialised.
@@ -32,7 +35,7 @@ pub trait Runtime: Sync {
 }
 
 /// The memory of another runtime, on the caller's thread alone: for work that is done before
-/// another thread has woken up.
+/// another thread has begun.
 pub struct Alone<'a>(pub &'a dyn Runtime);
 
 impl Runtime for Alone<'_> {
@@ -99,6 +102,16 @@ impl Runtime for Serial {
         let memory = vec![Line([0.0; ALIGNMENT / size_of::<f32>()]); lines];
         Ok(Box::new(HeapScratch { memory, floats }))
     }
+}
+
+/// Returns into how many jobs to cut work, so that workers wait little for each other: a few for each,
+/// and equally many; never fewer than `least`, and no smaller than those of `most`.
+pub fn fair_jobs(workers: usize, least: usize, most: usize) -> usize {
+    if workers == 1 {
+        return least;
+    }
+    let wanted = (JOBS_PER_WORKER * workers).min(most).max(least);
+    if wanted > 1 { wanted.next_multiple_of(workers) } else { wanted }
 }
 
 /// Runs `jobs` on the workers; each worker that finds work takes one piece of scratch memory.

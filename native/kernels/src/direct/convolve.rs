@@ -9,14 +9,14 @@ use crate::epilogue::{Output, Stripe, Tail, apply_rows};
 use crate::geometry::{Sizes, Window3};
 use crate::recipe::{Recipe, Reduction};
 use crate::reduce::Pooling;
-use crate::runtime::{Runtime, run_jobs};
+use crate::runtime::{JOBS_PER_WORKER, Runtime, fair_jobs, run_jobs};
 
 /// Size of the packed stripe that leaves room for weights in a second-level cache.
 const STRIPE_FLOATS: usize = 96 * 1024;
 /// Tiles of pixels that are pooled and stored together.
 const TILES_IN_BLOCK: usize = 4;
-/// Jobs for each worker, so that none waits long for the last.
-const JOBS_PER_WORKER: usize = 3;
+/// Rows of a stripe that are worth the rows around it, which neighbours pack as well.
+const FEWEST_ROWS: usize = 4;
 
 /// A layer and one input of it.
 pub struct Call<'a> {
@@ -49,7 +49,7 @@ pub fn run(call: &Call<'_>, runtime: &dyn Runtime, output: &mut [f32]) -> Result
         return Ok(());
     }
     let chunks = call.filters.chunks.len();
-    let stripes = call.tail.stripes(call.batch, call.rows_in_stripe(runtime.workers()));
+    let stripes = call.tail.stripes(call.batch, call.stripes_of_sample(runtime.workers()), 1);
     let wanted = JOBS_PER_WORKER * runtime.workers();
     let parts = if runtime.workers() == 1 { 1 } else { wanted.div_ceil(stripes.len()).min(chunks) };
     let chunks_in_part = chunks.div_ceil(parts);
@@ -93,12 +93,12 @@ pub struct Part {
 }
 
 impl Call<'_> {
-    fn rows_in_stripe(&self, workers: usize) -> usize {
+    fn stripes_of_sample(&self, workers: usize) -> usize {
         let rows = self.tail.output[0];
         let per_row = self.channels * self.sizes[1] * self.sizes[2] * rows_read(self) / rows.max(1);
-        let fitting = (STRIPE_FLOATS / per_row.max(1)).max(4);
-        let fair = (rows * self.batch).div_ceil(JOBS_PER_WORKER * workers);
-        fitting.min(if workers == 1 { rows } else { fair.max(8) }).clamp(1, rows.max(1))
+        let fitting = (STRIPE_FLOATS / per_row.max(1)).max(FEWEST_ROWS);
+        let least = (rows * self.batch).div_ceil(fitting);
+        fair_jobs(workers, least, rows * self.batch / FEWEST_ROWS).div_ceil(self.batch)
     }
 
     /// Pixels of a block, of which there are that many positions.

@@ -10,12 +10,10 @@ use crate::quantized::packing::{self, Packing, Word};
 use crate::quantized::table::Table;
 use crate::quantized::transpose::{Row, to_columns};
 use crate::quantized::{Quantization, maxpool};
-use crate::runtime::{Runtime, run_jobs};
+use crate::runtime::{JOBS_PER_WORKER, Runtime, run_jobs};
 
 /// Bytes of a packed stripe that leave room for weights in a second-level cache.
 const STRIPE_BYTES: usize = 256 * 1024;
-/// Jobs for each worker, so that none waits long for the last.
-const JOBS_PER_WORKER: usize = 3;
 
 /// A layer and one input of it.
 pub struct Call<'a> {
@@ -145,7 +143,10 @@ impl Call<'_> {
         while count > 2 && self.packed_bytes(count) > STRIPE_BYTES {
             count = count.div_ceil(2);
         }
-        count
+        match rows.div_ceil(count) {
+            1 => rows,
+            stripes => rows.div_ceil(stripes.next_multiple_of(workers)),
+        }
     }
 
     fn run_stripe(&self, stripe: &Stripe, rows: usize, memory: &mut [u8], output: &Output) {

@@ -7,7 +7,7 @@ use crate::activation::Elementwise;
 use crate::epilogue::{Output, Stripe, Tail};
 use crate::geometry::{Sizes, Window3};
 use crate::recipe::Recipe;
-use crate::runtime::{Runtime, run_jobs};
+use crate::runtime::{JOBS_PER_WORKER, Runtime, fair_jobs, run_jobs};
 use crate::winograd::filters::{Block, Filters};
 use crate::winograd::input::{self, InputRun, TILES_IN_RUN};
 use crate::winograd::output;
@@ -15,10 +15,12 @@ use crate::winograd::steps::product_stride;
 
 /// Tiles of a stripe: enough to use weights often, few enough to stay in the cache.
 const TILES_IN_STRIPE: usize = 56;
+/// Tiles of a stripe that are worth reading all weights: one call of the product.
+const FEWEST_TILES: usize = 7;
 /// Tiles whose products are held at once.
 const TILES_IN_PART: usize = 56;
-/// Stripes for each worker below which workers share stripes.
-const STRIPES_PER_WORKER: usize = 3;
+/// Weights that a second-level cache holds: each worker may then read all of them.
+const NEAR_FLOATS: usize = 128 * 1024;
 
 /// A layer and one input of it.
 pub struct Call<'a> {
@@ -64,11 +66,14 @@ pub fn run(call: &Call<'_>, runtime: &dyn Runtime, output: &mut [f32]) -> Result
         return Ok(true);
     }
     let finite = AtomicBool::new(true);
-    let stripes = call.tail.stripes(call.batch, call.rows_in_stripe());
+    let workers = runtime.workers();
+    let near = call.filters.weights.len() <= NEAR_FLOATS;
+    let stripes = call.stripes(if near { workers } else { 1 });
     let output = Output::new(output);
     let places = call.places(&stripes);
     let (blocks, channels) = (call.filters.blocks.as_slice(), call.channel_blocks());
-    if stripes.len() >= STRIPES_PER_WORKER * runtime.workers() {
+    let enough = if near { workers } else { JOBS_PER_WORKER * workers };
+    if stripes.len() >= enough {
         run_jobs(runtime, stripes.len(), places.total(), &|job, memory| {
             let (shared, own) = memory.split_at_mut(places.inputs);
             let shared = Shared(shared.as_mut_ptr());
@@ -139,10 +144,15 @@ impl Call<'_> {
         stripe.last.saturating_sub(stripe.first).div_ceil(self.tile())
     }
 
-    fn rows_in_stripe(&self) -> usize {
-        let convolved = TILES_IN_STRIPE.div_ceil(self.columns()) * self.tile();
+    /// Returns stripes of whole rows of tiles, for a number of workers that do not share them.
+    fn stripes(&self, workers: usize) -> Vec<Stripe> {
         let step = self.tail.spatial.map_or(1, |window| window.strides[0]);
-        (convolved / step).max(1)
+        let unit = (self.tile() / step).max(1);
+        let rows = self.tail.output[0].div_ceil(unit);
+        let least = (rows * self.batch).div_ceil(TILES_IN_STRIPE.div_ceil(self.columns()));
+        let most = rows * self.columns() * self.batch / FEWEST_TILES;
+        let count = fair_jobs(workers, least, most).div_ceil(self.batch);
+        self.tail.stripes(self.batch, count, unit)
     }
 
     fn places(&self, stripes: &[Stripe]) -> Places {

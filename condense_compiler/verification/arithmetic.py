@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import onnx
 import onnx_graphsurgeon as gs
 
 from condense_compiler.network import Network
@@ -18,6 +19,8 @@ EPSILONS: Mapping[str, float] = {
     "float32": 2.0**-23,
     "float64": 2.0**-52,
 }
+# Operators that compute means in a type of its own, which their attribute `stash_type` tells.
+_WITH_STATISTICS = frozenset(("GroupNormalization", "LayerNormalization", "RMSNormalization"))
 _NAMES = {"float": "float32", "double": "float64"}  # what ONNX calls otherwise
 
 
@@ -53,6 +56,7 @@ def _arithmetic(output: gs.Tensor) -> Arithmetic:
     nodes = list(_nodes_behind(output))
     tensors = [output, *(t for node in nodes for t in node.inputs if isinstance(t, gs.Variable))]
     types = {_float_name(tensor) for tensor in tensors if not tensor.is_empty()}
+    types |= {_statistics(node) for node in nodes if node.op in _WITH_STATISTICS}
     return Arithmetic(
         coarsest=next((name for name in EPSILONS if name in types), "float32"),
         quantised=any(_makes_codes(node) for node in nodes),
@@ -67,7 +71,15 @@ def is_floating(tensor: gs.Tensor) -> bool:
 
 
 def _float_name(tensor: gs.Tensor) -> str:
-    name = type_name(element_type(tensor))
+    return _name_of(element_type(tensor))
+
+
+def _statistics(node: gs.Node) -> str:
+    return _name_of(node.attrs.get("stash_type", onnx.TensorProto.FLOAT))
+
+
+def _name_of(data_type: int) -> str:
+    name = type_name(data_type)
     return _NAMES.get(name, name)
 
 

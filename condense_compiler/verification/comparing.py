@@ -113,6 +113,7 @@ class Judge:
             return second
         others = [outputs[name] for outputs in self._outputs_moved(how)]
         if not _is_floating(expected) and how.step is None:
+            others += [outputs[name] for outputs in self._outputs_moved(how, _TIMES_MOVED)]
             return _compare_integers(name, actual, expected, others)
         moved = max(difference(other, expected)[0] for other in others) / magnitude
         times = _TIMES_MOVED_QUANTISED if how.quantised else _TIMES_MOVED
@@ -122,8 +123,8 @@ class Judge:
             allowed = max(allowed, FLOORS[how.coarsest] / magnitude)
         return Verification(largest, largest / magnitude, allowed, moved=moved, output=name)
 
-    def _outputs_moved(self, how: Arithmetic) -> list[dict[str, Array]]:
-        unit = max(how.epsilon, _QUANTISED_UNIT) if how.quantised else how.epsilon
+    def _outputs_moved(self, how: Arithmetic, times: int = 1) -> list[dict[str, Array]]:
+        unit = times * (max(how.epsilon, _QUANTISED_UNIT) if how.quantised else how.epsilon)
         if unit not in self._moved:
             self._moved[unit] = list(self._original.run_moved(self._feeds, unit))
         return self._moved[unit]

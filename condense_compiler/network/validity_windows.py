@@ -221,11 +221,20 @@ def pool(call: Call) -> str | None:
             return f"pads {pads} must be less than the kernel, {kernel}"
     taps = math.prod(kernel)
     limits().check("window_taps", taps, f"'{call.op}' with a kernel of {kernel}")
+    return _dilation_fault(windows) or _overhang_fault(windows) or _power_fault(call)
+
+
+def _dilation_fault(windows: Windows) -> str | None:
     if windows.auto_pad in _SAME and max(windows.dilations) > 1:
         return "auto_pad with dilations: ONNX and ONNX Runtime take it differently; write pads"
+    return None
+
+
+def _overhang_fault(windows: Windows) -> str | None:
     # ONNX Runtime computes a single window that hangs over by less than a stride.
+    axes = len(windows.pixels)
     slack = [0] * axes if windows.auto_pad in _SAME else [s - 1 for s in windows.strides]
-    return _fit_fault(windows, slack) or _power_fault(call)
+    return _fit_fault(windows, slack)
 
 
 def _power_fault(call: Call) -> str | None:

@@ -40,6 +40,7 @@ class Arithmetic:
     quantised: bool
     around_one: bool
     step: float | None
+    adds_codes: bool
 
     @property
     def epsilon(self) -> float:
@@ -57,11 +58,13 @@ def _arithmetic(output: gs.Tensor) -> Arithmetic:
     tensors = [output, *(t for node in nodes for t in node.inputs if isinstance(t, gs.Variable))]
     types = {_float_name(tensor) for tensor in tensors if not tensor.is_empty()}
     types |= {_statistics(node) for node in nodes if node.op in _WITH_STATISTICS}
+    quantised = any(_makes_codes(node) for node in nodes)
     return Arithmetic(
         coarsest=next((name for name in EPSILONS if name in types), "float32"),
-        quantised=any(_makes_codes(node) for node in nodes),
+        quantised=quantised,
         around_one=any(facts_of(node).around_one for node in nodes),
         step=_step(output),
+        adds_codes=quantised and _adds_codes(output),
     )
 
 
@@ -100,6 +103,12 @@ def _makes_codes(node: gs.Node) -> bool:
     """Tell whether an operator rounds a feature map to codes."""
     constant = not node.inputs or isinstance(node.inputs[0], gs.Constant)
     return not constant and ("QuantizeLinear" in node.op or node.op.startswith("QLinear"))
+
+
+def _adds_codes(output: gs.Tensor) -> bool:
+    while len(output.inputs) == 1 and facts_of(output.inputs[0]).keeps_steps:
+        output = output.inputs[0].inputs[0]
+    return bool(output.inputs) and output.inputs[0].op in ("ConvInteger", "MatMulInteger")
 
 
 def _step(output: gs.Tensor) -> float | None:

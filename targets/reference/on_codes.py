@@ -13,7 +13,7 @@ from condense_compiler.operators.on_codes import (
     own_attributes,
     plain_inputs,
 )
-from condense_compiler.targets.reference.blocks import BLOCK_ELEMENTS, block_elements, blocks
+from condense_compiler.targets.reference.blocks import BLOCK_ELEMENTS, Block, block_elements, blocks
 from condense_compiler.targets.reference.elementwise import normalisation, normalize
 from condense_compiler.targets.reference.functions import FUNCTIONS, Function, temporaries
 from condense_compiler.targets.reference.kernel import (
@@ -144,7 +144,7 @@ class _Operand:
         """Return the same, as large as the result."""
         return replace(self, codes=np.broadcast_to(self.codes, shape))
 
-    def values(self, part: tuple[slice, ...]) -> Array:
+    def values(self, part: Block) -> Array:
         """Return the values of some of the codes."""
         values = self.codes[part].astype(np.float32)
         values -= self.zero

@@ -94,7 +94,12 @@ FAULTS: dict[str, tuple[One, str]] = {
         "must be less than the kernel",
     ),
     "auto_pad and dilations of a pool": (  # ONNX Runtime makes fewer windows than ONNX says
-        One("MaxPool", MAP, (), {"kernel_shape": [2, 2], "dilations": [2, 1], "auto_pad": "SAME_LOWER"}),
+        One(
+            "MaxPool",
+            MAP,
+            (),
+            {"kernel_shape": [2, 2], "dilations": [2, 1], "auto_pad": "SAME_LOWER"},
+        ),
         "auto_pad with dilations",
     ),
     "four pooled axes": (

@@ -116,7 +116,8 @@ def _give_outputs(quantised: onnx.ModelProto, whole: onnx.GraphProto) -> None:
 def _is_huge(node: gs.Node) -> bool:
     """Tell whether a product has so many columns that a scale for each takes minutes to find.
 
-    It stays in floating point: such products mix the weights of experts; they are no layers that the accelerator runs.
+    It stays in floating point: such products mix the weights of experts; they are no layers that
+    the accelerator runs.
     """
     shape = node.inputs[1].shape if node.op == "MatMul" else None
     return shape is not None and shape[-1] > _MOST_COLUMNS

@@ -120,9 +120,26 @@ def add_biases_behind_transposed_groups(network: Network) -> None:
             _add_behind(network, node, "Add", np.asarray(bias.values).reshape(shape))
 
 
-def _add_behind(
-    network: Network, node: gs.Node, op: str, operand: npt.NDArray[np.generic]
-) -> None:
+def flatten_biases(network: Network) -> None:
+    """Give each Gemm a bias with one value for each column, as ONNX Runtime's quantiser wants it.
+
+    What differs between rows is added behind.
+    """
+    for node in list(network.graph.nodes):
+        bias = (*node.inputs, None, None)[2] if node.op == "Gemm" else None
+        if not isinstance(bias, gs.Constant) or bias.values.ndim == 1 < bias.values.size:
+            continue
+        values = np.broadcast_to(np.asarray(bias.values), node.outputs[0].shape)
+        if (values == values[:1]).all():
+            flat = gs.Constant(f"{node.name}/bias", np.ascontiguousarray(values[0]))
+            node.inputs = [*node.inputs[:2], flat]
+        else:
+            node.inputs = node.inputs[:2]
+            factor = values.dtype.type(node.attrs.get("beta", 1.0))
+            _add_behind(network, node, "Add", values * factor)
+
+
+def _add_behind(network: Network, node: gs.Node, op: str, operand: npt.NDArray[np.generic]) -> None:
     """Insert an operator with a constant between a node and its result."""
     result, name = node.outputs[0], f"{node.name}/{op}"
     inner = gs.Variable(name, result.dtype, result.shape)
@@ -168,5 +185,6 @@ SUBSTITUTIONS: tuple[Callable[[Network], None], ...] = (
     turn_sums_to_additions,
     turn_dilated_averages_to_convolutions,
     add_biases_behind_transposed_groups,
+    flatten_biases,
     keep_first_limits,
 )

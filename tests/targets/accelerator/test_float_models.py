@@ -161,6 +161,17 @@ def test_maps_of_any_size(shape: tuple[int, ...]) -> None:
 
 
 NOT_ON_THE_ACCELERATOR = {
+    "parts of bytes cut in another way": model(
+        [
+            node("Reshape", ["x", "shape"], ["r"]),
+            node("Split", ["r", "parts"], ["s", "t"], axis=1),
+            node("Relu", ["t"], ["u"]),
+            conv("s", "y"),
+        ],
+        [constant("shape", [1, 7, 1, 3]), constant("parts", [3, 4]), WEIGHTS],
+        (1, 3, 7),
+        outputs=("y", "u"),
+    ),
     "a batch": model([conv("x", "y")], [WEIGHTS], (2, 3, 8, 8)),
     "results without axes": model(
         [conv("x", "c"), node("ReduceMean", ["c"], ["m"], keepdims=0), node("Relu", ["m"], ["y"])],
@@ -205,6 +216,13 @@ def test_transposed_groups_with_a_bias_are_quantised() -> None:
     nodes = [conv("x", "c"), transposed, node("Sigmoid", ["t"], ["y"])]
     weights = [WEIGHTS, filters("v", 8, 3, 2, 2), filters("b", 12)]
     assert_close_to_float(model(nodes, weights), fallback=True)
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (), (1, 1), (5,)])
+def test_biases_of_any_shape_are_quantised(shape: tuple[int, ...]) -> None:
+    nodes = [conv("x", "c"), node("Flatten", ["c"], ["f"]), node("Gemm", ["f", "v", "b"], ["y"])]
+    bias = constant("b", np.full(shape, 0.25, np.float32))
+    assert_close_to_float(model(nodes, [WEIGHTS, filters("v", 128, 5), bias], (1, 3, 4, 4)))
 
 
 def test_a_dilated_average_between_codes_is_refused_in_one_line() -> None:

@@ -10,14 +10,13 @@ from dataclasses import dataclass, replace
 
 from condense_compiler.memory.lifetimes import Steps
 from condense_compiler.memory.order import Order, file_order
-from condense_compiler.memory.order_first import sharing_in_order
+from condense_compiler.memory.order_first import Relaxed, best_orders, sharing_in_order
 from condense_compiler.memory.placement import Placement, place
 from condense_compiler.memory.placement_check import check_placement
 from condense_compiler.memory.relaxation import relaxed_problem
 from condense_compiler.memory.scheduler import find_order
 from condense_compiler.memory.scheduling import Schedule, schedule
 from condense_compiler.memory.sharing import Shared, Sharing, resolve_sharing
-from condense_compiler.memory.tidying import tidied
 from condense_compiler.network import Network
 
 # Orders and plans that are looked at in the search for what to take out, in networks of up to so
@@ -80,14 +79,18 @@ def arrange(network: Network, effort: Effort) -> Arrangement:
         return best
     bound, relaxed = best.scheduled.lower_bound_bytes, None
     if any(shared.is_part for shared in best.sharing.shared) or best.sharing.copies:
-        bound, relaxed = _least_bytes(network, order, best.scheduled, effort)
+        relaxed = _relaxed(network, order, best.scheduled, effort)
+        bound = relaxed.found.lower_bound_bytes if relaxed is not None else 0
     aim = bound or best.scheduled.lower_bound_bytes
     if best.arena_bytes > aim:
         tidy = _attempt(network, order, frozenset(), effort, tidy=True)
         best = min((best, tidy), key=lambda found: found.arena_bytes)
     if best.arena_bytes > aim and relaxed is not None:
-        ordered = _attempt_in_order(network, order, relaxed, effort)
-        best = min((best, ordered), key=lambda found: found.arena_bytes)
+        for steps in best_orders(relaxed, order, effort.order_seconds):
+            ordered = _attempt_in_order(network, order, steps, effort)
+            best = min((best, ordered), key=lambda found: found.arena_bytes)
+            if best.arena_bytes <= aim:
+                break
     if best.arena_bytes > aim:
         best = _Search(network, order, aim, best).run()
     return replace(best, scheduled=replace(best.scheduled, lower_bound_bytes=bound))
@@ -121,18 +124,12 @@ def _arranged(
     return Arrangement(sharing, scheduled, placement, apart)
 
 
-def _least_bytes(
-    network: Network, order: Order, found: Schedule, effort: Effort
-) -> tuple[int, Steps | None]:
-    """Return what no order and no sharing can go below, and the order that comes close to it.
-
-    0 and None if they are not known.
-    """
+def _relaxed(network: Network, order: Order, found: Schedule, effort: Effort) -> Relaxed | None:
+    """Return what no order and no sharing can go below; None if that is not known."""
     problem = relaxed_problem(network, order)
     if problem is None or found.peak_bytes > found.lower_bound_bytes:
-        return 0, None
-    relaxed = find_order(problem, effort.order_seconds)
-    return relaxed.lower_bound_bytes, tidied(problem, relaxed).steps
+        return None
+    return Relaxed(problem, find_order(problem, effort.order_seconds))
 
 
 def _attempt_in_order(network: Network, order: Order, steps: Steps, effort: Effort) -> Arrangement:

@@ -133,8 +133,9 @@ class Precedence:
             # Nobody waits for a map without elements: it is not stored.
             if not tensor.inputs or not tensor_bytes(tensor):
                 continue
-            if not (takes_part and aliases_of(tensor.inputs[0])):
-                yield self._number_of[id(tensor.inputs[0])]
+            writer = self._number_of.get(id(tensor.inputs[0]))  # weights are computed ahead
+            if writer is not None and not (takes_part and aliases_of(tensor.inputs[0])):
+                yield writer
 
 
 def _takes_part(node: gs.Node) -> bool:

@@ -2,12 +2,14 @@
 
 import random
 
+import numpy as np
 import onnx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kit.nested import nested_unet
 from kit.random_graphs import random_graphs
+from onnx import helper, numpy_helper
 
 import condense_compiler as cc
 from condense_compiler.memory.order import Order, file_order
@@ -30,6 +32,20 @@ def test_nested_networks_need_no_more_than_their_bound(
     assert report.after.arena_bytes == report.after.lower_bound_bytes
     assert report.verification is not None
     assert report.verification.passed
+
+
+def test_weights_that_operators_compute_have_no_place_in_the_order() -> None:
+    model = nested_unet([3, 4, 4])
+    graph = model.graph
+    for number, tensor in enumerate(list(graph.initializer)):
+        codes = np.ones(tensor.dims, np.int8)
+        graph.initializer.append(numpy_helper.from_array(codes, f"codes{number}"))
+        graph.initializer.remove(tensor)
+        inputs = [f"codes{number}", "scale"]
+        graph.node.insert(0, helper.make_node("DequantizeLinear", inputs, [tensor.name]))
+    graph.initializer.append(numpy_helper.from_array(np.float32(0.1), "scale"))
+    report = cc.compile(model, verify_outputs=False).report
+    assert report.after.arena_bytes <= report.before.arena_bytes
 
 
 def in_some_order(order: Order, rng: random.Random) -> list[int]:

@@ -221,7 +221,13 @@ def pool(call: Call) -> str | None:
             return f"pads {pads} must be less than the kernel, {kernel}"
     taps = math.prod(kernel)
     limits().check("window_taps", taps, f"'{call.op}' with a kernel of {kernel}")
-    return _dilation_fault(windows) or _overhang_fault(windows) or _power_fault(call)
+    fault = _dilation_fault(windows) or _overhang_fault(windows)
+    return fault or _rounding_fault(call) or _power_fault(call)
+
+
+def _rounding_fault(call: Call) -> str | None:
+    mode = call.attributes.get("ceil_mode", 0)
+    return f"ceil_mode {mode} does not exist; it is 0 or 1" if mode not in (0, 1) else None
 
 
 def _dilation_fault(windows: Windows) -> str | None:

@@ -102,6 +102,10 @@ FAULTS: dict[str, tuple[One, str]] = {
         ),
         "auto_pad with dilations",
     ),
+    "ceil_mode of a pool": (
+        One("MaxPool", MAP, (), {"kernel_shape": [2, 2], "ceil_mode": 7}),
+        "ceil_mode 7 does not exist",
+    ),
     "four pooled axes": (
         One("MaxPool", (1, 1, 2, 2, 2, 2), (), {"kernel_shape": [1, 1, 1, 2]}),
         "from 3 to 5 axes",

@@ -246,6 +246,18 @@ def test_indices_may_differ_where_next_to_nothing_decides() -> None:
     assert not verify(lambda _: flipped(4), plain, feeds).passed
 
 
+def test_means_of_double_precision_may_be_taken_in_single() -> None:
+    ones = numpy_helper.from_array(np.ones(4), "ones")
+    norm = helper.make_node("GroupNormalization", ["x", "ones", "ones"], ["y"], num_groups=2)
+    model = model_of([norm], (2, 4, 3, 3), TensorProto.DOUBLE, constants=[ones])
+    model.opset_import[0].version = 21
+    assert cc.compile(model).report.verification.passed
+    assert not changed(model, shifted(2e-4)).passed
+    norm.attribute.append(helper.make_attribute("stash_type", TensorProto.DOUBLE))
+    model.graph.node[0].CopyFrom(norm)
+    assert not changed(model, shifted(2e-8)).passed
+
+
 def test_what_is_computed_from_integers_is_moved() -> None:
     model = amplifying(2.0**12)
     model.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from condense_compiler.memory.lifetimes import Steps
 from condense_compiler.memory.order import Order, file_order
+from condense_compiler.memory.order_first import Relaxed, best_orders, sharing_in_order
 from condense_compiler.memory.placement import Placement, place
 from condense_compiler.memory.placement_check import check_placement
 from condense_compiler.memory.relaxation import relaxed_problem
@@ -80,13 +81,20 @@ def arrange(network: Network, effort: Effort) -> Arrangement:
         found = best.placement
         check_placement(best.sharing, found.steps, found.offsets, found.plan.arena_bytes)
         return replace(best, aim_bytes=best.arena_bytes)
-    bound = best.scheduled.lower_bound_bytes
+    bound, relaxed = best.scheduled.lower_bound_bytes, None
     if any(shared.is_part for shared in best.sharing.shared) or best.sharing.copies:
-        bound = _least_bytes(network, order, best.scheduled, effort)
+        relaxed = _relaxed(network, order, best.scheduled, effort)
+        bound = relaxed.found.lower_bound_bytes if relaxed is not None else 0
     aim = bound or best.scheduled.lower_bound_bytes
     if best.arena_bytes > aim:
         tidy = _attempt(network, order, frozenset(), effort, tidy=True)
         best = min((best, tidy), key=lambda found: found.arena_bytes)
+    if best.arena_bytes > aim and relaxed is not None and effort.searches:
+        for steps in best_orders(relaxed, order, effort.order_seconds):
+            ordered = _attempt_in_order(network, order, steps, effort)
+            best = min((best, ordered), key=lambda found: found.arena_bytes)
+            if best.arena_bytes <= aim:
+                break
     if best.arena_bytes > aim and effort.searches:
         best = _Search(network, order, aim, best).run()
     scheduled = replace(best.scheduled, lower_bound_bytes=bound)
@@ -121,12 +129,20 @@ def _arranged(
     return Arrangement(sharing, scheduled, placement, apart)
 
 
-def _least_bytes(network: Network, order: Order, found: Schedule, effort: Effort) -> int:
-    """Return what no order and no sharing can go below; 0 if that is not known."""
+def _relaxed(network: Network, order: Order, found: Schedule, effort: Effort) -> Relaxed | None:
+    """Return what no order and no sharing can go below; None if that is not known."""
     problem = relaxed_problem(network, order)
     if problem is None or found.peak_bytes > found.lower_bound_bytes:
-        return 0
-    return find_order(problem, effort.order_seconds).lower_bound_bytes
+        return None
+    return Relaxed(problem, find_order(problem, effort.order_seconds))
+
+
+def _attempt_in_order(network: Network, order: Order, steps: Steps, effort: Effort) -> Arrangement:
+    """Share what can be shared in one order of the operators."""
+    sharing, busy = sharing_in_order(network, order, steps)
+    placement = place(sharing, busy, effort.plan_seconds)
+    peak_bytes = placement.plan.lower_bound_bytes
+    return _arranged(sharing, Schedule(busy, peak_bytes, 0), placement, frozenset())
 
 
 def _plain_attempts(network: Network, order: Order, effort: Effort) -> Iterator[Arrangement]:

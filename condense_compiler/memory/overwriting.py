@@ -19,7 +19,7 @@ class Overwriting:
         operator: Position of the operator in the order of the file.
         source: Name of the input.
         result: Name of the output.
-        stretches: Numbers of the writings that make up the input; all must end here.
+        stretches: Numbers of the writings that the output covers of the input; all must end here.
         written: Numbers of the writings that make up the output.
         saved_bytes: Bytes that the result and the input have in common.
     """
@@ -129,7 +129,8 @@ def _options(
         source = node.inputs[index]
         if not sharing.stores(source.name):
             continue
-        stretches = _stretches(sharing, source)
+        size = min(tensor_bytes(source), tensor_bytes(result))
+        stretches = sharing.positions.stretches_of(source.name, size)
         if _is_free_to_take(sharing, source, stretches, readings):
             yield Overwriting(
                 number,
@@ -137,7 +138,7 @@ def _options(
                 result.name,
                 tuple(stretch.number for stretch in stretches),
                 tuple(stretch.number for stretch in written),
-                min(tensor_bytes(source), tensor_bytes(result)),
+                size,
             )
 
 

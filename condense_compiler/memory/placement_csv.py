@@ -141,7 +141,9 @@ def read_sharing(path: Path, network: Network) -> Sharing:
         for is_part in (True, False)
         for index in range(len(node.inputs) if is_part else 1)
     )
-    return resolve_sharing(network, order, frozenset(a for a in apart if a.label in rows))
+    copied = frozenset(each for each in apart if each.label in rows)
+    # Everything else does share; whether it may is checked with the placement.
+    return resolve_sharing(network, order, copied, lambda *_: True)
 
 
 def _match(

@@ -32,7 +32,8 @@ class Group:
 
     Attributes:
         tensors: Position of each tensor's first byte, by name.
-        stretches: The bytes that are written, each by one operator.
+        stretches: The bytes that are written, each by one operator. Two that meet are never needed
+            at the same time.
     """
 
     tensors: dict[str, int] = field(default_factory=dict)
@@ -44,6 +45,8 @@ class Positions:
 
     def __init__(self) -> None:
         self._group_of: dict[str, Group] = {}
+        self._contents: dict[str, frozenset[int]] = {}
+        self._origins: dict[int, int] = {}
 
     def copy(self) -> "Positions":
         """Return groups that can be joined without changing these."""
@@ -52,11 +55,13 @@ class Positions:
         }
         result = Positions()
         result._group_of = {name: copied[id(group)] for name, group in self._group_of.items()}
+        result._contents, result._origins = self._contents, self._origins
         return result
 
     def add(self, name: str) -> None:
         """Give a tensor a group of its own."""
         self._group_of[name] = Group(tensors={name: 0})
+        self._contents[name] = frozenset()
 
     def write(self, name: str, number: int, offset: int, size: int) -> Stretch:
         """Note that an operator writes some bytes of a tensor."""
@@ -64,7 +69,18 @@ class Positions:
         bottom = group.tensors[name] + offset
         stretch = Stretch(number, bottom, bottom + size)
         group.stretches.append(stretch)
+        self._contents[name] |= {number}
         return stretch
+
+    def contain(self, name: str, other: str) -> None:
+        """Note that a tensor holds, of what it shares with another, what that one holds."""
+        self._contents[name] |= self._contents[other]
+
+    def divide(self, stretch: Stretch, edge: int, number: int) -> list[Stretch]:
+        """Return both parts of a stretch, the second under a number of its own."""
+        self._origins[number] = self._origins.get(stretch.number, stretch.number)
+        below = Stretch(stretch.number, stretch.bottom, edge)
+        return [below, Stretch(number, edge, stretch.top)]
 
     def __contains__(self, name: str) -> bool:
         return name in self._group_of
@@ -82,7 +98,12 @@ class Positions:
         group = self._group_of[name]
         bottom = group.tensors[name]
         whole = Stretch(-1, bottom, bottom + size)
-        return [stretch for stretch in group.stretches if stretch.meets(whole)]
+        held = self._contents[name]
+        return [
+            stretch
+            for stretch in group.stretches
+            if stretch.meets(whole) and self._origins.get(stretch.number, stretch.number) in held
+        ]
 
     def distance(self, name: str, other: str, shift: int) -> tuple[Group, Group, int]:
         """Return the groups of two tensors, and how far the second group has to move.

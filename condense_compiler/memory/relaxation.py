@@ -2,8 +2,9 @@
 
 Sharing is a choice: a part of a concatenation may be produced inside it, or be copied. Here it
 costs nothing: every value is stored once from its writer to its last reader, wherever its readers
-find it, and an operator that may write over an input writes over whatever of it dies. A copy would
-store a value twice to have it die in one place, which is no less. So no order needs less in any
+find it, and an operator that may write over an input writes over whatever dies of its first bytes,
+as many as the result has. A copy would store a value twice to have it die in one place, which is no
+less. So no order needs less in any
 sharing than the best order needs here.
 """
 
@@ -217,18 +218,27 @@ class _Contents:
             for atom in self._held(tensor)
         }
         sets: dict[frozenset[int], list[int]] = {}
-        for atom in dict.fromkeys(self._held(node.inputs[index])):
+        covered = self._first_bytes(node.inputs[index], tensor_bytes(node.outputs[0]))
+        for atom in covered:
             rest = frozenset(self._readers[atom] - {number})
             if atom in self._lasting or atom in others or (never != number and never in rest):
                 continue
             sets.setdefault(rest, []).append(atom)
         always = sets.pop(frozenset(), [])
-        room = tensor_bytes(node.outputs[0])
         for done in _unions(sets):
             dead = (atom for rest, atoms in sets.items() if rest <= done for atom in atoms)
             maps = (*always, *dead)
-            sizes = (self._atoms[atom].end - self._atoms[atom].start for atom in maps)
-            yield maps, min(room, sum(sizes))
+            yield maps, sum(covered[atom] for atom in maps)
+
+    def _first_bytes(self, tensor: gs.Tensor, room: int) -> dict[int, int]:
+        """Return how many of the first bytes of a tensor each atom holds."""
+        covered: dict[int, int] = {}
+        for atom in self._held(tensor):
+            size = self._atoms[atom].end - self._atoms[atom].start
+            if room > 0 or not size:
+                covered.setdefault(atom, min(size, room))
+            room -= size
+        return covered
 
 
 def _unions(sets: Iterable[frozenset[int]]) -> set[frozenset[int]]:

@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import onnx_graphsurgeon as gs
 
-from condense_compiler.memory.concatenation import Slot, refuse_parts
+from condense_compiler.memory.concatenation import COPIED, Slot, refuse_parts
 from condense_compiler.memory.order import Order
 from condense_compiler.memory.positions import Positions, Stretch
+from condense_compiler.memory.precedence import Gone, Precedence
 from condense_compiler.network import Network
 from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.operators.aliasing import Alias, aliases_of
@@ -94,7 +96,10 @@ class Sharing:
 
 
 def resolve_sharing(
-    network: Network, order: Order, apart: Collection[Shared] = frozenset()
+    network: Network,
+    order: Order,
+    apart: Collection[Shared] = frozenset(),
+    gone: Gone | None = None,
 ) -> Sharing:
     """Find what shares memory: views of a tensor, and parts inside a concatenation.
 
@@ -102,8 +107,11 @@ def resolve_sharing(
         network: The network.
         order: Its operators.
         apart: What is to have memory of its own, copied, though it could share.
+        gone: Tells what may lie in the same place one after the other; without it, what does
+            so in every order.
     """
-    builder = _Builder(order, apart)
+    gone = gone or Precedence(order, network.graph.outputs).is_gone
+    builder = _Builder(order, apart, gone)
     for tensor in network.graph.inputs:
         builder.store(tensor, None)
     for number, node in enumerate(order):
@@ -117,9 +125,10 @@ def resolve_sharing(
 class _Builder:
     """Collects what is stored while walking over the operators in order."""
 
-    def __init__(self, order: Order, apart: Collection[Shared]) -> None:
+    def __init__(self, order: Order, apart: Collection[Shared], gone: Gone) -> None:
         self._order = order
         self._apart = apart
+        self._gone = gone
         self._shared: list[Shared] = []
         self._releasing: set[int] = set()
         self._positions = Positions()
@@ -159,6 +168,7 @@ class _Builder:
     def _view(self, node: gs.Node, alias: Alias) -> None:
         source, result = node.inputs[alias.input], node.outputs[alias.output]
         self._introduce(result)
+        self._positions.contain(result.name, source.name)
         self._positions.join(*self._positions.distance(source.name, result.name, alias.shift))
 
     def _concatenate(self, number: int, node: gs.Node, aliases: Sequence[Alias]) -> None:
@@ -175,7 +185,7 @@ class _Builder:
             )
             for part, alias, key in zip(parts, aliases, keys, strict=True)
         ]
-        reasons = refuse_parts(self._positions, slots)
+        reasons = refuse_parts(self._positions, slots, partial(self._collide, number, result))
         self._introduce(result)
         copied: list[gs.Tensor] = []
         for part, slot, reason, key in zip(parts, slots, reasons, keys, strict=True):
@@ -195,7 +205,36 @@ class _Builder:
         elif copied:
             self._releasing.add(number)
 
+    def _collide(self, number: int, result: gs.Tensor, one: Stretch, other: Stretch) -> bool:
+        """Tell whether two stretches meet, one of which need not be gone before the other begins.
+
+        Args:
+            number: A concatenation.
+            result: Its result.
+            one: A stretch, of the concatenation's own if its number is `COPIED`.
+            other: Likewise.
+        """
+        if not one.meets(other):
+            return False
+
+        def is_gone(old: Stretch, new: Stretch) -> bool:
+            tensor, writer = self._origin(old, number, result)
+            _, before = self._origin(new, number, result)
+            return before is not None and self._gone(tensor, writer, before)
+
+        return not (is_gone(one, other) or is_gone(other, one))
+
+    def _origin(
+        self, stretch: Stretch, number: int, result: gs.Tensor
+    ) -> tuple[gs.Tensor, int | None]:
+        """Return what a stretch is first part of, and who writes it."""
+        if stretch.number == COPIED:
+            return result, number
+        writing = self._writings[stretch.number]
+        return self._tensors[writing.tensor], writing.writer
+
     def _join(self, result: gs.Tensor, part: gs.Tensor, start: int) -> None:
+        self._positions.contain(result.name, part.name)
         one, two, distance = self._positions.distance(result.name, part.name, start)
         if one is not two:
             self._positions.join(one, two, distance)
@@ -229,8 +268,7 @@ class _Builder:
         writing.size = edge - stretch.bottom
         size = stretch.top - edge
         self._writings.append(Writing(writing.tensor, writing.label, writing.writer, size))
-        above = Stretch(len(self._writings) - 1, edge, stretch.top)
-        return [Stretch(stretch.number, stretch.bottom, edge), above]
+        return self._positions.divide(stretch, edge, len(self._writings) - 1)
 
     def read_all(self) -> None:
         """Note the readers of everything that is written."""

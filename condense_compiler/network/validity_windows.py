@@ -210,9 +210,26 @@ def pool(call: Call) -> str | None:
             return f"pads {pads} must be less than the kernel, {kernel}"
     taps = math.prod(kernel)
     limits().check("window_taps", taps, f"'{call.op}' with a kernel of {kernel}")
+    fault = _dilation_fault(windows) or _overhang_fault(windows)
+    return fault or _rounding_fault(call) or _power_fault(call)
+
+
+def _rounding_fault(call: Call) -> str | None:
+    mode = call.attributes.get("ceil_mode", 0)
+    return f"ceil_mode {mode} does not exist; it is 0 or 1" if mode not in (0, 1) else None
+
+
+def _dilation_fault(windows: Windows) -> str | None:
+    if windows.auto_pad in _SAME and max(windows.window.dilations) > 1:
+        return "auto_pad with dilations: ONNX and ONNX Runtime take it differently; write pads"
+    return None
+
+
+def _overhang_fault(windows: Windows) -> str | None:
     # ONNX Runtime computes a single window that hangs over by less than a stride.
+    axes = len(windows.pixels)
     slack = [0] * axes if windows.auto_pad in _SAME else [s - 1 for s in windows.window.strides]
-    return _fit_fault(windows, slack) or _power_fault(call)
+    return _fit_fault(windows, slack)
 
 
 def _power_fault(call: Call) -> str | None:

@@ -40,6 +40,8 @@ FLOORS: Mapping[str, float] = {
     "float32": 5e-7,
     "float64": 4e-15,
 }
+# How often the network is moved: a number gets larger or smaller, a tie goes one way by chance.
+_TIMES, _TIMES_FOR_INTEGERS = 4, 16
 _TIMES_MOVED = 4  # a sum is rounded as often as it has terms
 
 # A sum halfway between two quantised values may be rounded to either: two steps are tolerated.
@@ -50,7 +52,9 @@ _TIMES_MOVED_QUANTISED = 2
 # Far less than a step of 8 bits, and yet enough to turn what lies between two.
 _QUANTISED_UNIT = 2.0**-16
 
-_UNDECIDED_SHARE = 1e-2  # of integers that next to nothing turns into others
+# Of integers that next to nothing turns into others: at least, and by the distance of numbers.
+_UNDECIDED_SHARE = 1e-2
+_UNDECIDED_UNITS = 64
 
 
 def verify(
@@ -89,7 +93,7 @@ class Judge:
         self._original, self._feeds = original, feeds
         self._expected = original.run(feeds)
         self._arithmetic: dict[str, Arithmetic] | None = None
-        self._moved: dict[float, list[dict[str, Array]]] = {}
+        self._moved: dict[tuple[float, int], list[dict[str, Array]]] = {}
 
     def judge(self, actual: Mapping[str, Array]) -> Verification:
         """Return how the output compares that is closest to its tolerance, or beyond."""
@@ -112,9 +116,11 @@ class Judge:
         second = Verification(largest, largest / magnitude, fixed, output=name)
         if second.passed:
             return second
-        others = [outputs[name] for outputs in self._outputs_moved(how)]
-        if not _is_floating(expected) and how.step is None:
-            return _compare_integers(name, actual, expected, others)
+        is_exact = _is_exact(how, expected.dtype)
+        times = _TIMES_FOR_INTEGERS if is_exact else _TIMES
+        others = [outputs[name] for outputs in self._outputs_moved(how, times)]
+        if is_exact:
+            return _compare_integers(name, actual, expected, others, how.epsilon)
         moved = max(difference(other, expected)[0] for other in others) / magnitude
         times = _TIMES_MOVED_QUANTISED if how.quantised else _TIMES_MOVED
         cap = QUANTISED_CAP if how.quantised else CAPS[how.coarsest]
@@ -123,11 +129,12 @@ class Judge:
             allowed = max(allowed, FLOORS[how.coarsest] / magnitude)
         return Verification(largest, largest / magnitude, allowed, moved=moved, output=name)
 
-    def _outputs_moved(self, how: Arithmetic) -> list[dict[str, Array]]:
+    def _outputs_moved(self, how: Arithmetic, times: int) -> list[dict[str, Array]]:
         unit = max(how.epsilon, _QUANTISED_UNIT) if how.quantised else how.epsilon
-        if unit not in self._moved:
-            self._moved[unit] = list(self._original.run_moved(self._feeds, unit))
-        return self._moved[unit]
+        if (unit, times) not in self._moved:
+            moved = self._original.run_moved(self._feeds, unit, times)
+            self._moved[unit, times] = list(moved)
+        return self._moved[unit, times]
 
 
 def difference(actual: Array, expected: Array) -> tuple[float, float]:
@@ -149,7 +156,7 @@ def difference(actual: Array, expected: Array) -> tuple[float, float]:
 
 def _fixed_tolerance(how: Arithmetic, dtype: np.dtype[Any], magnitude: float) -> float:
     """Return what is tolerated without asking the network, as a share of the magnitude."""
-    if not np.issubdtype(dtype, np.floating) and how.step is None:
+    if _is_exact(how, dtype):
         return 0.0
     tolerated = TOLERANCES[how.coarsest]
     if how.quantised:
@@ -163,23 +170,28 @@ def _fixed_tolerance(how: Arithmetic, dtype: np.dtype[Any], magnitude: float) ->
 
 
 def _compare_integers(
-    name: str, actual: Array, expected: Array, others: Iterable[Array]
+    name: str, actual: Array, expected: Array, others: Iterable[Array], epsilon: float
 ) -> Verification:
-    """Compare integers such as indices, those left out that next to nothing turns into others."""
+    """Compare integers such as indices, those left out that next to nothing turns into others.
+
+    Where these are too many, none is left out.
+    """
     undecided = np.zeros(expected.shape, np.bool_)
     for other in others:
         undecided |= other != expected
-    if undecided.sum() > max(1, _UNDECIDED_SHARE * expected.size):
+    moved = float(undecided.mean())
+    share = max(_UNDECIDED_SHARE, _UNDECIDED_UNITS * epsilon)
+    if undecided.sum() > max(1, share * expected.size):
         undecided[...] = False
     largest, magnitude = difference(np.where(undecided, expected, actual), expected)
-    return Verification(
-        largest, largest / magnitude, 0.0, moved=float(undecided.mean()), output=name
-    )
+    return Verification(largest, largest / magnitude, 0.0, moved=moved, output=name)
 
 
 def _is_alike(actual: Array, expected: Array) -> bool:
     return actual.shape == expected.shape and actual.dtype == expected.dtype
 
 
-def _is_floating(values: Array) -> bool:
-    return bool(np.issubdtype(values.dtype, np.floating))
+def _is_exact(how: Arithmetic, dtype: np.dtype[Any]) -> bool:
+    """Tell whether an output counts or tells apart: it is right or wrong."""
+    is_number = np.issubdtype(dtype, np.floating) or how.step is not None or how.adds_codes
+    return not is_number

@@ -3,10 +3,11 @@
 Rounding happens in every operator, and each compiler rounds elsewhere. So each number that one
 operator hands to another is multiplied by one plus or minus a unit in the last place, at random:
 stochastic arithmetic (J. Vignes, "A stochastic arithmetic for reliable scientific computation",
-1993), with factors that are shared along all axes but the last.
+1993), with factors that are shared, in large maps, along all axes but the last.
 """
 
 from collections.abc import Iterable, Iterator
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from condense_compiler.operators.registry import definition_of
 from condense_compiler.verification.exactness import is_floating
 from condense_compiler.verification.inputs import Array, Feeds
 
+_MOST_FACTORS = 1 << 12  # for one tensor, if it has that few elements
 _FACTOR, _TERM = "/disturbance/factor", "/disturbance/term"
 
 
@@ -36,7 +38,9 @@ def disturbed(network: Network) -> Network:
         nodes.append(node)
         operators = ("Mul", "Add") if definition_of(node).around_one else ("Mul",)
         for tensor in node.outputs:
-            nodes += _disturbed(graph, tensor, tuple(tensor.shape or ())[-1:], operators)
+            shape = tuple(tensor.shape or ())
+            shape = shape if prod(shape) <= _MOST_FACTORS else shape[-1:]
+            nodes += _disturbed(graph, tensor, shape, operators)
     graph.nodes = nodes
     return copy
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import onnx
 import onnx_graphsurgeon as gs
 
 from condense_compiler.network import Network
@@ -18,6 +19,8 @@ EPSILONS: Mapping[str, float] = {
     "float32": 2.0**-23,
     "float64": 2.0**-52,
 }
+# Operators that compute means in a type of its own, which their attribute `stash_type` tells.
+_WITH_STATISTICS = frozenset(("GroupNormalization", "LayerNormalization", "RMSNormalization"))
 _NAMES = {"float": "float32", "double": "float64"}  # what ONNX calls otherwise
 
 
@@ -37,6 +40,7 @@ class Arithmetic:
     quantised: bool
     around_one: bool
     step: float | None
+    adds_codes: bool
 
     @property
     def epsilon(self) -> float:
@@ -53,11 +57,14 @@ def _arithmetic(output: gs.Tensor) -> Arithmetic:
     nodes = list(_nodes_behind(output))
     tensors = [output, *(t for node in nodes for t in node.inputs if isinstance(t, gs.Variable))]
     types = {_float_name(tensor) for tensor in tensors if not tensor.is_empty()}
+    types |= {_statistics(node) for node in nodes if node.op in _WITH_STATISTICS}
+    quantised = any(_quantises(node) for node in nodes)
     return Arithmetic(
         coarsest=next((name for name in EPSILONS if name in types), "float32"),
-        quantised=any(_quantises(node) for node in nodes),
+        quantised=quantised,
         around_one=any(definition_of(node).around_one for node in nodes),
         step=_step(output),
+        adds_codes=quantised and _adds_codes(output),
     )
 
 
@@ -67,7 +74,15 @@ def is_floating(tensor: gs.Tensor) -> bool:
 
 
 def _float_name(tensor: gs.Tensor) -> str:
-    name = type_name(element_type(tensor))
+    return _name_of(element_type(tensor))
+
+
+def _statistics(node: gs.Node) -> str:
+    return _name_of(node.attrs.get("stash_type", onnx.TensorProto.FLOAT))
+
+
+def _name_of(data_type: int) -> str:
+    name = type_name(data_type)
     return _NAMES.get(name, name)
 
 
@@ -88,6 +103,12 @@ def _quantises(node: gs.Node) -> bool:
     """Tell whether an operator quantises a feature map."""
     constant = not node.inputs or isinstance(node.inputs[0], gs.Constant)
     return not constant and ("QuantizeLinear" in node.op or node.op.startswith("QLinear"))
+
+
+def _adds_codes(output: gs.Tensor) -> bool:
+    while len(output.inputs) == 1 and definition_of(output.inputs[0]).keeps_steps:
+        output = output.inputs[0].inputs[0]
+    return bool(output.inputs) and output.inputs[0].op in ("ConvInteger", "MatMulInteger")
 
 
 def _step(output: gs.Tensor) -> float | None:

@@ -13,8 +13,6 @@ from condense_compiler.verification.inputs import Array, Feeds, dims_of
 
 Outputs = dict[str, Array]
 
-_TIMES = 4
-
 
 class Original:
     """A model as given, run as it is written.
@@ -47,7 +45,7 @@ class Original:
                 f"ONNX Runtime cannot run the model to verify against: {reason}"
             ) from None
 
-    def run_moved(self, feeds: Feeds, unit: float) -> Iterator[Outputs]:
+    def run_moved(self, feeds: Feeds, unit: float, times: int) -> Iterator[Outputs]:
         """Yield the outputs after changes that mean nothing.
 
         Each number that an operator reads from an input or another operator goes up or down by a
@@ -56,10 +54,11 @@ class Original:
         Args:
             feeds: The inputs, by name.
             unit: Distance above one of the numbers that the changes are a unit of.
+            times: How often to change them.
         """
         network = disturbed(self.network(feeds))
         moving = Original(network.to_model())
-        for seed in range(_TIMES):
+        for seed in range(times):
             yield moving.run(changes(network, feeds, unit, seed))
         try:
             yield self.run(feeds, optimised=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from condense_compiler.operators.elementwise import UNARY
+from condense_compiler.operators.elementwise import OPERATORS, UNARY
 from condense_compiler.operators.normalisation import BatchNormalization
 from condense_compiler.operators.pointwise import Clip, Elementwise
 from condense_compiler.operators.product import Einsum
@@ -39,6 +39,9 @@ Constant = npt.NDArray[np.generic]
 
 
 def _applied(view: View, op: str, *arguments: Expression, **attributes: float) -> View | None:
+    op = "Add" if op == "Sum" else op
+    if op not in OPERATORS:  # the mean of two
+        return None
     settings = tuple(sorted((name, float(value)) for name, value in attributes.items()))
     step = Apply(op, arguments, settings)
     if view.spatial is not None and not _keeps_order(step, view):

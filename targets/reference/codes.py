@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import EllipsisType
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,7 @@ from condense_compiler.operators.on_codes import INPUTS_OF_OPERAND
 from condense_compiler.operators.quantising import along
 from condense_compiler.targets.reference.kernel import Array, Shape
 
-Part = tuple[slice | int, ...]
+Part = tuple[slice | int | EllipsisType, ...]
 
 
 @dataclass(frozen=True, slots=True)

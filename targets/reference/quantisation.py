@@ -7,7 +7,7 @@ import numpy as np
 
 from condense_compiler.operators.pointwise import Quantising
 from condense_compiler.targets.element_types import numpy_dtype
-from condense_compiler.targets.reference.blocks import block_elements, blocks
+from condense_compiler.targets.reference.blocks import Block, block_elements, blocks
 from condense_compiler.targets.reference.kernel import Array, Kernel, NodeContext, Shape
 
 _CODES = frozenset({"int8", "uint8", "int16", "uint16"})
@@ -65,9 +65,9 @@ def _parameters(context: NodeContext, inputs: Sequence[Array]) -> tuple[Array, A
     return scale.reshape(shape), wide.reshape(shape)
 
 
-def _within(values: Array, block: tuple[slice, ...]) -> tuple[slice, ...]:
+def _within(values: Array, block: Block) -> Block:
     """Return the part of channel parameters that belongs to a block."""
-    pairs = zip(values.shape, block, strict=True)
+    pairs = zip(values.shape, block, strict=False)  # a number has no axis
     return tuple(part if size > 1 else slice(None) for size, part in pairs)
 
 

@@ -3,8 +3,6 @@
 `make fuzz` checks many more.
 """
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,25 +16,12 @@ from condense_compiler.network import Network
 from condense_compiler.operators.registry import DEFINITIONS
 from condense_compiler.rewriting import PassOutcome, Rewrite
 from condense_compiler.targets.reference.operators import BUILDERS
-from fuzz.check import Failure, failures, targets_of
+from fuzz.check import failures, targets_of
 from fuzz.draft import session_of
 from fuzz.generate import OPSETS, Generated, generate
 from fuzz.minimise import minimised
 
 NETWORKS, CHUNK = 300, 10
-
-# What is known not to work yet: target, kind, text -> why.
-PENDING: Mapping[tuple[str, str, str], str] = {
-    ("accelerator", "refused", ""): "refused for other reasons than what it cannot do",
-    ("accelerator", "crash", ""): "the accelerator is young",
-}
-
-
-def is_pending(failure: Failure) -> bool:
-    return any(
-        re.fullmatch(target, failure.target) and failure.kind == kind and text in failure.text
-        for target, kind, text in PENDING
-    )
 
 
 @pytest.mark.parametrize("first", range(0, NETWORKS, CHUNK))
@@ -45,7 +30,7 @@ def test_networks(first: int) -> None:
     for seed in range(first, first + CHUNK):
         network = generate(seed)
         failed = failures(network.model, network.feeds, targets_of(seed))
-        found += [(seed, failure) for failure in failed if not is_pending(failure)]
+        found += [(seed, failure) for failure in failed]
     assert not found
 
 

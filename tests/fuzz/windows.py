@@ -94,6 +94,8 @@ def pooling(draft: Draft) -> None:
     x = draft.map(ranks=(3, 4, 4, 5))
     op = draft.choose(("AveragePool", "LpPool", "MaxPool", "MaxPool"))
     attributes = window(draft, draft.shape(x)[2:], pooling=op != "MaxPool")
+    if attributes.get("auto_pad", "").startswith("SAME"):
+        attributes.pop("dilations", None)  # ONNX Runtime takes them otherwise than ONNX
     if op == "LpPool":
         attributes["p"] = draft.choose([1, 2, 3])
     elif draft.chance(0.3):

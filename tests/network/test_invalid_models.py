@@ -93,6 +93,19 @@ FAULTS: dict[str, tuple[One, str]] = {
         One("MaxPool", MAP, (), {"kernel_shape": [2, 2], "pads": [2, 0, 0, 0]}),
         "must be less than the kernel",
     ),
+    "auto_pad and dilations of a pool": (  # ONNX Runtime makes fewer windows than ONNX says
+        One(
+            "MaxPool",
+            MAP,
+            (),
+            {"kernel_shape": [2, 2], "dilations": [2, 1], "auto_pad": "SAME_LOWER"},
+        ),
+        "auto_pad with dilations",
+    ),
+    "ceil_mode of a pool": (
+        One("MaxPool", MAP, (), {"kernel_shape": [2, 2], "ceil_mode": 7}),
+        "ceil_mode 7 does not exist",
+    ),
     "four pooled axes": (
         One("MaxPool", (1, 1, 2, 2, 2, 2), (), {"kernel_shape": [1, 1, 1, 2]}),
         "from 3 to 5 axes",

@@ -184,6 +184,17 @@ def test_order_within_a_group_does_not_matter() -> None:
     assert changed_outputs(rewrite(network.build()), swap_within_a_group) < 1e-6
 
 
+@pytest.mark.parametrize("op", ["Add", "Mean", "Sum"])
+def test_what_is_joined_with_itself(op: str) -> None:
+    def write(graph: TopologyWriter) -> Sequence[str]:
+        pooled = graph.pooled(graph.wide())
+        return [graph.write(op, pooled, pooled)]
+
+    result = rewrite(build(write))
+    assert result.fused == 1
+    assert (len(result.operators) == 1) == (op != "Mean")
+
+
 def test_what_is_rounded_next_does_not_go_into_the_filters() -> None:
     """Folded, sums next to the middle between two whole numbers would be rounded otherwise."""
 

@@ -33,8 +33,6 @@ def check_operators(graph: gs.Graph) -> None:
             continue
         if node.domain or node.op not in RULES.keys() | TRACED.keys():
             raise NodeError(node, f"the accelerator has no {node.op}")
-        if node.op == "AveragePool" and is_dilated(node):
-            raise NodeError(node, "AveragePool with dilations")
         with blaming(node):
             if node.op in _LAYERS:
                 check_weights(node)

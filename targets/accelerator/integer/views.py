@@ -133,7 +133,7 @@ def _split(collector: Collector, node: gs.Node) -> list[Value]:
     _channel_axis(node, node.attrs.get("axis", 0))
     source, channel, parts = collector.map(node.inputs[0]), 0, []
     for tensor in node.outputs:
-        parts.append(_channels_of(source, channel, tensor))
+        parts.append(_channels_of(node, source, channel, tensor))
         channel += tensor.shape[1]
     return list(parts)
 
@@ -143,10 +143,12 @@ def _slice(collector: Collector, node: gs.Node) -> list[Value]:
     channels = operator.channels()
     if channels is None:
         raise UnsupportedError(f"{node.name}: a Slice of other than consecutive channels")
-    return [_channels_of(collector.map(node.inputs[0]), channels.start, node.outputs[0])]
+    return [_channels_of(node, collector.map(node.inputs[0]), channels.start, node.outputs[0])]
 
 
-def _channels_of(source: Map, channel: int, tensor: gs.Tensor) -> Value:
+def _channels_of(node: gs.Node, source: Map, channel: int, tensor: gs.Tensor) -> Value:
+    if source.shape[1:] != source.root()[0].shape[1:]:
+        raise UnsupportedError(f"{node.name}: a {node.op} of bytes that are cut in another way")
     shape = (tensor.shape[1], *source.shape[1:])
     return stored(Map(tensor.name, shape, source.scale, source.zero, source, channel))
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 import onnx
 from onnx import numpy_helper
 
-from condense_compiler.errors import InputError
+from condense_compiler.errors import UnsupportedError
 from condense_compiler.targets.accelerator.integer.forms import ON_CODES, Form, Forms
 from condense_compiler.targets.accelerator.quantisation.naming import with_plain_names
 from condense_compiler.targets.accelerator.quantisation.session import optimised_graph
@@ -31,13 +31,13 @@ def forms_of(quantised: onnx.ModelProto) -> Forms:
     """Return how ONNX Runtime, with its default options, computes the operators of a model.
 
     Raises:
-        InputError: It cannot run the model.
+        UnsupportedError: It cannot run the model.
     """
     plain, original = with_plain_names(quantised)
     try:
         graph = optimised_graph(plain)
-    except InputError as error:
-        raise InputError(original(str(error))) from None
+    except UnsupportedError as error:
+        raise UnsupportedError(original(str(error))) from None
     stored = {tensor.name: tensor for tensor in graph.initializer}
     makers = {name: _name(node) for node in plain.graph.node for name in node.output}
     found = {_given_name(node, makers): _form(node, stored) for node in graph.node}

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import onnx
 import onnxruntime as ort
 
-from condense_compiler.errors import InputError
+from condense_compiler.errors import UnsupportedError
 
 _LOG_ERRORS_ONLY = 4  # what it cannot do becomes an exception here, which says so once
 
@@ -20,7 +20,7 @@ def run_with_defaults(
     """Return what ONNX Runtime computes for some outputs.
 
     Raises:
-        InputError: It cannot run the model.
+        UnsupportedError: It cannot run the model.
     """
     read = {value.name for value in model.graph.input}
     given = {name: values for name, values in feeds.items() if name in read}
@@ -36,7 +36,7 @@ def optimised_graph(model: onnx.ModelProto) -> onnx.GraphProto:
     """Return the graph of a model as ONNX Runtime optimises it.
 
     Raises:
-        InputError: It cannot run the model.
+        UnsupportedError: It cannot run the model.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "optimised.onnx"
@@ -61,9 +61,9 @@ def _session(model: onnx.ModelProto, written_to: Path | None = None) -> ort.Infe
         raise _refusal(error) from None
 
 
-def _refusal(error: Exception) -> InputError:
+def _refusal(error: Exception) -> UnsupportedError:
     reason = one_line(error)
-    return InputError(f"ONNX Runtime cannot run the quantised model: {reason}")
+    return UnsupportedError(f"ONNX Runtime cannot run the quantised model: {reason}")
 
 
 def one_line(error: Exception) -> str:

@@ -11,7 +11,6 @@ import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import InputError
 from condense_compiler.network import Network
-from condense_compiler.targets.accelerator.integer.checking import is_dilated
 from condense_compiler.targets.accelerator.quantisation.naming import name_back, with_plain_names
 from condense_compiler.targets.accelerator.quantisation.samples import Sample
 from condense_compiler.targets.accelerator.quantisation.session import one_line
@@ -76,7 +75,7 @@ def quantise(network: Network, samples: Sequence[Sample]) -> onnx.ModelProto:
         return whole
     given = _without_idle_outputs(whole)
     model, original = with_plain_names(given)
-    excluded = {node.name for node in network.graph.nodes if _stays_in_floats(node)}
+    excluded = {node.name for node in network.graph.nodes if _is_huge(node)}
     inputs = {
         old.name: new.name for old, new in zip(given.graph.input, model.graph.input, strict=True)
     }
@@ -125,15 +124,11 @@ def _give_outputs(quantised: onnx.ModelProto, whole: onnx.GraphProto) -> None:
     quantised.graph.output.extend(whole.output)
 
 
-def _stays_in_floats(node: gs.Node) -> bool:
-    """Tell whether a node is not to be quantised: nothing computes it in integers."""
-    return (node.op == "AveragePool" and is_dilated(node)) or _is_huge(node)
-
-
 def _is_huge(node: gs.Node) -> bool:
     """Tell whether a product has so many columns that a scale for each takes minutes to find.
 
-    Such products mix the weights of experts; they are no layers that the accelerator runs.
+    It stays in floating point: such products mix the weights of experts; they are no layers that
+    the accelerator runs.
     """
     shape = node.inputs[1].shape if node.op == "MatMul" else None
     return shape is not None and shape[-1] > _MOST_COLUMNS

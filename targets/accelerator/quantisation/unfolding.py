@@ -37,7 +37,7 @@ def _written(model: onnx.ModelProto, forms: Forms) -> tuple[Writer, dict[str, st
     for node in model.graph.node:
         for part in split_up(node):
             _RULES.get(part.op_type, _copy)(writer, part)
-    return writer, writer.name_outputs([output.name for output in model.graph.output])
+    return writer, writer.name_outputs(model.graph.output)
 
 
 def unfold(model: onnx.ModelProto, forms: Forms) -> onnx.ModelProto:

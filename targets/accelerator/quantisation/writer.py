@@ -1,5 +1,6 @@
 """A model while its quantisation is written as arithmetic."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,14 +61,35 @@ class Writer:
         self.nodes.append(helper.make_node(op, inputs, [output], name=output))
         return output
 
-    def name_outputs(self, outputs: list[str]) -> dict[str, str]:
+    def name_outputs(self, outputs: Iterable[onnx.ValueInfoProto]) -> dict[str, str]:
         """Give the outputs of the graph, where they are known under other names, theirs.
 
         Returns:
             New names by old ones.
+
+        Raises:
+            UnsupportedError: An output holds codes of which nobody knows what they mean.
         """
-        renamed = {self.known[name]: name for name in outputs if name in self.known}
+        types = {output.name: output.type.tensor_type.elem_type for output in outputs}
+        known = [name for name in types if name in self.known]
+        renamed = {self.known[name]: name for name in known if name not in self.codes}
+        for name in known:
+            if name in self.codes:
+                self._append_codes(name, types[name])
+            elif (source := renamed[self.known[name]]) != name:  # two outputs hold the same
+                self.append("Identity", [source], name)
         for node in self.nodes:
             node.input[:] = [renamed.get(name, name) for name in node.input]
             node.output[:] = [renamed.get(name, name) for name in node.output]
         return renamed
+
+    def _append_codes(self, name: str, dtype: int) -> None:
+        """Append what makes codes of the values that are known for them."""
+        values = self.known[name]
+        if values not in self.grids:
+            raise UnsupportedError(f"output '{name}': codes of which nothing tells the scale")
+        scale, zero = self.grids[values]
+        code = np.asarray(zero, helper.tensor_dtype_to_np_dtype(dtype))
+        operands = [self.constant(f"{name}/scale_of_codes", scale), f"{name}/zero_of_codes"]
+        self.constants[operands[1]] = numpy_helper.from_array(code, operands[1])
+        self.append("QuantizeLinear", [values, *operands], name)

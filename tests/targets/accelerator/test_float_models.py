@@ -161,12 +161,18 @@ def test_maps_of_any_size(shape: tuple[int, ...]) -> None:
 
 
 NOT_ON_THE_ACCELERATOR = {
-    "a batch": model([conv("x", "y")], [WEIGHTS], (2, 3, 8, 8)),
-    "dilated average": model(
-        [conv("x", "c"), node("AveragePool", ["c"], ["y"], kernel_shape=[3, 3], dilations=[2, 2])],
-        [WEIGHTS],
-        opset=19,
+    "parts of bytes cut in another way": model(
+        [
+            node("Reshape", ["x", "shape"], ["r"]),
+            node("Split", ["r", "parts"], ["s", "t"], axis=1),
+            node("Relu", ["t"], ["u"]),
+            conv("s", "y"),
+        ],
+        [constant("shape", [1, 7, 1, 3]), constant("parts", [3, 4]), WEIGHTS],
+        (1, 3, 7),
+        outputs=("y", "u"),
     ),
+    "a batch": model([conv("x", "y")], [WEIGHTS], (2, 3, 8, 8)),
     "results without axes": model(
         [conv("x", "c"), node("ReduceMean", ["c"], ["m"], keepdims=0), node("Relu", ["m"], ["y"])],
         [WEIGHTS],
@@ -186,6 +192,37 @@ def test_what_the_accelerator_lacks_is_refused_in_one_line_or_runs_elsewhere(nam
         compile_model(given, "accelerator")
     assert "\n" not in str(caught.value)
     compiled(given, fallback=True)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "fallback"),
+    [
+        ({}, False),
+        ({"pads": [1, 0, 1, 1], "count_include_pad": 1}, False),
+        ({"strides": [3, 2], "ceil_mode": 1}, True),  # a constant for each pixel
+        ({"pads": [1, 2, 2, 1]}, True),
+    ],
+    ids=str,
+)
+def test_averages_over_dilated_windows(attributes: dict[str, object], fallback: bool) -> None:
+    attributes |= {"kernel_shape": [3, 3], "dilations": [2, 1]}
+    nodes = [conv("x", "c"), node("AveragePool", ["c"], ["m"], **attributes), conv("m", "y", "v")]
+    weights = [WEIGHTS, filters("v", 4, 8, 3, 3)]
+    assert_close_to_float(model(nodes, weights, opset=19), fallback=fallback)
+
+
+def test_transposed_groups_with_a_bias_are_quantised() -> None:
+    transposed = node("ConvTranspose", ["c", "v", "b"], ["t"], group=4)
+    nodes = [conv("x", "c"), transposed, node("Sigmoid", ["t"], ["y"])]
+    weights = [WEIGHTS, filters("v", 8, 3, 2, 2), filters("b", 12)]
+    assert_close_to_float(model(nodes, weights), fallback=True)
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (), (1, 1), (5,)])
+def test_biases_of_any_shape_are_quantised(shape: tuple[int, ...]) -> None:
+    nodes = [conv("x", "c"), node("Flatten", ["c"], ["f"]), node("Gemm", ["f", "v", "b"], ["y"])]
+    bias = constant("b", np.full(shape, 0.25, np.float32))
+    assert_close_to_float(model(nodes, [WEIGHTS, filters("v", 128, 5), bias], (1, 3, 4, 4)))
 
 
 def test_a_dilated_average_between_codes_is_refused_in_one_line() -> None:
@@ -215,7 +252,7 @@ def test_places_of_the_largest_values_run_elsewhere() -> None:
         compile_model(given, "accelerator")
 
 
-@pytest.mark.parametrize("name", ["softmax", "a batch", "dilated average"])
+@pytest.mark.parametrize("name", ["softmax", "a batch"])
 def test_operators_are_refused_before_anything_is_calibrated(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

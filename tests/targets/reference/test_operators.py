@@ -255,6 +255,15 @@ def test_quantisation(compare, floats, dtype, axis):
     assert executable.facts()["computed_by"] == {}
 
 
+def test_quantisation_of_a_number(compare, floats):
+    constants = {"scale": np.float32(0.03), "zero": np.uint8(7)}
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["d"]),
+    ]
+    compare(nodes, {"x": np.asarray(floats())}, constants)
+
+
 def test_weights_that_operators_compute_are_known_ahead(compare, floats):
     """Dequantised filters had no place in the plan, and were not known as weights either."""
     generator = np.random.default_rng(0)

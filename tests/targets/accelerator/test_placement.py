@@ -20,7 +20,6 @@ from condense_compiler.targets.accelerator.integer.executor import execute
 from condense_compiler.targets.accelerator.integer.network import (
     Binary,
     IntegerNetwork,
-    Joining,
     Lookup,
     Map,
     Operator,
@@ -28,6 +27,7 @@ from condense_compiler.targets.accelerator.integer.network import (
     Table,
 )
 from condense_compiler.targets.accelerator.isa.maps import LookUp
+from condense_compiler.targets.accelerator.isa.records import Joining
 from condense_compiler.targets.accelerator.machine import read_machine
 from condense_compiler.targets.accelerator.simulator.simulate import simulate
 

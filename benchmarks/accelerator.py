@@ -30,12 +30,11 @@ from condense_compiler.targets.accelerator.integer.separating import (
     separate_pooling,
     separate_spatial,
 )
-from condense_compiler.targets.accelerator.isa.registers import Queue
+from condense_compiler.targets.accelerator.isa.records import Queue
 from condense_compiler.targets.accelerator.lowered import AcceleratorProgram
 from condense_compiler.targets.accelerator.machine import Machine, read_machine
 from condense_compiler.targets.accelerator.simulator.program import decode_program
 from condense_compiler.targets.accelerator.simulator.simulate import Run, simulate
-from condense_compiler.targets.accelerator.simulator.timing import macs
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
 from condensation_net import build
@@ -73,13 +72,13 @@ def compulsory_bytes(measured: Measured) -> int:
 def utilisations(measured: Measured) -> Iterator[tuple[str, float]]:
     """Yield each 3x3 convolution of many channels, and how busy its units are, stalls included."""
     machine, before = measured.code.binary.machine, 0
-    computed = [entry for entry in measured.run.timed if entry.start.queue is Queue.COMPUTE]
+    computed = [entry for entry in measured.run.timed if entry.issue.queue is Queue.COMPUTE]
     names = _names_of_computing(measured)
     for operator in measured.network.operators:
         mine = [e for e, name in zip(computed, names, strict=True) if name == operator.name]
         end = max(entry.last_cycle for entry in mine)
         if _is_counted(operator):
-            done = sum(macs(entry.start) for entry in mine)
+            done = sum(entry.issue.macs for entry in mine)
             yield operator.name, done / ((end - before) * machine.rows * machine.lanes)
         before = end
 
@@ -94,10 +93,10 @@ def _is_counted(operator: object) -> bool:
 def _names_of_computing(measured: Measured) -> list[str]:
     """Return the operator behind each instruction of the compute queue, in order."""
     by_queue: dict[int, str] = {}
-    starts = decode_program(measured.code.binary)
-    for start, name in zip(starts, measured.code.starts, strict=True):
-        if start.queue is Queue.COMPUTE:
-            by_queue[start.number] = name
+    issues = decode_program(measured.code.binary)
+    for issue, name in zip(issues, measured.code.names, strict=True):
+        if issue.queue is Queue.COMPUTE:
+            by_queue[issue.number] = name
     return [by_queue[number] for number in sorted(by_queue)]
 
 

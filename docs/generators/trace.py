@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 import condense_compiler as cc
-from condense_compiler.targets.accelerator.isa.registers import Queue
+from condense_compiler.targets.accelerator.isa.records import Queue
 from condense_compiler.targets.accelerator.lowered import AcceleratorProgram
 from condense_compiler.targets.accelerator.simulator.program import decode_program
 from condense_compiler.targets.accelerator.simulator.simulate import Run
@@ -97,11 +97,11 @@ def _draw(axes: Axes, program: AcceleratorProgram, run: Run) -> Mapping[str, str
 def _spans(program: AcceleratorProgram, run: Run) -> Mapping[tuple[Queue, str], Spans]:
     """Return when each unit is busy, as first cycle and length, by unit and operator."""
     code = program.code
-    starts = zip(decode_program(code.binary), code.starts, strict=True)
-    names = {(start.queue, start.number): name for start, name in starts}
+    issues = zip(decode_program(code.binary), code.names, strict=True)
+    names = {(issue.queue, issue.number): name for issue, name in issues}
     spans: dict[tuple[Queue, str], Spans] = defaultdict(list)
-    for entry in sorted(run.timed, key=lambda entry: entry.start.queue is not Queue.COMPUTE):
-        queue, number = entry.start.queue, entry.start.number
+    for entry in sorted(run.timed, key=lambda entry: entry.issue.queue is not Queue.COMPUTE):
+        queue, number = entry.issue.queue, entry.issue.number
         name = names[queue, number].removeprefix("cross_channel_pooling/").partition("/")[0]
         spans[queue, name].append((entry.first_cycle, entry.busy_cycles))
     return spans

@@ -20,11 +20,7 @@ from condense_compiler.targets.accelerator.codegen.placement import MemoryPlan
 from condense_compiler.targets.accelerator.given_codes import in_codes
 from condense_compiler.targets.accelerator.integer.network import Operator
 from condense_compiler.targets.accelerator.isa.binary import Binary
-from condense_compiler.targets.accelerator.simulator.program import (
-    decode_program,
-    loads_and_stores,
-)
-from condense_compiler.targets.accelerator.simulator.timing import traffic_bytes
+from condense_compiler.targets.accelerator.simulator.program import decode_program
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +72,8 @@ def footprint(given: Given, placed: Sequence[Placed], hosted: Sequence[gs.Node] 
 
 def binary_traffic_bytes(binary: Binary) -> int:
     """Return the bytes that a run moves to and from DRAM, in whole bursts, weights included."""
-    moves = loads_and_stores(decode_program(binary))
-    return sum(traffic_bytes(start, binary.machine) for start in moves)
+    burst = binary.machine.burst_bytes
+    return sum(issue.access.external_bytes(burst) for issue in decode_program(binary))
 
 
 def _constant_bytes(node: gs.Node) -> int:

@@ -92,7 +92,7 @@ class AcceleratorProgram:
             "chip_bytes": self.memory.chip_bytes,
             "dram_bytes": self.memory.dram_bytes,
             "weight_bytes": len(self.code.binary.weights),
-            "instructions": len(self.code.binary.instructions),
+            "instructions": len(self.code.binary.program),
             "placement_optimal": self.memory.optimal,
             "forms": to_facts(self.forms),
             "operators": [

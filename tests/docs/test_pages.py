@@ -42,6 +42,12 @@ def test_generated_pages_are_current(name: str) -> None:
     assert make_pages.PAGES[name]() == written, "run python docs/make_pages.py"
 
 
+def test_generated_parts_of_pages_are_current() -> None:
+    stale = [name for name, page in PAGES.items() if make_pages.with_sections(page) != page]
+    assert not stale, "run python docs/make_pages.py"
+    assert "<!-- generated: instructions -->" in PAGES["docs/accelerator.md"]
+
+
 @pytest.mark.parametrize("name", [name for name in PAGES if console.SESSION.search(PAGES[name])])
 def test_console_sessions_print_what_they_show(name: str) -> None:
     page = PAGES[name]

@@ -5,11 +5,9 @@ from hypothesis import strategies as st
 
 from condense_compiler.operators.window import Window
 from condense_compiler.targets.accelerator.integer.network import (
-    JOININGS,
     Binary,
     Convolution,
     IntegerNetwork,
-    Joining,
     Lookup,
     Map,
     Operator,
@@ -18,6 +16,7 @@ from condense_compiler.targets.accelerator.integer.network import (
     SpatialPooling,
     Table,
 )
+from condense_compiler.targets.accelerator.isa.records import JOININGS, Joining
 
 
 class Drawing:

@@ -4,22 +4,20 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from condense_compiler.targets.accelerator.codegen.emitter import Emitter, Rectangle
-from condense_compiler.targets.accelerator.codegen.hazards import Span
+from condense_compiler.targets.accelerator.codegen.emitter import Emitter
 from condense_compiler.targets.accelerator.codegen.packing import Block, Packed, pack
 from condense_compiler.targets.accelerator.codegen.placement import (
     MemoryPlan,
     lifetimes,
     moved_ports,
 )
-from condense_compiler.targets.accelerator.codegen.registers import opcode_of, registers_of
+from condense_compiler.targets.accelerator.codegen.starts import Part, start_of
 from condense_compiler.targets.accelerator.codegen.tiling import Tiling, Work
 from condense_compiler.targets.accelerator.integer.network import IntegerNetwork, Map, Port
 from condense_compiler.targets.accelerator.integer.rows import Rows, Stripe, stripes_of
 from condense_compiler.targets.accelerator.isa.binary import Binary
-from condense_compiler.targets.accelerator.isa.instructions import Instruction
 from condense_compiler.targets.accelerator.isa.ports import PortRecord
-from condense_compiler.targets.accelerator.isa.registers import Opcode
+from condense_compiler.targets.accelerator.isa.records import MapOperand
 from condense_compiler.targets.accelerator.machine import Machine
 
 _ENDS = "network"  # what transfers of whole inputs and outputs belong to
@@ -31,11 +29,11 @@ class Code:
 
     Attributes:
         binary: The binary.
-        starts: Name of the operator behind each instruction that starts a unit, in order.
+        names: Name of the operator behind each instruction, in order.
     """
 
     binary: Binary
-    starts: tuple[str, ...]
+    names: tuple[str, ...]
 
 
 def generate(network: IntegerNetwork, memory: MemoryPlan, machine: Machine) -> Code:
@@ -54,10 +52,10 @@ def generate(network: IntegerNetwork, memory: MemoryPlan, machine: Machine) -> C
         chip_bytes=memory.chip_bytes,
         dram_bytes=memory.dram_bytes,
         weights=bytes(emitter.weights),
-        instructions=(*emitter.instructions, Instruction(Opcode.END)),
+        program=tuple(emitter.starts),
         ports=tuple(_records(network, memory)),
     )
-    return Code(binary, tuple(emitter.starts))
+    return Code(binary, tuple(emitter.names))
 
 
 def _port_steps(
@@ -94,28 +92,26 @@ def _records(network: IntegerNetwork, memory: MemoryPlan) -> Iterator[PortRecord
             )
 
 
-def _in_root(source: Map, address: int, rows: Rows | None = None) -> Rectangle:
+def _in_root(source: Map, address: int, rows: Rows | None = None) -> MapOperand:
     """Return the rows of a map whose memory starts at an address."""
     root, channel = source.root()
     channels, height, width = source.shape
     rows = rows or Rows(0, height)
     pitch = root.size_bytes // height
-    first = address + rows.first * pitch + channel * width
-    return Rectangle(first, pitch, rows.count, channels * width)
+    return MapOperand(
+        address=address + rows.first * pitch + channel * width,
+        pitch=pitch,
+        channels=channels,
+        height=rows.count,
+        width=width,
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class _Operand:
-    """Where a stripe of a map lies while it is computed."""
-
-    place: Rectangle
-    channel_bytes: int
-
-    def channels(self, first: int, count: int) -> Rectangle:
-        """Return some channels of the stripe."""
-        size = self.channel_bytes
-        place = self.place
-        return Rectangle(place.address + first * size, place.pitch, place.rows, count * size)
+def _staged(address: int, channels: int, height: int, width: int) -> MapOperand:
+    """Return rows without gaps."""
+    return MapOperand(
+        address=address, pitch=channels * width, channels=channels, height=height, width=width
+    )
 
 
 @dataclass(slots=True)
@@ -129,8 +125,8 @@ class _Generator:
     def move_port(self, port: Port, *, inwards: bool) -> None:
         """Copy a graph input to the chip, or a graph output from it."""
         root = port.map.root()[0]
-        dram = _in_root(port.map, self.memory.dram[root])
-        chip = _in_root(port.map, self.memory.chip[root])
+        dram = _in_root(port.map, self.memory.dram[root]).area("dram")
+        chip = _in_root(port.map, self.memory.chip[root]).area()
         if inwards:
             self.emitter.load(dram, chip, _ENDS)
         else:
@@ -173,41 +169,42 @@ class _Step:
             (0, 0),
             (0, self.work.operator.output.shape[0]),
         )
-        weights: tuple[Packed | None, int] | None = None
+        packed: Packed | None = None
         for stripe in stripes:
             inputs = self._load_inputs(stripe, whole)
             output = self._output(stripe, whole)
             for index, block in enumerate(blocks):
-                if weights is None or len(blocks) > 1:
-                    weights = self._load_weights(index)
-                self._compute(stripe, block, block, inputs, output, weights)
+                if packed is None or len(blocks) > 1:
+                    packed = self._load_weights(index)
+                self._compute(stripe, block, block, inputs, output, packed)
             self._store_output(stripe, whole, output)
 
     def _run_blocks(self, stripes: list[Stripe]) -> None:
-        inputs: list[_Operand] = []
+        inputs: list[MapOperand] = []
         for index, block in enumerate(self.work.blocks):
-            weights = self._load_weights(index)
+            packed = self._load_weights(index)
             for stripe in stripes:
                 known = len(stripes) == 1 and index > 0
                 if not known or block.inputs != self.work.blocks[index - 1].inputs:
                     inputs = self._load_inputs(stripe, block)
                 output = self._output(stripe, block)
                 local = Block((0, block.inputs[1]), block.wide, (0, block.outputs[1]))
-                self._compute(stripe, block, local, inputs, output, weights)
+                self._compute(stripe, block, local, inputs, output, packed)
                 self._store_output(stripe, block, output)
 
-    def _load_weights(self, index: int) -> tuple[Packed | None, int]:
+    def _load_weights(self, index: int) -> Packed:
+        """Bring what a block needs to the weight buffer; return it with its addresses there."""
         emitter, name = self.generator.emitter, self.work.operator.name
         packed = pack(self.work.operator, self.work.blocks[index])
-        if packed is None:
-            return None, 0
+        if not packed.content:
+            return packed
         if index not in self._sources:
             self._sources[index] = emitter.add_weights(packed.content)
         half = self.generator.next_half()
         emitter.load_weights(self._sources[index], half, len(packed.content), name)
-        return packed, half
+        return packed.moved(half)
 
-    def _load_inputs(self, stripe: Stripe, block: Block) -> list[_Operand]:
+    def _load_inputs(self, stripe: Stripe, block: Block) -> list[MapOperand]:
         """Bring the rows of every input on the chip; channels are those of the block."""
         slot = self._loads % self.tiling.input_slots
         self._loads += 1
@@ -222,63 +219,44 @@ class _Step:
 
     def _load_input(
         self, source: Map, rows: Rows, channels: tuple[int, int], address: int
-    ) -> _Operand:
-        root, memory, width = source.root()[0], self.generator.memory, source.shape[2]
-        first, count = channels
+    ) -> MapOperand:
+        root, memory = source.root()[0], self.generator.memory
         if root in memory.chip:
-            whole = _Operand(_in_root(source, memory.chip[root], rows), width)
-            return _Operand(whole.channels(first, count), width)
-        remote = _Operand(_in_root(source, memory.dram[root], rows), width).channels(first, count)
-        place = Rectangle(address, count * width, rows.count, count * width)
-        self.generator.emitter.load(remote, place, self.work.operator.name)
-        return _Operand(place, width)
+            return _in_root(source, memory.chip[root], rows).part(*channels)
+        remote = _in_root(source, memory.dram[root], rows).part(*channels)
+        place = _staged(address, remote.channels, remote.height, remote.width)
+        self.generator.emitter.load(remote.area("dram"), place.area(), self.work.operator.name)
+        return place
 
-    def _output(self, stripe: Stripe, block: Block) -> _Operand:
+    def _output(self, stripe: Stripe, block: Block) -> MapOperand:
         output, memory = self.work.operator.output, self.generator.memory
-        root, width = output.root()[0], output.shape[2]
-        first, count = block.outputs
+        root = output.root()[0]
         if root in memory.chip:
-            whole = _Operand(_in_root(output, memory.chip[root], stripe.outputs), width)
-            return _Operand(whole.channels(first, count), width)
+            return _in_root(output, memory.chip[root], stripe.outputs).part(*block.outputs)
         slot = self._stores % self.tiling.output_slots
         self._stores += 1
         behind = self.staging + self.tiling.input_slots * sum(self.tiling.input_bytes)
         address = behind + slot * self.tiling.output_bytes
-        size = count * width
-        return _Operand(Rectangle(address, size, stripe.outputs.count, size), width)
+        return _staged(address, block.outputs[1], stripe.outputs.count, output.shape[2])
 
-    def _store_output(self, stripe: Stripe, block: Block, operand: _Operand) -> None:
+    def _store_output(self, stripe: Stripe, block: Block, operand: MapOperand) -> None:
         output, memory = self.work.operator.output, self.generator.memory
         root = output.root()[0]
         if root in memory.chip:
             return
-        whole = _Operand(_in_root(output, memory.dram[root], stripe.outputs), output.shape[2])
-        remote = whole.channels(*block.outputs)
-        self.generator.emitter.store(operand.place, remote, self.work.operator.name)
+        remote = _in_root(output, memory.dram[root], stripe.outputs).part(*block.outputs)
+        self.generator.emitter.store(operand.area(), remote.area("dram"), self.work.operator.name)
 
     def _compute(
         self,
         stripe: Stripe,
         block: Block,
         local: Block,
-        inputs: list[_Operand],
-        output: _Operand,
-        weights: tuple[Packed | None, int],
+        inputs: list[MapOperand],
+        output: MapOperand,
+        packed: Packed,
     ) -> None:
-        places = [inputs[0].channels(*local.inputs), *(o.place for o in inputs[1:])]
-        destination = output.channels(*local.outputs)
-        packed, base = weights
-        registers = registers_of(self.work.operator, stripe, block, packed, base)
-        for name, place in zip(("input", "other"), places, strict=False):
-            registers |= {f"{name}_address": place.address, f"{name}_pitch": place.pitch}
-        registers |= {"output_address": destination.address, "output_pitch": destination.pitch}
-        reads = [place.span("chip") for place in places]
-        if packed is not None:
-            reads.append(Span("weights", base, base + len(packed.content)))
-        self.generator.emitter.start(
-            opcode_of(self.work.operator),
-            registers,
-            reads,
-            [destination.span("chip")],
-            self.work.operator.name,
-        )
+        places = (inputs[0].part(*local.inputs), *inputs[1:])
+        part = Part(stripe, block, places, output.part(*local.outputs), packed)
+        operator = self.work.operator
+        self.generator.emitter.start(start_of(operator, part), operator.name)

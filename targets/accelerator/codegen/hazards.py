@@ -3,37 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from condense_compiler.targets.accelerator.isa.registers import Queue
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Bytes of a memory.
-
-    Attributes:
-        memory: `chip`, `dram` or `weights`.
-        first: First byte.
-        last: Byte behind the last one.
-    """
-
-    memory: str
-    first: int
-    last: int
-
-    def overlaps(self, other: "Span") -> bool:
-        """Tell whether both have a byte."""
-        same = self.memory == other.memory
-        return same and self.first < other.last and other.first < self.last
-
-    def covers(self, other: "Span") -> bool:
-        """Tell whether this has all bytes of the other."""
-        same = self.memory == other.memory
-        return same and self.first <= other.first and other.last <= self.last
+from condense_compiler.targets.accelerator.isa.areas import Area
+from condense_compiler.targets.accelerator.isa.records import Queue
 
 
 @dataclass(frozen=True, slots=True)
 class _Access:
-    span: Span
+    area: Area
     queue: Queue
     number: int
     writes: bool
@@ -51,7 +27,7 @@ class Hazards:
     _accesses: list[_Access] = field(default_factory=list)
 
     def waits(
-        self, queue: Queue, reads: Iterable[Span], writes: Iterable[Span]
+        self, queue: Queue, reads: Iterable[Area], writes: Iterable[Area]
     ) -> dict[Queue, int]:
         """Record an instruction; return how many of each other queue must have finished."""
         reads, writes = list(reads), list(writes)
@@ -63,15 +39,15 @@ class Hazards:
         self._accesses = [
             access
             for access in self._accesses
-            if not any(span.covers(access.span) for span in writes)
+            if not any(area.covers(access.area) for area in writes)
         ]
         number = self.counts[queue]
-        self._accesses += [_Access(span, queue, number, writes=False) for span in reads]
-        self._accesses += [_Access(span, queue, number, writes=True) for span in writes]
+        self._accesses += [_Access(area, queue, number, writes=False) for area in reads]
+        self._accesses += [_Access(area, queue, number, writes=True) for area in writes]
         self.counts[queue] += 1
         return waits
 
     @staticmethod
-    def _conflict(access: _Access, reads: list[Span], writes: list[Span]) -> bool:
+    def _conflict(access: _Access, reads: list[Area], writes: list[Area]) -> bool:
         spans = [*writes, *reads] if access.writes else writes
-        return any(span.overlaps(access.span) for span in spans)
+        return any(area.overlaps(access.area) for area in spans)

@@ -1,28 +1,23 @@
 """Blocks of a convolution that the weight buffer holds, and their bytes."""
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from condense_compiler.targets.accelerator.integer.arithmetic import Array
 from condense_compiler.targets.accelerator.integer.network import (
-    BIAS_FRACTION_BITS,
     Convolution,
     Operator,
     Table,
 )
 from condense_compiler.targets.accelerator.integer.refusals import OperatorError
-from condense_compiler.targets.accelerator.isa.registers import (
-    FACTOR_BYTES,
-    NO_TABLE,
-    PARAMETER_BYTES,
-    TABLE_BYTES,
+from condense_compiler.targets.accelerator.isa.buffers import (
+    BIAS_FRACTION_BITS,
+    FACTORS,
+    PARAMETERS,
+    pack_bits,
 )
-
-_PARAMETERS = struct.Struct("<iIbBH")
-_FRACTION = (1 << BIAS_FRACTION_BITS) - 1
+from condense_compiler.targets.accelerator.isa.records import TABLE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +41,30 @@ class Packed:
 
     Attributes:
         content: The bytes.
-        registers: Offsets into them, by register; `NO_TABLE` where there is none.
+        parameters: Address of the parameters of its wide channels.
+        weights: Of the weights.
+        factors: Of the factors of ranks.
+        inner_table: Of the tables in front of the pooling.
+        table: Of those that are applied last.
     """
 
     content: bytes
-    registers: dict[str, int]
+    parameters: int = 0
+    weights: int = 0
+    factors: int = 0
+    inner_table: int = 0
+    table: int = 0
+
+    def moved(self, base: int) -> "Packed":
+        """Return the same at another address."""
+        return Packed(
+            self.content,
+            self.parameters + base,
+            self.weights + base,
+            self.factors + base,
+            self.inner_table + base,
+            self.table + base,
+        )
 
 
 def is_depthwise(operator: Convolution) -> bool:
@@ -97,12 +111,12 @@ def _convolution_blocks(operator: Convolution, slot_bytes: int, rows: int) -> It
     group_wide = wide // operator.group
     group_inputs = operator.weights.shape[1]
     bits = operator.weight_bits
-    free = slot_bytes - 2 * TABLE_BYTES - window * FACTOR_BYTES - 16
+    free = slot_bytes - 2 * TABLE_BYTES - window * FACTORS.itemsize - 16
     # Tables for each channel behind the pooling are as many as groups.
     tables = _bytes_per_channel(operator.inner_table) + -(
         -_bytes_per_channel(operator.table) // window
     )
-    most = free * 8 // (depth * bits + (PARAMETER_BYTES + tables) * 8 + 8)
+    most = free * 8 // (depth * bits + (PARAMETERS.itemsize + tables) * 8 + 8)
     depthwise = is_depthwise(operator)
     # Channels that cannot be parted: those pooled together, and all of an input channel.
     unit = int(np.lcm(window, group_wide)) if depthwise else window
@@ -125,28 +139,27 @@ def _bytes_per_channel(table: Table | None) -> int:
     return TABLE_BYTES if table is not None and table.per_channel else 0
 
 
-def pack(operator: Operator, block: Block) -> Packed | None:
-    """Return what the weight buffer holds for a block; None if that is nothing."""
+def pack(operator: Operator, block: Block) -> Packed:
+    """Return what the weight buffer holds for a block."""
     parts: dict[str, bytes] = {}
     if isinstance(operator, Convolution):
-        parts["parameter_address"] = _parameters(operator, block)
+        parts["parameters"] = _parameters(operator, block)
         if operator.inner_table is not None:
             parts["inner_table"] = _rows(operator.inner_table, block.wide)
         if operator.pooling is not None and operator.pooling.scaling is not None:
             factors = operator.pooling.scaling.multipliers
-            parts["factor_address"] = np.array(factors, "<i4").tobytes()
+            parts["factors"] = np.array(factors, FACTORS).tobytes()
     if operator.table is not None:
-        parts["outer_table"] = _rows(operator.table, block.outputs)
+        parts["table"] = _rows(operator.table, block.outputs)
     if isinstance(operator, Convolution):
         first, count = block.wide
         weights = operator.weights[first : first + count]
-        parts["weight_address"] = pack_bits(weights, operator.weight_bits)
-    registers = {"inner_table": NO_TABLE, "outer_table": NO_TABLE}
-    content = b""
-    for register, part in parts.items():
-        registers[register] = len(content)
+        parts["weights"] = pack_bits(weights, operator.weight_bits)
+    addresses, content = {}, b""
+    for name, part in parts.items():
+        addresses[name] = len(content)
         content += part
-    return Packed(content, registers) if content else None
+    return Packed(content, **addresses)
 
 
 def _rows(table: Table, channels: tuple[int, int]) -> bytes:
@@ -158,65 +171,11 @@ def _rows(table: Table, channels: tuple[int, int]) -> bytes:
 def _parameters(operator: Convolution, block: Block) -> bytes:
     assert operator.scaling is not None
     first, count = block.wide
-    scaling, biases = operator.scaling, operator.bias.tolist()
-    return b"".join(
-        _PARAMETERS.pack(
-            biases[c] >> BIAS_FRACTION_BITS,
-            scaling.multipliers[c],
-            operator.weight_zeros[c],
-            scaling.shifts[c],
-            biases[c] & _FRACTION,
-        )
-        for c in range(first, first + count)
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Parameters:
-    """What belongs to each wide channel, in their order; arrays of whole numbers.
-
-    Attributes:
-        bias: Added to the sums, in units of `2 ** -BIAS_FRACTION_BITS`.
-        multipliers: What the sums are multiplied by.
-        weight_zeros: What weights of the value zero are.
-        shifts: What the products are divided by, as a power of two.
-    """
-
-    bias: Array
-    multipliers: Array
-    weight_zeros: Array
-    shifts: Array
-
-
-def unpack_parameters(content: bytes) -> Parameters:
-    """Return the parameters from what the weight buffer holds."""
-    rows = np.array(list(_PARAMETERS.iter_unpack(content)), np.int64).reshape(-1, 5)
-    whole, multipliers, weight_zeros, shifts, fractions = rows.T
-    bias = (whole << BIAS_FRACTION_BITS) | fractions
-    return Parameters(bias, multipliers, weight_zeros, shifts)
-
-
-def pack_bits(weights: Array, bits: int) -> bytes:
-    """Return weights with 8, 4, 2 or 1 bit each, the first in the lowest bits of a byte."""
-    flat = weights.reshape(-1)
-    if bits == 8:
-        return flat.astype(np.int8).tobytes()
-    codes = (flat > 0) if bits == 1 else flat.astype(np.int16) & ((1 << bits) - 1)
-    planes = (codes[:, None].astype(np.uint8) >> np.arange(bits, dtype=np.uint8)) & 1
-    return np.packbits(planes.reshape(-1), bitorder="little").tobytes()
-
-
-def unpack_bits(content: Array, count: int, bits: int) -> Array:
-    """Return weights from what `pack_bits` made of them."""
-    if bits == 8:
-        return np.asarray(content[:count].view(np.int8))
-    planes = np.unpackbits(content, bitorder="little")[: count * bits].reshape(count, bits)
-    codes = (planes.astype(np.int16) << np.arange(bits)).sum(axis=1)
-    if bits == 1:
-        return np.asarray(2 * codes - 1, np.int8)
-    return np.asarray(np.where(codes >= 1 << (bits - 1), codes - (1 << bits), codes), np.int8)
-
-
-def packed_bytes(count: int, bits: int) -> int:
-    """Return the size of packed weights."""
-    return -(-count * bits // 8)
+    chosen = slice(first, first + count)
+    rows = np.empty(count, PARAMETERS)
+    rows["bias"] = operator.bias[chosen] >> BIAS_FRACTION_BITS
+    rows["fraction"] = operator.bias[chosen] & ((1 << BIAS_FRACTION_BITS) - 1)
+    rows["multiplier"] = operator.scaling.multipliers[chosen]
+    rows["shift"] = operator.scaling.shifts[chosen]
+    rows["weight_zero"] = operator.weight_zeros[chosen]
+    return rows.tobytes()

@@ -82,7 +82,7 @@ class Work:
 def work_of(operator: Operator, machine: Machine) -> Work:
     """Cut an operator into blocks; half of the weight buffer each, so that two alternate."""
     blocks = blocks_of(operator, machine.weight_buffer_bytes // 2, machine.rows)
-    sizes = [len(packed.content) for b in blocks if (packed := pack(operator, b)) is not None]
+    sizes = [len(pack(operator, block).content) for block in blocks]
     aligned = sum(align(size, machine.burst_bytes) for size in sizes)
     return Work(operator, tuple(blocks), aligned, _compute_cycles(operator, blocks, machine))
 

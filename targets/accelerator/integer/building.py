@@ -15,8 +15,6 @@ from condense_compiler.targets.accelerator.integer.arithmetic import (
 from condense_compiler.targets.accelerator.integer.compute import L2_FRACTION_BITS
 from condense_compiler.targets.accelerator.integer.joining import Side, joining_of
 from condense_compiler.targets.accelerator.integer.network import (
-    BIAS_FRACTION_BITS,
-    Averaging,
     Binary,
     Convolution,
     Lookup,
@@ -37,6 +35,8 @@ from condense_compiler.targets.accelerator.integer.values import (
     steps_of,
     stored,
 )
+from condense_compiler.targets.accelerator.isa.buffers import BIAS_FRACTION_BITS
+from condense_compiler.targets.accelerator.isa.records import Averaging
 
 NOWHERE = Map("", (0, 0, 0), 1.0, 0)  # output of an operator that is still being built
 _LARGEST_BIAS = (1 << 31) - 1

@@ -13,11 +13,11 @@ from condense_compiler.targets.accelerator.integer.arithmetic import (
     scale_sums,
 )
 from condense_compiler.targets.accelerator.integer.network import (
-    BIAS_FRACTION_BITS,
-    Averaging,
     ChannelPooling,
     Scaling,
 )
+from condense_compiler.targets.accelerator.isa.buffers import BIAS_FRACTION_BITS
+from condense_compiler.targets.accelerator.isa.records import Averaging
 
 # Sums up to here are exact in 32-bit floating point, whatever the order of their parts.
 _SINGLE_LIMIT, _LARGEST_CODE = 1 << 24, 255

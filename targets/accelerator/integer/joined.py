@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from condense_compiler.targets.accelerator.integer.arithmetic import CODE_MIN, CODES, Array
-from condense_compiler.targets.accelerator.integer.network import Joining
+from condense_compiler.targets.accelerator.isa.records import Joining
 
 
 def combine(codes: tuple[Array, Array], by: Joining) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 
 from condense_compiler.targets.accelerator.integer.arithmetic import CODE_MIN
 from condense_compiler.targets.accelerator.integer.forms import ON_CODES, Form
-from condense_compiler.targets.accelerator.integer.network import Joining
+from condense_compiler.targets.accelerator.isa.records import Joining
 
 # ONNX operators that join two maps, and what they do.
 JOINING = {

@@ -10,14 +10,12 @@ import numpy.typing as npt
 
 from condense_compiler.operators.window import Window
 from condense_compiler.targets.accelerator.integer.weights import bits_needed
+from condense_compiler.targets.accelerator.isa.records import TABLE_BYTES, Averaging, Joining
 
 Array = npt.NDArray[Any]
 
 # The window of one pixel.
 POINT = Window((1, 1), (1, 1), (0, 0, 0, 0), (1, 1))
-
-TABLE_CODES = 256
-BIAS_FRACTION_BITS = 16
 
 
 @dataclass(eq=False, slots=True)
@@ -85,64 +83,6 @@ class Scaling:
     upper: int
 
 
-# What a sum of values is divided by: how many there are, how many could be there, or one.
-DIVISORS = ("present", "window", "one")
-
-
-@dataclass(frozen=True, slots=True)
-class Averaging:
-    """How several codes become the code of their average, or of their sum.
-
-    Attributes:
-        input_scale: Value of one step of them, a number in 32-bit floating point.
-        output_scale: Value of one step of the result, likewise.
-        zero: Code of the value zero.
-        least: Code that counts as 0 while rounding: -128 for codes without sign, 0 for codes with
-            one, the zero where values are rounded before they become codes.
-        lower: Smallest code.
-        upper: Largest code.
-        divisor: One of `DIVISORS`; padding is not present.
-        order: One of `ORDERS`, for pixels.
-    """
-
-    input_scale: float
-    output_scale: float
-    zero: int
-    least: int
-    lower: int
-    upper: int
-    divisor: str
-    order: str = "rows"
-
-
-# What is done to two maps (docs/accelerator.md, "The integers").
-JOININGS = ("add", "add_to_second", "add_values", "multiply", "multiply_values", "max", "min")
-DIVIDING = frozenset(("add_values", "multiply_values", "max", "min"))  # by the third number
-
-
-@dataclass(frozen=True, slots=True)
-class Joining:
-    """How the codes of two maps become one, in numbers of 24 significant bits.
-
-    Attributes:
-        kind: One of `JOININGS`.
-        numbers: Of the first map, of the second, and of the result, in 32-bit floating point.
-        zeros: Codes of the value zero, of the first map and of the second.
-        least: Code that counts as 0 while rounding: -128, or 0 for codes with a sign.
-        zero: Code of the value zero in the result.
-        lower: Smallest code.
-        upper: Largest code.
-    """
-
-    kind: str
-    numbers: tuple[float, float, float]
-    zeros: tuple[int, int]
-    least: int
-    zero: int
-    lower: int
-    upper: int
-
-
 @dataclass(frozen=True, slots=True)
 class Table:
     """A function of one code, as 256 codes; the first is that of code -128.
@@ -161,11 +101,11 @@ class Table:
     @property
     def per_channel(self) -> bool:
         """Tell whether each channel has a function of its own."""
-        return len(self.content) > TABLE_CODES
+        return len(self.content) > TABLE_BYTES
 
     def array(self) -> Array:
         """Return the entries, (1, 256) or (channels, 256)."""
-        return np.frombuffer(self.content, np.int8).reshape(-1, TABLE_CODES)
+        return np.frombuffer(self.content, np.int8).reshape(-1, TABLE_BYTES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from condense_compiler.targets.accelerator.integer.compute import (
     pad,
     scale_to_codes,
 )
-from condense_compiler.targets.accelerator.integer.network import Averaging, Scaling
+from condense_compiler.targets.accelerator.integer.network import Scaling
+from condense_compiler.targets.accelerator.isa.records import Averaging
 
 
 def pool_pixels(codes: Array, window: Window) -> Array:

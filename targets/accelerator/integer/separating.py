@@ -12,7 +12,6 @@ from condense_compiler.operators.window import Window
 from condense_compiler.targets.accelerator.integer.arithmetic import look_up
 from condense_compiler.targets.accelerator.integer.network import (
     MIRRORED,
-    TABLE_CODES,
     Convolution,
     IntegerNetwork,
     Lookup,
@@ -23,6 +22,7 @@ from condense_compiler.targets.accelerator.integer.network import (
 )
 from condense_compiler.targets.accelerator.integer.refusals import OperatorError
 from condense_compiler.targets.accelerator.integer.rows import sums_shape
+from condense_compiler.targets.accelerator.isa.records import TABLE_BYTES
 
 
 def separate_spatial(network: IntegerNetwork) -> IntegerNetwork:
@@ -101,4 +101,4 @@ def _composed(first: Table | None, second: Table | None) -> Table | None:
         return first or second
     codes, table = first.array(), second.array()
     channels = max(len(codes), len(table))
-    return Table.of(look_up(np.broadcast_to(codes, (channels, TABLE_CODES)), table))
+    return Table.of(look_up(np.broadcast_to(codes, (channels, TABLE_BYTES)), table))

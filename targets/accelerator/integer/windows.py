@@ -3,7 +3,7 @@
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.operators.window import Window
 from condense_compiler.targets.accelerator.integer.rows import Rows, needed
-from condense_compiler.targets.accelerator.isa.registers import LARGEST_WINDOW
+from condense_compiler.targets.accelerator.isa.records import LARGEST_WINDOW
 
 
 def over_two_axes(window: Window, name: str) -> Window:

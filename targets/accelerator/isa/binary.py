@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from condense_compiler.errors import InputError
-from condense_compiler.targets.accelerator.isa.instructions import Instruction, decode, encode
+from condense_compiler.targets.accelerator.isa.instruction import Start
 from condense_compiler.targets.accelerator.isa.ports import PortRecord, decode_ports, encode_ports
+from condense_compiler.targets.accelerator.isa.program import decode, encode
 from condense_compiler.targets.accelerator.machine import NUMBERS, Machine
 
-MAGIC, VERSION = b"CNDS", 2
+MAGIC, VERSION = b"CNDS", 3
 _HEADER = struct.Struct("<4sHHII")
 _ENTRY = struct.Struct("<IIII")
 _MACHINE = struct.Struct(f"<{len(NUMBERS)}IB")
@@ -44,7 +45,7 @@ class Binary:
         chip_bytes: Feature-map memory that it uses.
         dram_bytes: DRAM that it uses for feature maps.
         weights: What `LOAD_WEIGHTS` reads.
-        instructions: The program.
+        program: The instructions.
         ports: Inputs and outputs.
     """
 
@@ -52,7 +53,7 @@ class Binary:
     chip_bytes: int
     dram_bytes: int
     weights: bytes
-    instructions: tuple[Instruction, ...]
+    program: tuple[Start, ...]
     ports: tuple[PortRecord, ...]
 
 
@@ -62,7 +63,7 @@ def to_bytes(binary: Binary) -> bytes:
         Section.MACHINE: _encode_machine(binary.machine),
         Section.MEMORY: _MEMORY.pack(binary.chip_bytes, binary.dram_bytes),
         Section.WEIGHTS: binary.weights,
-        Section.INSTRUCTIONS: encode(binary.instructions),
+        Section.INSTRUCTIONS: encode(binary.program),
         Section.PORTS: encode_ports(binary.ports),
     }
     offset = _HEADER.size + len(sections) * _ENTRY.size
@@ -93,7 +94,7 @@ def from_bytes(content: bytes) -> Binary:
         chip_bytes=chip_bytes,
         dram_bytes=dram_bytes,
         weights=sections[Section.WEIGHTS],
-        instructions=tuple(decode(sections[Section.INSTRUCTIONS])),
+        program=tuple(decode(sections[Section.INSTRUCTIONS])),
         ports=decode_ports(sections[Section.PORTS]),
     )
 

@@ -5,8 +5,7 @@
 .port input NAME address=0 pitch=480 pixels=3x160x160 zero=-2 scale=0x1.0p-6 shape=1x3x160x160
 .weights 0123456789abcdef...      64 bytes in hexadecimal on each line
 .code
-set dma_rows 1
-load
+load external_address=0 external_pitch=480 chip_address=64 chip_pitch=480 rows=160 row_bytes=480
 """
 
 from collections.abc import Iterator
@@ -15,8 +14,8 @@ from urllib.parse import quote, unquote
 
 from condense_compiler.errors import InputError
 from condense_compiler.targets.accelerator.isa.binary import Binary
-from condense_compiler.targets.accelerator.isa.instructions import from_text, to_text
 from condense_compiler.targets.accelerator.isa.ports import PortRecord
+from condense_compiler.targets.accelerator.isa.program import from_text, to_text
 from condense_compiler.targets.accelerator.machine import NUMBERS, Machine
 
 _LINE_BYTES = 64
@@ -43,7 +42,7 @@ def _lines(binary: Binary) -> Iterator[str]:
     for first in range(0, len(binary.weights), _LINE_BYTES):
         yield f".weights {binary.weights[first : first + _LINE_BYTES].hex()}"
     yield ".code"
-    yield from to_text(binary.instructions)
+    yield from to_text(binary.program)
 
 
 def _by(sizes: tuple[int, ...]) -> str:
@@ -81,8 +80,8 @@ def assemble(text: str) -> Binary:
             _refuse(number, line)
     if machine is None or sizes is None:
         raise InputError("assembly: lines .machine and .memory are needed")
-    instructions = tuple(from_text(lines[code + 1 :], code + 2))
-    return Binary(machine, *sizes, bytes(weights), instructions, tuple(ports))
+    program = tuple(from_text(lines[code + 1 :], code + 2))
+    return Binary(machine, *sizes, bytes(weights), program, tuple(ports))
 
 
 def _refuse(number: int, line: str) -> NoReturn:

@@ -7,8 +7,8 @@ from numpy.lib.stride_tricks import as_strided
 
 from condense_compiler.errors import InputError
 from condense_compiler.targets.accelerator.integer.arithmetic import Array
-from condense_compiler.targets.accelerator.isa.registers import Queue
-from condense_compiler.targets.accelerator.simulator.access import Area
+from condense_compiler.targets.accelerator.isa.areas import Area
+from condense_compiler.targets.accelerator.isa.records import Queue
 
 Known = tuple[int, int, int]
 
@@ -79,8 +79,7 @@ class Memory:
         if queue not in accesses:
             accesses[queue] = np.zeros(len(self.content), np.int32)
         rows(accesses[queue], area)[...] = number + 1
-        end = area.address + (area.rows - 1) * area.pitch + area.row_bytes
-        self.used_bytes = max(self.used_bytes, end)
+        self.used_bytes = max(self.used_bytes, area.end)
 
 
 def rows(content: Array, area: Area) -> Array:

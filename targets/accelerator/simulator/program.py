@@ -1,101 +1,95 @@
-"""A binary as what its units do: every start with its registers, checked before anything runs."""
+"""A binary as what its units do: every instruction, checked before anything runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from condense_compiler.errors import InputError
+from condense_compiler.targets.accelerator.isa.areas import Access, Area
 from condense_compiler.targets.accelerator.isa.binary import Binary
-from condense_compiler.targets.accelerator.isa.instructions import Instruction, signed
+from condense_compiler.targets.accelerator.isa.instruction import Instruction, Start
 from condense_compiler.targets.accelerator.isa.ports import PortRecord
-from condense_compiler.targets.accelerator.isa.registers import (
-    QUEUES,
-    REGISTERS,
-    Opcode,
-    Queue,
-)
-from condense_compiler.targets.accelerator.simulator.access import Access, Area, access_of
-
-_WAITS = ("wait_loads", "wait_computes", "wait_stores")
+from condense_compiler.targets.accelerator.isa.records import Queue
+from condense_compiler.targets.accelerator.isa.table import instruction_of
+from condense_compiler.targets.accelerator.machine import Machine
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
-    """One start of a unit.
+class Issue:
+    """An instruction in its queue.
 
     Attributes:
-        opcode: The unit.
+        start: Its fields.
         number: Position in its queue.
-        registers: What the registers hold.
-        waits: How many of each queue must have finished, in the order of `Queue`.
+        instruction: Its row of the table.
         access: What it reads and writes.
     """
 
-    opcode: Opcode
+    start: Start
     number: int
-    registers: dict[str, int]
-    waits: tuple[int, int, int]
+    instruction: Instruction[Any]
     access: Access
 
     @property
     def queue(self) -> Queue:
         """The queue that it stands in."""
-        return QUEUES[self.opcode]
+        return self.instruction.queue
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulate operations."""
+        return self.instruction.macs(self.start)
 
 
-def decode_program(binary: Binary) -> list[Start]:
-    """Return the starts of a binary.
+def memory_sizes(binary: Binary) -> dict[str, int]:
+    """Return the bytes of each memory."""
+    return {
+        "chip": binary.chip_bytes,
+        "dram": binary.dram_bytes,
+        "weights": binary.machine.weight_buffer_bytes,
+        "section": len(binary.weights),
+    }
+
+
+def decode_program(binary: Binary) -> list[Issue]:
+    """Return the instructions of a binary.
 
     Raises:
         InputError: An instruction asks for what cannot be: bytes outside a memory, windows that
             do not fit, or a barrier that would wait for ever.
     """
-    if not binary.instructions or binary.instructions[-1].opcode is not Opcode.END:
-        raise InputError("binary: the program does not end with END")
+    sizes = memory_sizes(binary)
     for port in binary.ports:
-        _check_port(port, binary)
-    starts: list[Start] = []
-    registers = dict.fromkeys(REGISTERS, 0)
+        port_area(port).check(sizes["dram"])
+    issues: list[Issue] = []
     counts = [0, 0, 0]
-    for index, instruction in enumerate(binary.instructions[:-1]):
-        if instruction.opcode is Opcode.SET:
-            name = REGISTERS[instruction.register]
-            registers[name] = signed(name, instruction.value)
-            continue
+    for index, start in enumerate(binary.program):
+        instruction = instruction_of(start)
         try:
-            starts.append(_start(instruction, registers, counts, binary))
+            access = _check(start, counts, binary.machine, sizes)
         except InputError as error:
-            raise InputError(f"instruction {index}, {instruction.opcode.name}: {error}") from None
-    return starts
+            raise InputError(f"instruction {index}, {instruction.name}: {error}") from None
+        issues.append(Issue(start, counts[instruction.queue], instruction, access))
+        counts[instruction.queue] += 1
+    return issues
 
 
-def _start(
-    instruction: Instruction, registers: dict[str, int], counts: list[int], binary: Binary
-) -> Start:
-    opcode = instruction.opcode
-    if opcode is Opcode.END:
-        raise InputError("more instructions behind it")
-    waits = tuple(registers[name] for name in _WAITS)
-    queue = QUEUES[opcode]
-    for wait, count in zip(waits, counts, strict=True):
+def _check(
+    start: Start, counts: Sequence[int], machine: Machine, sizes: Mapping[str, int]
+) -> Access:
+    """Return what an instruction touches, after so many of each queue."""
+    instruction = instruction_of(start)
+    instruction.check(start, machine)
+    for wait, count in zip(start.waits.by_queue(), counts, strict=True):
         if wait > count:
             raise InputError(f"waits for {wait} instructions where {count} were given")
-    start = Start(
-        opcode,
-        counts[queue],
-        dict(registers),
-        (waits[0], waits[1], waits[2]),
-        access_of(opcode, registers, binary),
-    )
-    counts[queue] += 1
-    return start
+    access = instruction.access(start)
+    for area in (*access.reads.values(), *access.writes.values()):
+        area.check(sizes[area.memory])
+    return access
 
 
-def _check_port(port: PortRecord, binary: Binary) -> None:
+def port_area(port: PortRecord) -> Area:
+    """Return the bytes of an input or output."""
     channels, height, width = port.pixels
-    area = Area("dram", port.address, port.pitch, height, channels * width)
-    area.check(binary.dram_bytes)
-
-
-def loads_and_stores(starts: Sequence[Start]) -> list[Start]:
-    """Return the starts that move bytes to or from DRAM."""
-    return [start for start in starts if start.queue is not Queue.COMPUTE]
+    return Area("dram", port.address, port.pitch, height, channels * width)

@@ -11,19 +11,18 @@ import numpy.typing as npt
 from condense_compiler.errors import InputError
 from condense_compiler.targets.accelerator.integer.arithmetic import CODE_MAX, CODE_MIN
 from condense_compiler.targets.accelerator.isa.binary import Binary
-from condense_compiler.targets.accelerator.isa.instructions import INSTRUCTION_BYTES
 from condense_compiler.targets.accelerator.isa.ports import PortRecord
-from condense_compiler.targets.accelerator.isa.registers import Opcode, Queue
-from condense_compiler.targets.accelerator.simulator.access import Area
+from condense_compiler.targets.accelerator.isa.program import encode
+from condense_compiler.targets.accelerator.isa.records import Queue
+from condense_compiler.targets.accelerator.isa.table import INSTRUCTIONS
 from condense_compiler.targets.accelerator.simulator.memories import Known, Memory, codes, rows
-from condense_compiler.targets.accelerator.simulator.program import Start, decode_program
-from condense_compiler.targets.accelerator.simulator.timing import (
-    CAUSES,
-    Timed,
-    macs,
-    schedule,
-    traffic_bytes,
+from condense_compiler.targets.accelerator.simulator.program import (
+    Issue,
+    decode_program,
+    memory_sizes,
+    port_area,
 )
+from condense_compiler.targets.accelerator.simulator.timing import Timed, schedule
 from condense_compiler.targets.accelerator.simulator.units import compute
 
 Array = npt.NDArray[Any]
@@ -84,34 +83,24 @@ def simulate(binary: Binary, feeds: Mapping[str, Array]) -> Run:
     Raises:
         InputError: The feeds do not match, or the program breaks a rule of the machine.
     """
-    starts = decode_program(binary)
+    issues = decode_program(binary)
     memories = _memories(binary)
     _feed(binary, memories["dram"], feeds)
-    known = _known_finished(starts)
-    for index, (start, finished) in enumerate(zip(starts, known, strict=True)):
+    for index, (issue, finished) in enumerate(zip(issues, _known_finished(issues), strict=True)):
         try:
-            _execute(start, finished, memories)
+            _execute(issue, finished, memories)
         except InputError as error:
-            raise InputError(f"start {index}, {start.opcode.name}: {error}") from None
+            raise InputError(f"instruction {index}, {issue.instruction.name}: {error}") from None
     outputs = {p.name: _fetch(p, memories["dram"]) for p in binary.ports if p.is_output}
-    timed = schedule(starts, binary.machine)
+    timed = schedule(issues, binary.machine)
     return Run(outputs, _count(binary, timed, memories), timed)
 
 
 def _memories(binary: Binary) -> dict[str, Memory]:
-    sizes = {
-        "chip": binary.chip_bytes,
-        "dram": binary.dram_bytes,
-        "weights": binary.machine.weight_buffer_bytes,
-    }
+    sizes = memory_sizes(binary)
+    section = Memory("section", np.frombuffer(binary.weights, np.int8))
     memories = {name: Memory(name, np.zeros(size, np.int8)) for name, size in sizes.items()}
-    memories["section"] = Memory("section", np.frombuffer(binary.weights, np.int8))
-    return memories
-
-
-def _area(port: PortRecord) -> Area:
-    channels, height, width = port.pixels
-    return Area("dram", port.address, port.pitch, height, channels * width)
+    return memories | {"section": section}
 
 
 def _feed(binary: Binary, dram: Memory, feeds: Mapping[str, Array]) -> None:
@@ -128,22 +117,22 @@ def _feed(binary: Binary, dram: Memory, feeds: Mapping[str, Array]) -> None:
             steps = np.rint(feeds[name].astype(np.float32) / np.float32(port.scale)) + port.zero
             values = np.clip(np.nan_to_num(steps), CODE_MIN, CODE_MAX).astype(np.int8)
         by_row = values.reshape(port.pixels).transpose(1, 0, 2)
-        dram.fill(_area(port), by_row.reshape(port.pixels[1], -1))
+        dram.fill(port_area(port), by_row.reshape(port.pixels[1], -1))
 
 
 def _fetch(port: PortRecord, dram: Memory) -> Array:
-    stored = codes(dram.content, _area(port), port.pixels[0])
+    stored = codes(dram.content, port_area(port), port.pixels[0])
     steps = stored.astype(np.float32) - np.float32(port.zero)
     return (steps * np.float32(port.scale)).reshape(port.shape)
 
 
-def _known_finished(starts: Sequence[Start]) -> list[Known]:
-    """Return, for each start, how many of each queue have surely finished before it."""
+def _known_finished(issues: Sequence[Issue]) -> list[Known]:
+    """Return, for each instruction, how many of each queue have surely finished before it."""
     known: list[Known] = []
     by_queue: dict[Queue, list[Known]] = {queue: [] for queue in Queue}
-    for start in starts:
-        finished = list(start.waits)
-        finished[start.queue] = start.number
+    for issue in issues:
+        finished = list(issue.start.waits.by_queue())
+        finished[issue.queue] = issue.number
         behind = [
             by_queue[queue][count - 1]
             for queue, count in zip(Queue, finished, strict=True)
@@ -151,56 +140,55 @@ def _known_finished(starts: Sequence[Start]) -> list[Known]:
         ]
         merged = [max(column) for column in zip(finished, *behind, strict=True)]
         entry = (merged[0], merged[1], merged[2])
-        by_queue[start.queue].append(entry)
+        by_queue[issue.queue].append(entry)
         known.append(entry)
     return known
 
 
-# Units that read each element before they write it, so that both may be the same bytes.
-_IN_PLACE = frozenset((Opcode.COMBINE, Opcode.LOOK_UP))
-
-
-def _execute(start: Start, known: Known, memories: dict[str, Memory]) -> None:
-    replaced = start.access.writes if start.opcode in _IN_PLACE else ()
-    for area in start.access.reads:
+def _execute(issue: Issue, known: Known, memories: dict[str, Memory]) -> None:
+    reads, writes = issue.access.reads.values(), issue.access.writes.values()
+    replaced = writes if issue.instruction.in_place else ()
+    for area in reads:
         if area.memory == "section":
             continue
         memories[area.memory].check_read(area, known)
         if area not in replaced:
-            memories[area.memory].record_read(area, start.queue, start.number)
-    for area in start.access.writes:
-        memories[area.memory].write(area, start.queue, start.number, known)
-    if start.queue is Queue.COMPUTE:
+            memories[area.memory].record_read(area, issue.queue, issue.number)
+    for area in writes:
+        memories[area.memory].write(area, issue.queue, issue.number, known)
+    if issue.queue is Queue.COMPUTE:
         weights = memories["weights"].content.view(np.uint8)
-        compute(start, memories["chip"].content, weights)
+        compute(issue, memories["chip"].content, weights)
         return
-    source, destination = start.access.reads[0], start.access.writes[0]
-    values = rows(memories[source.memory].content, source)
-    rows(memories[destination.memory].content, destination)[...] = values
+    for source, destination in zip(reads, writes, strict=True):
+        values = rows(memories[source.memory].content, source)
+        rows(memories[destination.memory].content, destination)[...] = values
 
 
 def _count(binary: Binary, timed: Sequence[Timed], memories: dict[str, Memory]) -> Counts:
     machine = binary.machine
-    traffic: Counter[str] = Counter(dict.fromkeys(CAUSES.values(), 0))
+    moves = [row.traffic for row in INSTRUCTIONS if row.traffic]
+    traffic: Counter[str] = Counter(dict.fromkeys(moves, 0))
     stalls: Counter[str] = Counter()
     for entry in timed:
-        if entry.start.queue is not Queue.COMPUTE:
-            traffic[CAUSES[entry.start.opcode]] += traffic_bytes(entry.start, machine)
+        if entry.issue.instruction.traffic:
+            moved = entry.issue.access.external_bytes(machine.burst_bytes)
+            traffic[entry.issue.instruction.traffic] += moved
         elif entry.waited_cycles:
             stalls[entry.waited_for] += entry.waited_cycles
     cycles = max((entry.last_cycle for entry in timed), default=0)
-    done = sum(macs(entry.start) for entry in timed)
+    macs = sum(entry.issue.macs for entry in timed)
     return Counts(
         cycles=cycles,
-        compute_cycles=sum(e.busy_cycles for e in timed if e.start.queue is Queue.COMPUTE),
-        macs=done,
-        mac_utilisation=done / max(1, cycles * machine.rows * machine.lanes),
+        compute_cycles=sum(e.busy_cycles for e in timed if e.issue.queue is Queue.COMPUTE),
+        macs=macs,
+        mac_utilisation=macs / max(1, cycles * machine.rows * machine.lanes),
         stalls=dict(stalls),
         traffic=dict(traffic),
         chip_bytes=memories["chip"].used_bytes,
         weight_buffer_bytes=memories["weights"].used_bytes,
         dram_bytes=max(memories["dram"].used_bytes, _ports_end(binary)),
-        instruction_bytes=len(binary.instructions) * INSTRUCTION_BYTES,
+        instruction_bytes=len(encode(binary.program)),
     )
 
 

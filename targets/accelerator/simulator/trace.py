@@ -3,8 +3,8 @@
 import json
 from collections.abc import Sequence
 
-from condense_compiler.targets.accelerator.isa.registers import Queue
-from condense_compiler.targets.accelerator.simulator.timing import Timed, macs
+from condense_compiler.targets.accelerator.isa.records import Queue
+from condense_compiler.targets.accelerator.simulator.timing import Timed
 
 _PROCESS = 1
 
@@ -26,21 +26,21 @@ def to_trace(timed: Sequence[Timed]) -> str:
 
 
 def _event(entry: Timed) -> dict[str, object]:
-    start = entry.start
-    areas = start.access.writes
+    issue = entry.issue
+    areas = list(issue.access.writes.values())
     arguments: dict[str, object] = {
-        "number": start.number,
+        "number": issue.number,
         "bytes written": sum(area.size_bytes for area in areas),
         "address": areas[0].address,
     }
-    if start.queue is Queue.COMPUTE:
-        arguments |= {"macs": macs(start), "waited": entry.waited_cycles}
+    if issue.queue is Queue.COMPUTE:
+        arguments |= {"macs": issue.macs, "waited": entry.waited_cycles}
         arguments |= {"waited for": entry.waited_for} if entry.waited_for else {}
     return {
-        "name": start.opcode.name.lower(),
+        "name": issue.instruction.name,
         "ph": "X",
         "pid": _PROCESS,
-        "tid": int(start.queue),
+        "tid": int(issue.queue),
         "ts": entry.first_cycle,
         "dur": max(entry.busy_cycles, 1),
         "args": arguments,

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from condense_compiler.operators.window import Window
-from condense_compiler.targets.accelerator.codegen.packing import pack_bits, unpack_bits
 from condense_compiler.targets.accelerator.integer.arithmetic import (
     fixed_point,
     integer_root,
@@ -17,6 +16,7 @@ from condense_compiler.targets.accelerator.integer.arithmetic import (
 from condense_compiler.targets.accelerator.integer.compute import accumulate, pool_channels
 from condense_compiler.targets.accelerator.integer.network import ChannelPooling, Scaling
 from condense_compiler.targets.accelerator.integer.weights import bits_needed, split_scales
+from condense_compiler.targets.accelerator.isa.buffers import pack_bits, unpack_bits
 
 
 @given(st.integers(-(2**62), 2**62), st.integers(0, 62))

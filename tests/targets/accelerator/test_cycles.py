@@ -7,7 +7,7 @@ import pytest
 from kit.layers import Layer, Network, Window
 
 import condense_compiler as cc
-from condense_compiler.targets.accelerator.isa.registers import Opcode
+from condense_compiler.targets.accelerator.isa.convolution import Convolve
 from condense_compiler.targets.accelerator.lowered import AcceleratorProgram
 from condense_compiler.targets.accelerator.machine import read_machine
 
@@ -25,12 +25,12 @@ def test_convolutions(kernel: int, channels: int, outputs: int, side: int) -> No
     assert isinstance(lowered, AcceleratorProgram)
     machine = read_machine("default")
     run = lowered.simulate({"input": np.zeros((1, channels, side, side), np.float32)})
-    convolutions = [t for t in run.timed if t.start.opcode is Opcode.CONVOLVE]
+    convolutions = [t for t in run.timed if isinstance(t.issue.start, Convolve)]
     assert convolutions
     for timed in convolutions:
-        registers = timed.start.registers
-        pixels = registers["output_height"] * registers["output_width"]
-        tiles = math.ceil(registers["wide_channels"] / machine.rows)
+        start = timed.issue.start
+        pixels = start.output.height * start.output.width
+        tiles = math.ceil(start.wide_channels / machine.rows)
         steps = math.ceil(channels * kernel * kernel / machine.lanes)
         blocks = tiles * math.ceil(pixels / (machine.accumulators // machine.rows))
         expected = tiles * pixels * steps + blocks * machine.block_overhead_cycles

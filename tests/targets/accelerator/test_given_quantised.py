@@ -34,7 +34,7 @@ from condense_compiler.driver import compile_model
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.targets.accelerator import agreement
 from condense_compiler.targets.accelerator.integer.executor import execute
-from condense_compiler.targets.accelerator.integer.network import BIAS_FRACTION_BITS
+from condense_compiler.targets.accelerator.isa.buffers import BIAS_FRACTION_BITS
 
 SIGNED, UNSIGNED = quantization.QuantType.QInt8, quantization.QuantType.QUInt8
 

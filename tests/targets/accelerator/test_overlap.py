@@ -6,7 +6,8 @@ import pytest
 from kit.layers import Layer, Network, Window
 
 import condense_compiler as cc
-from condense_compiler.targets.accelerator.isa.registers import Opcode, Queue
+from condense_compiler.targets.accelerator.isa.records import Queue
+from condense_compiler.targets.accelerator.isa.transfers import LoadWeights
 from condense_compiler.targets.accelerator.lowered import AcceleratorProgram
 
 
@@ -30,11 +31,11 @@ def test_a_run_takes_little_longer_than_its_busiest_unit(feature_maps: str) -> N
     lowered = compilation.lowered
     assert isinstance(lowered, AcceleratorProgram)
     run = lowered.simulate({"input": np.zeros((1, 64, 12, 12), np.float32)})
-    blocks = sum(timed.start.opcode is Opcode.LOAD_WEIGHTS for timed in run.timed)
+    blocks = sum(isinstance(timed.issue.start, LoadWeights) for timed in run.timed)
     assert blocks > 3 * 3
     busy = dict.fromkeys(Queue, 0)
     for timed in run.timed:
-        busy[timed.start.queue] += timed.busy_cycles
+        busy[timed.issue.queue] += timed.busy_cycles
     busiest = max(busy[Queue.COMPUTE], busy[Queue.LOAD] + busy[Queue.STORE])
     # Each layer of 3 starts with weights that nothing overlaps.
     assert run.counts.cycles <= 1.25 * busiest

@@ -20,15 +20,14 @@ from condense_compiler.targets.accelerator.integer.executor import execute
 from condense_compiler.targets.accelerator.integer.network import (
     Binary,
     IntegerNetwork,
-    Joining,
     Lookup,
     Map,
     Operator,
     Port,
     Table,
 )
-from condense_compiler.targets.accelerator.isa.instructions import Instruction
-from condense_compiler.targets.accelerator.isa.registers import NUMBERS, Opcode
+from condense_compiler.targets.accelerator.isa.maps import LookUp
+from condense_compiler.targets.accelerator.isa.records import Joining
 from condense_compiler.targets.accelerator.machine import read_machine
 from condense_compiler.targets.accelerator.simulator.simulate import simulate
 
@@ -206,10 +205,13 @@ def test_results_beside_what_is_read_are_refused() -> None:
     """An instruction may write exactly the bytes that it reads, not some of them."""
     network, memory = one_table()
     binary = generate(network, memory, SMALL).binary
-    beside = Instruction(Opcode.SET, NUMBERS["output_address"], 1)
-    first = next(n for n, i in enumerate(binary.instructions) if i.opcode is Opcode.LOOK_UP)
-    instructions = (*binary.instructions[:first], beside, *binary.instructions[first:])
-    moved = replace(binary, instructions=instructions, chip_bytes=binary.chip_bytes + 16)
+    program = tuple(
+        replace(start, output=replace(start.output, address=1))
+        if isinstance(start, LookUp)
+        else start
+        for start in binary.program
+    )
+    moved = replace(binary, program=program, chip_bytes=binary.chip_bytes + 16)
     with pytest.raises(InputError, match="still being read by compute"):
         simulate(moved, {"x": np.ones((1, 3, 5, 7), np.float32)})
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from condense_compiler.operators.window import Window
 from condense_compiler.targets.accelerator.integer.arithmetic import scale_sums, significand
 from condense_compiler.targets.accelerator.integer.compute import pool_channels
-from condense_compiler.targets.accelerator.integer.network import Averaging, ChannelPooling
+from condense_compiler.targets.accelerator.integer.network import ChannelPooling
 from condense_compiler.targets.accelerator.integer.pixels import average_pixels
+from condense_compiler.targets.accelerator.isa.records import Averaging
 
 LARGEST_SUM = 2**31 - 1
 SCALES = st.floats(2.0**-38, 2.0**3, width=32)

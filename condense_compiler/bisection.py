@@ -59,7 +59,7 @@ def bisect(
     network = load_selected(model, selection)
     original = Original(as_selected(model, selection))
     if isinstance(target, Preparing):
-        network, target = target.prepare(*selected_with_dims(model, selection))
+        network = target.prepare(*selected_with_dims(model, selection)).network
         original = Original(network.to_model())
     feeds = random_feeds(network)
     judge = Judge(original, feeds)

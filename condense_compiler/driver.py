@@ -93,7 +93,7 @@ def _compile(
         check_effort(planned.network, planned.placement.plan.arena_bytes, "verification")
     with stages("lower"):
         program = planned.program(asked.memory_limit_bytes)
-        lowered = planned.backend.lower(program)
+        lowered = backend.lower(program)
     verification = None
     if verify_outputs:
         with stages("verify"):
@@ -155,10 +155,11 @@ def _plan(
 ) -> Planned:
     with stages("load"):
         network = load_selected(model, selection)
-        given = measure_given(network)
+        given, prepared = measure_given(network), None
     with stages("prepare"):
         if isinstance(backend, Preparing):
-            network, backend = backend.prepare(*selected_with_dims(model, selection))
+            made = backend.prepare(*selected_with_dims(model, selection))
+            network, prepared = made.network, made.model
     with stages("rewrite"):
         applied = run_passes(network, pipeline)
     effort = Effort(order_seconds, plan_seconds, order_alone=isinstance(backend, Placing))
@@ -172,7 +173,7 @@ def _plan(
     found = rewritten.arrangement
     return Planned(
         rewritten.network,
-        backend,
+        prepared,
         given,
         rewritten.applied,
         found.sharing,

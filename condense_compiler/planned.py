@@ -1,7 +1,9 @@
 """A network as far as the plan: everything that lowering, report and picture are made from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import onnx
 
 from condense_compiler.memory.buffers import Plan
 from condense_compiler.memory.placement import Placement
@@ -13,7 +15,6 @@ from condense_compiler.report.measure import Given
 from condense_compiler.report.picture import Picture
 from condense_compiler.report.picturing import draw
 from condense_compiler.rewriting.runner import AppliedPass
-from condense_compiler.targets import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Planned:
 
     Attributes:
         network: The rewritten network.
-        backend: What lowers it; a target that prepares networks knows what it prepared.
+        prepared: The model that it stands for, if the target prepared one.
         given: What was measured before it was prepared and rewritten.
         applied: What each pass did.
         sharing: What it stores, and which feature maps share memory.
@@ -32,7 +33,7 @@ class Planned:
     """
 
     network: Network
-    backend: Target
+    prepared: onnx.ModelProto | None
     given: Given
     applied: Sequence[AppliedPass]
     sharing: Sharing
@@ -42,7 +43,8 @@ class Planned:
 
     def program(self, memory_limit_bytes: int | None = None) -> ScheduledProgram:
         """Return what a target lowers."""
-        return as_program(self.network, self.sharing, self.placement, memory_limit_bytes)
+        program = as_program(self.network, self.sharing, self.placement)
+        return replace(program, memory_limit_bytes=memory_limit_bytes, prepared=self.prepared)
 
     def picture(self) -> Picture:
         """Return the plans before and after, as they are shown."""
@@ -51,16 +53,11 @@ class Planned:
         )
 
 
-def as_program(
-    network: Network,
-    sharing: Sharing,
-    placement: Placement,
-    memory_limit_bytes: int | None = None,
-) -> ScheduledProgram:
+def as_program(network: Network, sharing: Sharing, placement: Placement) -> ScheduledProgram:
     """Return what a target lowers."""
     steps = tuple(
         Step(sharing.order[operators[0]], *(sharing.order[second] for second in operators[1:]))
         for operators in placement.steps
     )
     arena_bytes = placement.plan.arena_bytes
-    return ScheduledProgram(network, steps, placement.offsets, arena_bytes, memory_limit_bytes)
+    return ScheduledProgram(network, steps, placement.offsets, arena_bytes)

@@ -5,6 +5,7 @@ names a frozen dataclass that follows `Target`.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
@@ -68,14 +69,25 @@ class Target(Protocol):
         """Turn a scheduled program into what the target runs."""
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a target makes of a model before it is rewritten.
+
+    Attributes:
+        network: The network to compile.
+        model: The model that results are compared with.
+    """
+
+    network: Network
+    model: onnx.ModelProto
+
+
 @runtime_checkable
 class Preparing(Protocol):
     """A target that changes a network before it is rewritten, such as by quantising it."""
 
-    def prepare(
-        self, source: str | Path | onnx.ModelProto, dims: Mapping[str, int]
-    ) -> tuple[Network, Target]:
-        """Return the network to compile, and the target that lowers it.
+    def prepare(self, source: str | Path | onnx.ModelProto, dims: Mapping[str, int]) -> Prepared:
+        """Return the network to compile, and the model that it stands for.
 
         Args:
             source: The model as given.

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx_graphsurgeon as gs
 
-from condense_compiler.operators.attributes import constant_input, int_list
+from condense_compiler.operators.attributes import int_list
+from condense_compiler.operators.quantising import constant_values
 from condense_compiler.passes.tracing.views import View
 
 
@@ -27,8 +28,10 @@ class Context:
         return view.through(self.node) if view is not None else None
 
     def constant(self, index: int) -> npt.NDArray[np.generic] | None:
-        """Return the value of a constant input; None where it is absent or not constant."""
-        return constant_input(self.node, index)
+        """Return the value of a constant input, dequantised; None where it is none, or absent."""
+        inputs = self.node.inputs
+        known = index < len(inputs) and not inputs[index].is_empty()
+        return constant_values(inputs[index]) if known else None
 
     def ints(self, attribute: str, index: int) -> list[int] | None:
         """Return a list that older operator versions have as attribute, newer ones as input."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import InputError
@@ -110,19 +109,17 @@ class MixedProgram(PartedProgram):
     Attributes:
         machine: What the parts on the accelerator were written for.
         memories: Where the maps of each of them lie.
-        quantised: The quantised model, if the target made or was given it.
     """
 
     machine: Machine
     memories: tuple[MemoryPlan, ...]
-    quantised: onnx.ModelProto | None
 
     def save(self, folder: Path) -> None:
         """Write the binary of each part that the accelerator runs, and the quantised model."""
         for number, part in enumerate(self.parts):
             if isinstance(part, AcceleratedPart):
                 write_file(folder / part_file(number), to_bytes(part.binary))
-        save_quantised(folder, self.quantised)
+        save_quantised(folder, self.program.prepared)
 
     def footprint(self, given: Given) -> Footprint:
         """Return what the machine stores and moves, and what the other nodes do."""
@@ -155,7 +152,6 @@ def lower_mixed(
     program: ScheduledProgram,
     nodes: Sequence[gs.Node],
     machine: Machine,
-    quantised: onnx.ModelProto | None,
     *,
     all_in_dram: bool,
 ) -> MixedProgram:
@@ -169,7 +165,7 @@ def lower_mixed(
         limit = program.memory_limit_bytes
         memories.append(place(part, machine, memory_limit_bytes=limit, all_in_dram=all_in_dram))
         parts.append(AcceleratedPart(part, generate(part, memories[-1], machine).binary))
-    return MixedProgram(program, tuple(parts), machine, tuple(memories), quantised)
+    return MixedProgram(program, tuple(parts), machine, tuple(memories))
 
 
 def load_mixed(folder: Path, program: ScheduledProgram, hosted: Any) -> PartedProgram:

@@ -16,7 +16,6 @@ from condense_compiler.targets.accelerator.folder import (
     read_quantised,
     shapes_at_ends,
 )
-from condense_compiler.targets.accelerator.integer.forms import Forms, from_facts
 from condense_compiler.targets.accelerator.integer.lowering import lower_network
 from condense_compiler.targets.accelerator.isa.binary import Binary
 from condense_compiler.targets.accelerator.node_order import ordered_nodes
@@ -31,13 +30,11 @@ class LoadedProgram:
         program: What was lowered.
         binary: The binary as it was saved, with the machine that it was written for.
         folder: Where the quantised model lies, which it must equal.
-        forms: How ONNX Runtime computed its operators when it was compiled.
     """
 
     program: ScheduledProgram
     binary: Binary
     folder: Path
-    forms: Forms
 
     def run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
         """Compute the graph outputs, by name, on the simulator.
@@ -55,13 +52,11 @@ class LoadedProgram:
             InputError: The quantised model cannot be read.
         """
         quantised, nodes = read_quantised(self.folder), ordered_nodes(self.program)
-        fused = lower_network(self.program.network.graph, nodes, self.forms)
-        return verify_codes(self.run(feeds), fused, quantised, self.forms, feeds)
+        fused = lower_network(self.program.network, nodes)
+        return verify_codes(self.run(feeds), fused, quantised, feeds)
 
 
-def load_program(
-    folder: Path, program: ScheduledProgram, facts: Mapping[str, Any]
-) -> LoadedProgram:
+def load_program(folder: Path, program: ScheduledProgram) -> LoadedProgram:
     """Read the binary of a program.
 
     Raises:
@@ -70,4 +65,4 @@ def load_program(
     path = folder / BINARY_FILE
     binary, graph = read_binary(path), program.network.graph
     check_ports(path, binary, *shapes_at_ends(graph))
-    return LoadedProgram(program, binary, folder, from_facts(facts.get("forms")))
+    return LoadedProgram(program, binary, folder)

@@ -11,10 +11,12 @@ import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.network import Network
+from condense_compiler.passes.tracing.regions import Region
 from condense_compiler.targets.accelerator.codegen.placement import check_operators_fit
 from condense_compiler.targets.accelerator.integer.collector import pixels_of
 from condense_compiler.targets.accelerator.integer.lowering import lower_part
 from condense_compiler.targets.accelerator.integer.network import IntegerNetwork, Map, Port
+from condense_compiler.targets.accelerator.integer.pooled import pooled_regions
 from condense_compiler.targets.accelerator.integer.refusals import NodeError, blaming_one_of
 from condense_compiler.targets.accelerator.integer.separating import separate_pooling
 from condense_compiler.targets.accelerator.machine import Machine
@@ -80,6 +82,7 @@ def cut(
             name.
     """
     outputs = {tensor.name for tensor in network.graph.outputs}
+    regions = pooled_regions(network)
     elsewhere = known or {}
     reasons = {id(node): elsewhere[node.name] for node in nodes if node.name in elsewhere}
     # Each node that is known to run elsewhere stands alone, and so do those between two of them.
@@ -93,7 +96,7 @@ def cut(
             grids |= _moved(part[0], grids)
             continue
         try:
-            lowered = _lower(part, outputs, grids, machine)
+            lowered = _lower(part, outputs, grids, machine, regions)
         except NodeError as error:
             reasons[id(error.node)] = error.reason
             position = next(i for i, node in enumerate(part) if node is error.node)
@@ -109,6 +112,7 @@ def _lower(
     outputs: set[str],
     grids: Mapping[str, Scale],
     machine: Machine | None,
+    regions: Sequence[Region],
 ) -> IntegerNetwork:
     inside = {id(node) for node in part}
     made = {tensor.name: tensor for node in part for tensor in node.outputs}
@@ -125,7 +129,8 @@ def _lower(
     ]
     inputs = [tensor for name, tensor in read.items() if name not in made]
     known = {t.name: _port(t, *grids[t.name]) for t in inputs if t.name in grids}
-    network = lower_part(part, inputs, needed, {n: p for n, p in known.items() if p is not None})
+    ports = {name: port for name, port in known.items() if port is not None}
+    network = lower_part(part, inputs, needed, ports, regions)
     if machine is None:
         return network
     with blaming_one_of(part):

@@ -15,10 +15,8 @@ from condense_compiler.targets.accelerator.agreement import (
     Agreement,
     compare_operators,
     compare_outputs,
-    operators_in_floating_point,
 )
 from condense_compiler.targets.accelerator.integer.executor import execute
-from condense_compiler.targets.accelerator.integer.forms import Forms
 from condense_compiler.targets.accelerator.integer.network import IntegerNetwork
 from condense_compiler.targets.accelerator.isa.binary import Binary
 from condense_compiler.targets.accelerator.simulator.simulate import Run, simulate
@@ -59,21 +57,19 @@ def verify_codes(
     found: Mapping[str, npt.NDArray[Any]],
     fused: IntegerNetwork,
     quantised: onnx.ModelProto | None,
-    forms: Forms,
     feeds: Feeds,
 ) -> Verification:
     """Compare the simulator with the executor, and the executor with ONNX Runtime.
 
     The simulator must equal the executor bit by bit. The differences to ONNX Runtime are those
-    of the outputs' codes: the largest in steps, and the share of codes that differ. Where it
-    adds up in floating point, one step there may become many further on; then it is each
-    operator, computed from ONNX Runtime's inputs, that must agree.
+    of the outputs' codes: the largest in steps, and the share of codes that differ. It adds up in
+    floating point, where one step may become many further on; then it is each operator, computed
+    from ONNX Runtime's inputs, that must agree.
 
     Args:
         found: Graph outputs of the simulator.
         fused: The network in integers.
         quantised: The quantised model, if there is one.
-        forms: How ONNX Runtime computes its operators.
         feeds: Graph inputs.
     """
     expected = execute(fused, feeds)
@@ -85,9 +81,7 @@ def verify_codes(
     ends = _judged(compare_outputs(fused, quantised, feeds))
     if ends.passed:
         return ends
-    if not operators_in_floating_point(quantised):
-        return ends
-    agreement = compare_operators(fused, quantised, forms, feeds)
+    agreement = compare_operators(fused, quantised, feeds)
     operators = _judged(agreement)
     return operators if operators.passed else ends
 

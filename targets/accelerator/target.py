@@ -1,15 +1,15 @@
 """The target: quantise, lower to integers, place in two memories, write instructions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import onnx
 
 from condense_compiler.errors import InputError, UnsupportedError
-from condense_compiler.network import Network, load_network
 from condense_compiler.program import ScheduledProgram
+from condense_compiler.targets import Prepared
 from condense_compiler.targets.accelerator.codegen.generate import generate
 from condense_compiler.targets.accelerator.codegen.placement import place
 from condense_compiler.targets.accelerator.fallback import (
@@ -19,7 +19,6 @@ from condense_compiler.targets.accelerator.fallback import (
     lower_mixed,
 )
 from condense_compiler.targets.accelerator.folder import BINARY_FILE, PART_FILES, QUANTISED_FILE
-from condense_compiler.targets.accelerator.integer.forms import Forms
 from condense_compiler.targets.accelerator.integer.lowering import lower_network
 from condense_compiler.targets.accelerator.integer.refusals import blaming_one_of
 from condense_compiler.targets.accelerator.integer.separating import separate_pooling
@@ -43,22 +42,23 @@ class AcceleratorTarget:
         weight_bits: Bits of the weights of a model in floating point: 8, 4, 2 or 1.
         feature_maps: `auto` keeps on the chip what makes traffic least, `dram` nothing.
         allow_fallback: Run what the accelerator cannot on the reference executor.
-        quantised: The quantised model, once `prepare` has made it.
-        forms: How ONNX Runtime computes its operators, likewise.
     """
 
     name: ClassVar[str] = "accelerator"
     places_itself: ClassVar[bool] = True
     files: ClassVar[tuple[str, ...]] = (BINARY_FILE, PART_FILES, QUANTISED_FILE)
-    # Integer operators are made of single operators, which say in steps what codes mean.
-    without_passes: ClassVar[frozenset[str]] = frozenset({"fuse_elementwise"})
+    # Integer operators are made of single ones, between QuantizeLinear and DequantizeLinear.
+    without_passes: ClassVar[frozenset[str]] = frozenset(
+        (
+            *("cross_channel_pooling", "drop_signs", "fold_channel_shuffle"),
+            *("fuse_elementwise", "move_codes", "stay_in_codes"),
+        )
+    )
     machine: str = "default"
     calibration: str = ""
     weight_bits: int = 8
     feature_maps: str = "auto"
     allow_fallback: bool = False
-    quantised: onnx.ModelProto | None = field(default=None, compare=False, repr=False)
-    forms: Forms = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check the options.
@@ -71,24 +71,20 @@ class AcceleratorTarget:
         if self.feature_maps not in FEATURE_MAPS:
             raise InputError(f"option feature_maps={self.feature_maps!r}: give auto or dram")
 
-    def prepare(
-        self, source: str | Path | onnx.ModelProto, dims: Mapping[str, int]
-    ) -> tuple[Network, "AcceleratorTarget"]:
-        """Quantise a model unless it is; return what to compile, and what lowers it.
+    def prepare(self, source: str | Path | onnx.ModelProto, dims: Mapping[str, int]) -> Prepared:
+        """Quantise a model unless it is.
 
         Raises:
             InputError: Model or samples cannot be used.
         """
         calibration = Path(self.calibration) if self.calibration else None
-        prepared = prepare(
+        return prepare(
             source,
             dims,
             calibration,
             self.weight_bits,
             all_accelerated=not self.allow_fallback,
         )
-        ready = replace(self, quantised=prepared.quantised, forms=prepared.forms)
-        return load_network(prepared.unfolded), ready
 
     def lower(self, program: ScheduledProgram) -> AcceleratorProgram | MixedProgram:
         """Write the instructions of a program.
@@ -100,17 +96,16 @@ class AcceleratorTarget:
         ordered, all_in_dram = ordered_nodes(program), self.feature_maps == "dram"
         limit = program.memory_limit_bytes
         try:
-            fused = lower_network(program.network.graph, ordered, self.forms)
+            fused = lower_network(program.network, ordered)
             with blaming_one_of(ordered):
                 network = fused if machine.pooling_unit else separate_pooling(fused)
                 memory = place(network, machine, memory_limit_bytes=limit, all_in_dram=all_in_dram)
         except UnsupportedError:
             if not self.allow_fallback:
                 raise
-            return lower_mixed(program, ordered, machine, self.quantised, all_in_dram=all_in_dram)
+            return lower_mixed(program, ordered, machine, all_in_dram=all_in_dram)
         code = generate(network, memory, machine)
-        quantised, forms = self.quantised, self.forms
-        return AcceleratorProgram(program, network, fused, memory, code, quantised, forms)
+        return AcceleratorProgram(program, network, fused, memory, code)
 
     def load(
         self, folder: Path, program: ScheduledProgram, facts: Mapping[str, Any]
@@ -121,5 +116,5 @@ class AcceleratorTarget:
             InputError: A file is missing or damaged, or does not belong to the program.
         """
         if "fallback" not in facts:
-            return load_program(folder, program, facts)
+            return load_program(folder, program)
         return load_mixed(folder, program, facts["fallback"])

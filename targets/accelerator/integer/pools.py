@@ -58,6 +58,8 @@ def _pool_codes(collector: Collector, node: gs.Node, window: Window) -> Value:
 
 def _average(collector: Collector, node: gs.Node) -> list[Value]:
     window = over_two_axes(pooling_window(node), node.name)
+    if window.dilations != (1, 1):
+        raise UnsupportedError(f"{node.name}: AveragePool with dilations")
     divisor = "window" if node.attrs.get("count_include_pad", 0) else "present"
     return [_mean(collector, node, window, "average", divisor)]
 
@@ -70,7 +72,7 @@ def _global_average(collector: Collector, node: gs.Node) -> list[Value]:
         raise UnsupportedError(f"{node.name}: {node.op} over other axes than height and width")
     pixels = collector.map(node.inputs[0]).shape[1:]
     window = Window(pixels, (1, 1), (0, 0, 0, 0), (1, 1))
-    kind = "average" if collector.form(node).on_values else "sum"
+    kind = "average" if node.op in _ON_VALUES else "sum"
     return [_mean(collector, node, window, kind, "window")]
 
 
@@ -80,7 +82,7 @@ def _mean(collector: Collector, node: gs.Node, window: Window, kind: str, diviso
     operator = SpatialPooling(node.name, (source,), NOWHERE, kind=kind, window=window)
     units = np.array([source.scale], np.float32)
     shape = (source.shape[0], height, width)
-    return Raw(operator, shape, units, averaged=divisor, form=collector.form(node))
+    return Raw(operator, shape, units, averaged=divisor, on_values=node.op in _ON_VALUES)
 
 
 def _reduce(collector: Collector, node: gs.Node) -> list[Value]:
@@ -117,6 +119,7 @@ def _pool_stored_channels(collector: Collector, node: gs.Node) -> Value:
     return stored(pooled)
 
 
+_ON_VALUES = frozenset(["ReduceMean"])  # there is no such operator on codes
 _AVERAGED = {"ReduceMean": "window", "ReduceSum": "one"}
 
 POOLING_RULES: Mapping[str, Rule] = {

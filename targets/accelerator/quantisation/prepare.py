@@ -1,25 +1,20 @@
-"""The way from a model as given to one with quantisation written as arithmetic."""
+"""The way from a model as given to a quantised network."""
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
+import onnx_graphsurgeon as gs
 
-from condense_compiler.errors import UnsupportedError
 from condense_compiler.network import Network, load_network
-from condense_compiler.network.integer_operators import in_standard_operators
+from condense_compiler.network.integer_operators import SPLIT_UP, in_standard_operators
 from condense_compiler.network.lifting import lift
 from condense_compiler.passes import find_pass
 from condense_compiler.rewriting.runner import run_passes
-from condense_compiler.targets.accelerator.integer.checking import check_operators, is_dilated
-from condense_compiler.targets.accelerator.integer.forms import ON_CODES, Forms
-from condense_compiler.targets.accelerator.quantisation.bias_units import (
-    layers_with_bias_in_other_units,
-)
+from condense_compiler.targets import Prepared
+from condense_compiler.targets.accelerator.integer.checking import check_operators
 from condense_compiler.targets.accelerator.quantisation.fewer_bits import reduce_weights
-from condense_compiler.targets.accelerator.quantisation.forms import forms_of
 from condense_compiler.targets.accelerator.quantisation.precision import (
     give_ends_types,
     use_single_precision,
@@ -31,7 +26,6 @@ from condense_compiler.targets.accelerator.quantisation.samples import (
     read_samples,
 )
 from condense_compiler.targets.accelerator.quantisation.static import quantise, simplify
-from condense_compiler.targets.accelerator.quantisation.unfolding import is_quantised, unfold
 
 Model = str | Path | onnx.ModelProto
 
@@ -39,27 +33,6 @@ UNCALIBRATED = (
     "no calibration samples: ranges come from {count} random ones; give --calibration for "
     "ranges that suit real images"
 )
-
-MISTAKEN_BIAS = (
-    "'{first}'{others} has a bias in the units of another layer; ONNX Runtime adds its codes as if "
-    "the units were the layer's own, and so will the accelerator: give each layer its own bias "
-    "before quantising"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A model before the passes.
-
-    Attributes:
-        quantised: The quantised model, as ONNX Runtime runs it.
-        unfolded: The same with quantisation written as arithmetic.
-        forms: How ONNX Runtime computes its operators.
-    """
-
-    quantised: onnx.ModelProto
-    unfolded: onnx.ModelProto
-    forms: Forms
 
 
 def prepare(
@@ -70,7 +43,7 @@ def prepare(
     *,
     all_accelerated: bool,
 ) -> Prepared:
-    """Quantise a model unless it is, and write its quantisation as arithmetic.
+    """Quantise a model unless it is.
 
     Args:
         source: The model.
@@ -79,29 +52,39 @@ def prepare(
         weight_bits: Bits of the weights, unless the model is quantised.
         all_accelerated: Every operator must run on the accelerator.
 
+    Returns:
+        The quantised network, and the model that it stands for.
+
     Raises:
         InputError: Model or samples cannot be used.
     """
     source, network, types = _loaded(source, dims)
-    run_passes(network, [find_pass("fold_pads")])  # a window may reach over the edge; no Pad can
-    model = network.to_model()
-    if is_quantised(model):
-        _check_averages(network)
+    if _is_quantised(network.graph):
         standard = in_standard_operators(source)
-        given = _as_given(source) if standard is not source else model
-        given, model = (_with_types(each, types) for each in (given, model))
-        forms = forms_of(given)
-        _warn_of_biases(given, forms)
-        return Prepared(given, unfold(model, forms), forms)
+        given = _as_given(source) if standard is not source else network.to_model()
+        return _prepared(network, given, network.to_model(), types)
+    run_passes(network, [find_pass("fold_pads")])  # a window may reach over the edge; no Pad can
     simplify(network)
     if all_accelerated:
         check_operators(network.graph)  # before what takes most of the time
     model = quantise(network, _samples(network, calibration))
     keep_rank_sums_exact(model)
     reduce_weights(model, weight_bits)
-    model = _with_types(model, types)
-    forms = forms_of(model)
-    return Prepared(model, unfold(model, forms), forms)
+    return _prepared(network, model, model, types)
+
+
+def _prepared(
+    network: Network, given: onnx.ModelProto, model: onnx.ModelProto, types: Mapping[str, int]
+) -> Prepared:
+    """Return a quantised model as a network, its ends in the types that they had."""
+    loaded = load_network(_with_types(model, types))
+    loaded.name = network.name
+    return Prepared(loaded, _with_types(given, types))
+
+
+def _is_quantised(graph: gs.Graph) -> bool:
+    """Tell whether feature maps are quantised already."""
+    return any(node.op == "QuantizeLinear" or node.op in SPLIT_UP for node in graph.nodes)
 
 
 def _loaded(
@@ -124,20 +107,6 @@ def _loaded(
     return source, network, types
 
 
-def _check_averages(network: Network) -> None:
-    """Refuse averages between codes that ONNX Runtime takes as its own, and then cannot compute.
-
-    Raises:
-        UnsupportedError: There is one.
-    """
-    for node in network.graph.nodes:
-        if node.op == "AveragePool" and is_dilated(node):
-            raise UnsupportedError(
-                f"node '{node.name}' (AveragePool): ONNX Runtime cannot run it between codes with "
-                "dilations; give the model before it was quantised, and --allow-fallback"
-            )
-
-
 def _samples(network: Network, calibration: Path | None) -> list[Sample]:
     if calibration is not None:
         return read_samples(calibration, network.graph.inputs)
@@ -154,17 +123,6 @@ def _with_types(model: onnx.ModelProto, types: Mapping[str, int]) -> onnx.ModelP
     changed.CopyFrom(model)
     give_ends_types(changed, types)
     return changed
-
-
-def _warn_of_biases(given: onnx.ModelProto, forms: Forms) -> None:
-    layers = [
-        name
-        for name in layers_with_bias_in_other_units(given)
-        if forms.get(name, ON_CODES).adds_bias_codes
-    ]
-    if layers:
-        others = f", as {len(layers) - 1} more," if len(layers) > 1 else ""
-        warnings.warn(MISTAKEN_BIAS.format(first=layers[0], others=others), stacklevel=3)
 
 
 def _as_given(source: Model) -> onnx.ModelProto:

@@ -15,7 +15,7 @@ from condense_compiler.planned import as_program
 from condense_compiler.report.report import Verification
 from condense_compiler.report.text import difference_text
 from condense_compiler.rewriting.contract import Pass
-from condense_compiler.targets import Lowered, Placing, Preparing, Target, Verifying
+from condense_compiler.targets import Lowered, Placing, Preparing, Selecting, Target, Verifying
 from condense_compiler.verification import random_feeds
 from condense_compiler.verification.bisection import Culprit, find_pass_that_differs
 from condense_compiler.verification.comparing import Judge
@@ -111,8 +111,11 @@ def _find_lowering_that_differs(
 
 
 def _lower(network: Network, target: Target) -> Lowered:
-    found = arrange(network, Effort(order_alone=isinstance(target, Placing)))
-    return target.lower(as_program(network, found.sharing, found.placement))
+    chosen = target.select(network) if isinstance(target, Selecting) else None
+    running = network if chosen is None else chosen.network
+    found = arrange(running, Effort(order_alone=isinstance(target, Placing)))
+    lowering = target if chosen is None else chosen
+    return lowering.lower(as_program(running, found.sharing, found.placement))
 
 
 def _operator_among_all(network: Network, target: Target, feeds: Feeds) -> FirstTensor | None:

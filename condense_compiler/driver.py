@@ -1,4 +1,4 @@
-"""The compiler from top to bottom: load, prepare, rewrite, schedule, plan, lower, verify."""
+"""The compiler from top to bottom: load, rewrite, select, schedule, plan, lower, verify."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -19,8 +19,9 @@ from condense_compiler.report.measure import measure_given
 from condense_compiler.report.stages import Stages, StageWatcher
 from condense_compiler.retreat import Rewritten, retreat
 from condense_compiler.rewriting.contract import Pass
-from condense_compiler.rewriting.runner import run_passes
+from condense_compiler.rewriting.runner import AppliedPass, run_passes
 from condense_compiler.targets import (
+    SELECTION,
     Measuring,
     Placing,
     Preparing,
@@ -90,14 +91,14 @@ def _compile(
         asked.model, backend, asked.selection, pipeline, stages, order_seconds=order_seconds
     )
     if verify_outputs:
-        check_effort(planned.network, planned.placement.plan.arena_bytes, "verification")
+        check_effort(planned.rewritten, planned.placement.plan.arena_bytes, "verification")
     with stages("lower"):
         program = planned.program(asked.memory_limit_bytes)
-        lowered = backend.lower(program)
+        lowered = planned.lowering.lower(program)
     verification = None
     if verify_outputs:
         with stages("verify"):
-            feeds = random_feeds(planned.network)
+            feeds = random_feeds(planned.rewritten)
             verification = (
                 lowered.verify(feeds)
                 if isinstance(lowered, Verifying)
@@ -162,9 +163,14 @@ def _plan(
             network, prepared = made.network, made.model
     with stages("rewrite"):
         applied = run_passes(network, pipeline)
+    with stages("select"):
+        chosen = backend.select(network) if isinstance(backend, Selecting) else None
+    if chosen is not None:
+        applied.append(AppliedPass(SELECTION, chosen.outcome))
     effort = Effort(order_seconds, plan_seconds, order_alone=isinstance(backend, Placing))
     with stages("schedule"):
-        rewritten = Rewritten(network, applied, arrange(network, effort))
+        running = network if chosen is None else chosen.network
+        rewritten = Rewritten(running, applied, arrange(running, effort))
     with stages("plan"):
         before = plan(given.buffers)
         if rewritten.arena_bytes > before.arena_bytes and not isinstance(backend, Preparing):
@@ -173,6 +179,8 @@ def _plan(
     found = rewritten.arrangement
     return Planned(
         rewritten.network,
+        rewritten.network if chosen is None else network,
+        backend if chosen is None else chosen,
         prepared,
         given,
         rewritten.applied,

@@ -15,6 +15,7 @@ from condense_compiler.report.measure import Given
 from condense_compiler.report.picture import Picture
 from condense_compiler.report.picturing import draw
 from condense_compiler.rewriting.runner import AppliedPass
+from condense_compiler.targets import Lowering
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,9 @@ class Planned:
     """A network, compiled as far as the plan.
 
     Attributes:
-        network: The rewritten network.
+        network: The network in the operators that run.
+        rewritten: The rewritten network; the same, unless the target runs operators of its own.
+        lowering: What lowers it.
         prepared: The model that it stands for, if the target prepared one.
         given: What was measured before it was prepared and rewritten.
         applied: What each pass did.
@@ -33,6 +36,8 @@ class Planned:
     """
 
     network: Network
+    rewritten: Network
+    lowering: Lowering
     prepared: onnx.ModelProto | None
     given: Given
     applied: Sequence[AppliedPass]

@@ -20,9 +20,12 @@ from condense_compiler.report.footprint import Footprint
 from condense_compiler.report.measure import Given
 from condense_compiler.report.picture import Picture
 from condense_compiler.report.report import Verification
+from condense_compiler.rewriting.contract import PassOutcome
 from condense_compiler.targets.options import configured
 
 ENTRY_POINTS = "condense_compiler.targets"
+
+SELECTION = "select"  # what reports call it among the passes
 
 # Built-in targets: name -> "module:class", imported when first asked for.
 BUILT_IN: Mapping[str, str] = {
@@ -42,6 +45,14 @@ class Runnable(Protocol):
         Raises:
             InputError: The feeds do not match the graph inputs.
         """
+
+
+class Loaded(Runnable, Protocol):
+    """A program that was saved, read back."""
+
+    @property
+    def network(self) -> Network:
+        """A network with its inputs and outputs, and with as much to compute."""
 
 
 @runtime_checkable
@@ -105,27 +116,59 @@ class Placing(Protocol):
     places_itself: ClassVar[bool]
 
 
+class Lowering(Protocol):
+    """What turns a scheduled program into what runs."""
+
+    def lower(self, program: ScheduledProgram) -> Lowered:
+        """Turn a scheduled program into what the target runs."""
+
+
+class Selected(Lowering, Protocol):
+    """The operators that a target runs, before they are put in order.
+
+    Attributes:
+        network: They, as a graph; nothing but their order and sizes need be known of them.
+        outcome: What became virtual, and what runs in another way, and why.
+    """
+
+    network: Network
+    outcome: PassOutcome
+
+
 @runtime_checkable
 class Selecting(Protocol):
-    """A target that has nothing to compute what some of the default passes make."""
+    """A target that runs operators of its own, which it turns those of the network into.
+
+    Attributes:
+        without_passes: Default passes that make operators which it cannot turn into its own.
+    """
 
     without_passes: ClassVar[frozenset[str]]
+
+    def select(self, network: Network) -> Selected:
+        """Return the operators that run.
+
+        Args:
+            network: The rewritten network, which stays as it is.
+
+        Raises:
+            UnsupportedError: The network does something that the target does not.
+        """
 
 
 @runtime_checkable
 class Loading(Protocol):
     """A target that runs what it saved; others lower the program again."""
 
-    def load(self, folder: Path, program: ScheduledProgram, facts: Mapping[str, Any]) -> Runnable:
+    def load(self, folder: Path, report: Mapping[str, Any]) -> "Loaded":
         """Read what `Lowered.save` wrote.
 
         Args:
             folder: Where it was written.
-            program: The program that was saved with it.
-            facts: What `Lowered.facts` said then.
+            report: The report that was written with it.
 
         Raises:
-            InputError: A file is missing or damaged, or does not belong to the program.
+            InputError: A file is missing or damaged, or does not belong to the others.
         """
 
 

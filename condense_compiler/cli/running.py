@@ -8,7 +8,7 @@ import numpy.typing as npt
 import typer
 
 from condense_compiler import bisection
-from condense_compiler.artefacts import open_folder, read_program, read_runnable, read_source
+from condense_compiler.artefacts import open_folder, read_runnable, read_source
 from condense_compiler.cli.arguments import Inputs, OutputArrays, input_files, read_feeds
 from condense_compiler.cli.options import LimitChanges
 from condense_compiler.cli.status import BOUND_NOT_MET, DONE
@@ -18,7 +18,7 @@ from condense_compiler.files.manifest import REPORT_FILE
 from condense_compiler.network.selection import as_selected
 from condense_compiler.passes import find_pass
 from condense_compiler.report.text import difference_text
-from condense_compiler.targets import Verifying, find_target
+from condense_compiler.targets import SELECTION, Verifying, find_target
 from condense_compiler.verification import check_effort, random_feeds, verify
 
 Folder = Annotated[
@@ -49,10 +49,10 @@ def run_command(
         kept = (*files_of(folder, report), *input_files(inputs))
         if output is not None:
             check_file(output, kept)
-        program = read_program(folder)
-        names = [tensor.name for tensor in program.network.graph.inputs]
-        check_effort(program.network, program.arena_bytes, "a run")
-        outputs = read_runnable(folder, report, program).run(read_feeds(inputs, names))
+        runnable, network, arena_bytes = read_runnable(folder, report)
+        names = [tensor.name for tensor in network.graph.inputs]
+        check_effort(network, arena_bytes, "a run")
+        outputs = runnable.run(read_feeds(inputs, names))
     if output is not None:
         write_arrays(output, outputs, kept)
     for name, values in outputs.items():
@@ -76,20 +76,19 @@ def verify_command(
     Example: condense verify out --bisect
     """
     with open_folder(folder) as report:
-        program = read_program(folder)
-        check_effort(program.network, program.arena_bytes, "verification")
-        runnable = read_runnable(folder, report, program)
-        feeds = random_feeds(program.network)
+        runnable, network, arena_bytes = read_runnable(folder, report)
+        check_effort(network, arena_bytes, "verification")
+        feeds = random_feeds(network)
         if isinstance(runnable, Verifying):
             result = runnable.verify(feeds)
         else:
             result = verify(runnable.run, as_selected(*read_source(folder, report)), feeds)
     verdict = "outputs agree" if result.passed else "outputs differ"
     memory = "arena" if report["residency"] is None else "chip memory"
-    arena_bytes = report["feature_maps"]["after"]["arena_bytes"]
+    stored_bytes = report["feature_maps"]["after"]["arena_bytes"]
     typer.echo(
         f"{verdict} with {result.against}: {difference_text(result)}; "
-        f"plan valid, {memory} {arena_bytes:,} bytes"
+        f"plan valid, {memory} {stored_bytes:,} bytes"
     )
     if result.passed:
         return DONE
@@ -102,7 +101,7 @@ def _found_by_bisection(folder: Path, report: Mapping[str, Any]) -> str:
     """Return in one line what makes the outputs differ."""
     source, selection = read_source(folder, report)
     target = find_target(report["target"], report["target_options"])
-    passes = [find_pass(name) for name in report["rewrites"]]
+    passes = [find_pass(name) for name in report["rewrites"] if name != SELECTION]
     finding = bisection.bisect(source, target, selection, passes)
     if finding is not None:
         return bisection.finding_text(finding)

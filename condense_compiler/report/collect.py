@@ -7,6 +7,7 @@ from pathlib import Path
 import onnx
 import onnx_graphsurgeon as gs
 
+from condense_compiler.memory.sharing import Sharing
 from condense_compiler.network.selection import Selection
 from condense_compiler.planned import Planned
 from condense_compiler.report.cost import total_macs, total_traffic_bytes
@@ -63,7 +64,8 @@ def collect_report(
     """Return the report of a compilation."""
     sharing, placement = planned.sharing, planned.placement
     measured = lowered.footprint(planned.given) if isinstance(lowered, Measuring) else None
-    in_arena, limit = measured is None, asked.memory_limit_bytes
+    footprint = measured or _footprint(planned)
+    limit = asked.memory_limit_bytes
     return Report(
         model=asked.name,
         model_path=asked.path,
@@ -72,21 +74,25 @@ def collect_report(
         dims={name: int(size) for name, size in asked.selection.dims.items()},
         outputs=asked.selection.outputs,
         values=asked.selection.values_as_text(),
-        macs=total_macs(_running(planned)),
+        macs=footprint.macs,
         macs_before=planned.given.macs,
-        footprint=measured or _footprint(planned),
+        footprint=footprint,
         memory_limit_bytes=None if limit is None else int(limit),
-        fused=_fused(planned.applied, in_codes=measured is not None and measured.in_codes),
+        fused=_fused(planned.applied),
         refused=_refused(planned.applied),
-        overwritten=len(placement.overwritten) if in_arena else 0,
-        accumulated=sum(len(step) > 1 for step in placement.steps) if in_arena else 0,
+        overwritten=footprint.overwritten,
+        accumulated=sum(len(s) > 1 for s in placement.steps) if measured is None else 0,
         viewed=len(sharing.idle),
-        copied=[CopiedPart(part.node, part.tensor, part.reason) for part in sharing.copies],
+        copied=_copied(sharing) if measured is None else [],
         rewrites={step.name: len(step.outcome.rewrites) for step in planned.applied},
         target_facts=lowered.facts(),
         seconds=dict(seconds),
         verification=verification,
     )
+
+
+def _copied(sharing: Sharing) -> list[CopiedPart]:
+    return [CopiedPart(part.node, part.tensor, part.reason) for part in sharing.copies]
 
 
 def _running(planned: Planned) -> tuple[gs.Node, ...]:
@@ -99,6 +105,8 @@ def _footprint(planned: Planned) -> Footprint:
     """Return what is stored in the planned arena, and what operators read and write there."""
     given, before = planned.given, planned.before
     return Footprint(
+        macs=total_macs(_running(planned)),
+        overwritten=len(planned.placement.overwritten),
         before=Storage(before.arena_bytes, before.lower_bound_bytes, given.sum_bytes),
         after=_after(planned),
         traffic_before=given.traffic_bytes,
@@ -120,11 +128,9 @@ def _after(planned: Planned) -> PlannedStorage:
     )
 
 
-def _fused(applied: Sequence[AppliedPass], *, in_codes: bool) -> list[FusedLayer]:
-    """Return what became virtual; maps of codes take a quarter of what float32 takes."""
-    bytes_of_one = 4 if in_codes else 1
+def _fused(applied: Sequence[AppliedPass]) -> list[FusedLayer]:
     return [
-        FusedLayer(rewrite.node, step.name, rewrite.pattern, rewrite.virtual_bytes // bytes_of_one)
+        FusedLayer(rewrite.node, step.name, rewrite.pattern, rewrite.virtual_bytes)
         for step in applied
         for rewrite in step.outcome.rewrites
         if rewrite.virtual_bytes

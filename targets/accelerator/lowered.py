@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 import onnx
+import onnx_graphsurgeon as gs
 
 from condense_compiler.files import write_file
 from condense_compiler.program import ScheduledProgram
@@ -30,7 +31,8 @@ class AcceleratorProgram:
     """A program, lowered.
 
     Attributes:
-        program: What was lowered.
+        program: The operators in their order.
+        ends: The graph whose inputs are read and whose outputs are computed.
         network: The same in integers, as the binary runs it.
         fused: The same before pooling was separated for a machine that has no unit for it.
         memory: Where its maps lie.
@@ -38,6 +40,7 @@ class AcceleratorProgram:
     """
 
     program: ScheduledProgram
+    ends: gs.Graph
     network: IntegerNetwork
     fused: IntegerNetwork
     memory: MemoryPlan
@@ -62,7 +65,7 @@ class AcceleratorProgram:
         Raises:
             InputError: The feeds do not match the graph inputs.
         """
-        return run_binary(self.program, self.code.binary, feeds)
+        return run_binary(self.ends, self.code.binary, feeds)
 
     def verify(self, feeds: Mapping[str, npt.NDArray[Any]]) -> Verification:
         """Compare the simulator with the executor, and the executor with ONNX Runtime."""
@@ -75,7 +78,7 @@ class AcceleratorProgram:
 
     def footprint(self, given: Given) -> Footprint:
         """Return what the machine stores and moves."""
-        return footprint(given, [Placed(self.code.binary, self.memory)])
+        return footprint(given, [Placed(self.network, self.code.binary, self.memory)])
 
     def picture(self, given: Given) -> Picture:
         """Return what lies on the chip, and when."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -66,28 +65,19 @@ Scale = tuple[float, int]  # value of one step, and code of the value zero
 
 
 def cut(
-    network: Network,
-    nodes: Sequence[gs.Node],
-    *,
-    machine: Machine | None = None,
-    known: Mapping[str, str] | None = None,
+    network: Network, nodes: Sequence[gs.Node], machine: Machine
 ) -> Iterator[IntegerNetwork | HostPart]:
     """Yield the parts of a network in the order in which they run.
 
     Args:
         network: The network.
         nodes: Its nodes, in their order.
-        machine: What the parts must fit, unless it is known which do.
-        known: Nodes of which it is known that the accelerator does not run them: the reason by
-            name.
+        machine: What the parts must fit.
     """
     outputs = {tensor.name for tensor in network.graph.outputs}
     regions = pooled_regions(network)
-    elsewhere = known or {}
-    reasons = {id(node): elsewhere[node.name] for node in nodes if node.name in elsewhere}
-    # Each node that is known to run elsewhere stands alone, and so do those between two of them.
-    runs = groupby(nodes, key=lambda node: id(node) if id(node) in reasons else None)
-    waiting = [list(part) for _, part in runs]
+    reasons: dict[int, str] = {}
+    waiting = [list(nodes)]
     grids: dict[str, Scale] = {}
     while waiting:
         part = waiting.pop(0)
@@ -111,7 +101,7 @@ def _lower(
     part: Sequence[gs.Node],
     outputs: set[str],
     grids: Mapping[str, Scale],
-    machine: Machine | None,
+    machine: Machine,
     regions: Sequence[Region],
 ) -> IntegerNetwork:
     inside = {id(node) for node in part}
@@ -131,8 +121,6 @@ def _lower(
     known = {t.name: _port(t, *grids[t.name]) for t in inputs if t.name in grids}
     ports = {name: port for name, port in known.items() if port is not None}
     network = lower_part(part, inputs, needed, ports, regions)
-    if machine is None:
-        return network
     with blaming_one_of(part):
         fitting = network if machine.pooling_unit else separate_pooling(network)
         check_operators_fit(fitting, machine)

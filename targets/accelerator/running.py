@@ -9,7 +9,6 @@ import numpy.typing as npt
 import onnx
 import onnx_graphsurgeon as gs
 
-from condense_compiler.program import ScheduledProgram
 from condense_compiler.report.report import Verification
 from condense_compiler.targets.accelerator.agreement import (
     Agreement,
@@ -31,20 +30,24 @@ TOLERATED_SHARE = 1e-3  # of codes that may differ from ONNX Runtime's
 TOLERATED_STEPS = 1
 
 
-def run_binary(program: ScheduledProgram, binary: Binary, feeds: Feeds) -> Run:
-    """Run a program's binary on the simulator.
+def run_binary(ends: gs.Graph, binary: Binary, feeds: Feeds) -> Run:
+    """Run a binary on the simulator.
 
     Graph outputs that nothing computes, those that are inputs or constants, pass by it.
+
+    Args:
+        ends: The graph that it was made of.
+        binary: The binary.
+        feeds: Graph inputs.
 
     Raises:
         InputError: The feeds do not match the graph inputs.
     """
-    graph = program.network.graph
-    check_feeds(graph.inputs, feeds)
+    check_feeds(ends.inputs, feeds)
     read = {port.name for port in binary.ports if not port.is_output}
     run = simulate(binary, {name: values for name, values in feeds.items() if name in read})
     known = {**feeds, **run.outputs}
-    return replace(run, outputs={t.name: output_of(t, known) for t in graph.outputs})
+    return replace(run, outputs={t.name: output_of(t, known) for t in ends.outputs})
 
 
 def output_of(tensor: gs.Tensor, known: Feeds) -> npt.NDArray[Any]:

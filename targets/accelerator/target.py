@@ -7,27 +7,17 @@ from typing import Any, ClassVar
 
 import onnx
 
-from condense_compiler.errors import InputError, UnsupportedError
-from condense_compiler.program import ScheduledProgram
-from condense_compiler.targets import Prepared
-from condense_compiler.targets.accelerator.codegen.generate import generate
-from condense_compiler.targets.accelerator.codegen.placement import place
-from condense_compiler.targets.accelerator.fallback import (
-    MixedProgram,
-    PartedProgram,
-    load_mixed,
-    lower_mixed,
-)
+from condense_compiler.errors import InputError
+from condense_compiler.network import Network
+from condense_compiler.passes import find_pass
+from condense_compiler.targets import SELECTION, Prepared
+from condense_compiler.targets.accelerator.fallback import PartedProgram
 from condense_compiler.targets.accelerator.folder import BINARY_FILE, PART_FILES, QUANTISED_FILE
-from condense_compiler.targets.accelerator.integer.lowering import lower_network
-from condense_compiler.targets.accelerator.integer.refusals import blaming_one_of
-from condense_compiler.targets.accelerator.integer.separating import separate_pooling
-from condense_compiler.targets.accelerator.loaded import LoadedProgram, load_program
-from condense_compiler.targets.accelerator.lowered import AcceleratorProgram
+from condense_compiler.targets.accelerator.loaded import LoadedProgram, load_parts, load_program
 from condense_compiler.targets.accelerator.machine import read_machine
-from condense_compiler.targets.accelerator.node_order import ordered_nodes
 from condense_compiler.targets.accelerator.quantisation import prepare
 from condense_compiler.targets.accelerator.quantisation.fewer_bits import WEIGHT_BITS
+from condense_compiler.targets.accelerator.selection import Selected, select
 
 FEATURE_MAPS = ("auto", "dram")
 
@@ -86,35 +76,27 @@ class AcceleratorTarget:
             all_accelerated=not self.allow_fallback,
         )
 
-    def lower(self, program: ScheduledProgram) -> AcceleratorProgram | MixedProgram:
-        """Write the instructions of a program.
+    def select(self, network: Network) -> Selected:
+        """Return the integer operators that a quantised network becomes.
 
         Raises:
-            UnsupportedError: It does something that the accelerator does not, or does not fit.
+            UnsupportedError: It does something that the accelerator does not.
         """
-        machine = read_machine(self.machine)
-        ordered, all_in_dram = ordered_nodes(program), self.feature_maps == "dram"
-        limit = program.memory_limit_bytes
-        try:
-            fused = lower_network(program.network, ordered)
-            with blaming_one_of(ordered):
-                network = fused if machine.pooling_unit else separate_pooling(fused)
-                memory = place(network, machine, memory_limit_bytes=limit, all_in_dram=all_in_dram)
-        except UnsupportedError:
-            if not self.allow_fallback:
-                raise
-            return lower_mixed(program, ordered, machine, all_in_dram=all_in_dram)
-        code = generate(network, memory, machine)
-        return AcceleratorProgram(program, network, fused, memory, code)
+        return select(
+            network,
+            read_machine(self.machine),
+            all_in_dram=self.feature_maps == "dram",
+            allow_fallback=self.allow_fallback,
+        )
 
-    def load(
-        self, folder: Path, program: ScheduledProgram, facts: Mapping[str, Any]
-    ) -> LoadedProgram | PartedProgram:
+    def load(self, folder: Path, report: Mapping[str, Any]) -> LoadedProgram | PartedProgram:
         """Read the binaries of a program, and the quantised model.
 
         Raises:
             InputError: A file is missing or damaged, or does not belong to the program.
         """
-        if "fallback" not in facts:
-            return load_program(folder, program)
-        return load_mixed(folder, program, facts["fallback"])
+        passes = [find_pass(name) for name in report["rewrites"] if name != SELECTION]
+        facts = report["target_facts"]
+        if "fallback" in facts:
+            return load_parts(folder, passes, facts)
+        return load_program(folder, passes)

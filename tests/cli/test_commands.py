@@ -23,7 +23,7 @@ REPORT_KEYS = {
     "refused",
     "seconds",
 }
-STAGES = {"load", "prepare", "rewrite", "schedule", "plan", "lower", "verify"}
+STAGES = {"load", "prepare", "rewrite", "select", "schedule", "plan", "lower", "verify"}
 
 
 def test_version(place: Place) -> None:

@@ -61,18 +61,14 @@ def lower_part(
         collector.inputs[tensor.name] = tuple(tensor.shape)
         if tensor.name in known:
             collector.take_over(tensor.name, known[tensor.name])
-    pooled = Regions.among(regions, nodes)
-    for node in nodes:
-        if id(node) in pooled.ends:
-            _add_region(collector, pooled.ends[id(node)])
-        elif id(node) not in pooled.inside:
-            with blaming(node):
-                collector.add(node)
+    _add_all(collector, nodes, Regions.among(regions, nodes))
     ports: dict[str, Port] = {}
     for tensor in outputs:
         if not tensor.inputs:  # a graph input, or a constant: the caller has it
             continue
         with blaming(tensor.inputs[0]):
+            if np.dtype(tensor.dtype) in CODE_TYPES:
+                raise UnsupportedError(f"{tensor.name}: quantised values that are read elsewhere")
             ports[tensor.name] = collector.output(tensor)
     read = {}
     for tensor in inputs:
@@ -81,6 +77,16 @@ def lower_part(
             with blaming(readers[0]):
                 read[tensor.name] = collector.input_port(tensor.name)
     return IntegerNetwork(tuple(collector.builder.operators), read, ports)
+
+
+def _add_all(collector: Collector, nodes: Iterable[gs.Node], pooled: Regions) -> None:
+    """Lower nodes in their order; a region where its last node stands."""
+    for node in nodes:
+        if id(node) in pooled.ends:
+            _add_region(collector, pooled.ends[id(node)])
+        elif id(node) not in pooled.inside:
+            with blaming(node):
+                collector.add(node)
 
 
 def _add_region(collector: Collector, region: Region) -> None:

@@ -15,7 +15,15 @@ from condense_compiler.planned import as_program
 from condense_compiler.report.report import Verification
 from condense_compiler.report.text import difference_text
 from condense_compiler.rewriting.contract import Pass
-from condense_compiler.targets import Lowered, Placing, Preparing, Selecting, Target, Verifying
+from condense_compiler.targets import (
+    Lowered,
+    Placing,
+    Preparing,
+    Selecting,
+    Target,
+    Verifying,
+    passes_for,
+)
 from condense_compiler.verification import random_feeds
 from condense_compiler.verification.bisection import Culprit, find_pass_that_differs
 from condense_compiler.verification.comparing import Judge
@@ -61,7 +69,7 @@ def bisect(
     if isinstance(target, Preparing):
         network = target.prepare(*selected_with_dims(model, selection)).network
         original = Original(network.to_model())
-    feeds = random_feeds(network)
+    feeds, passes = random_feeds(network), passes_for(target, passes)
     judge = Judge(original, feeds)
     culprit = find_pass_that_differs(network, passes, judge, feeds)
     return culprit or _find_lowering_that_differs(network, target, judge, feeds)

@@ -29,6 +29,7 @@ from condense_compiler.targets import (
     Target,
     Verifying,
     find_target,
+    passes_for,
 )
 from condense_compiler.targets.options import as_texts
 from condense_compiler.verification import check_effort, random_feeds, verify
@@ -193,6 +194,5 @@ def _plan(
 
 def _pipeline(passes: Sequence[str | Pass] | None, backend: Target) -> Sequence[Pass]:
     if passes is None:
-        without = backend.without_passes if isinstance(backend, Selecting) else frozenset()
-        return [step for step in DEFAULT_PASSES if step.name not in without]
+        return passes_for(backend, DEFAULT_PASSES)
     return [find_pass(step) if isinstance(step, str) else step for step in passes]

@@ -4,7 +4,7 @@ Other packages add targets through the entry-point group `condense_compiler.targ
 names a frozen dataclass that follows `Target`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -20,7 +20,7 @@ from condense_compiler.report.footprint import Footprint
 from condense_compiler.report.measure import Given
 from condense_compiler.report.picture import Picture
 from condense_compiler.report.report import Verification
-from condense_compiler.rewriting.contract import PassOutcome
+from condense_compiler.rewriting.contract import Pass, PassOutcome
 from condense_compiler.targets.options import configured
 
 ENTRY_POINTS = "condense_compiler.targets"
@@ -197,6 +197,12 @@ class Measuring(Protocol):
         Args:
             given: What was measured of the network as given.
         """
+
+
+def passes_for(target: object, passes: Iterable[Pass]) -> list[Pass]:
+    """Return passes but for those that make operators which a target cannot turn into its own."""
+    without = target.without_passes if isinstance(target, Selecting) else frozenset()
+    return [step for step in passes if step.name not in without]
 
 
 def target_names() -> list[str]:

@@ -13,6 +13,7 @@ from condense_compiler.network import Network
 from condense_compiler.passes.tracing.regions import Region
 from condense_compiler.targets.accelerator.codegen.placement import check_operators_fit
 from condense_compiler.targets.accelerator.integer.collector import pixels_of
+from condense_compiler.targets.accelerator.integer.constants import is_constant, values_of
 from condense_compiler.targets.accelerator.integer.lowering import lower_part
 from condense_compiler.targets.accelerator.integer.network import IntegerNetwork, Map, Port
 from condense_compiler.targets.accelerator.integer.pooled import pooled_regions
@@ -58,6 +59,8 @@ def value_of(tensor: gs.Tensor, tensors: Mapping[str, Array]) -> Array:
     """Return what a tensor holds: a constant, or one of the tensors so far."""
     if isinstance(tensor, gs.Constant):
         return constant_value(tensor)
+    if is_constant(tensor):
+        return values_of(tensor)
     return ABSENT if tensor.is_empty() else tensors[tensor.name]
 
 
@@ -77,7 +80,7 @@ def cut(
     outputs = {tensor.name for tensor in network.graph.outputs}
     regions = pooled_regions(network)
     reasons: dict[int, str] = {}
-    waiting = [list(nodes)]
+    waiting = [list(_with_meanings(nodes))]
     grids: dict[str, Scale] = {}
     while waiting:
         part = waiting.pop(0)
@@ -97,6 +100,19 @@ def cut(
         yield lowered
 
 
+def _with_meanings(nodes: Sequence[gs.Node]) -> Iterator[gs.Node]:
+    """Yield nodes but for those of constants, each DequantizeLinear behind what it reads."""
+    late: set[int] = set()
+    for node in nodes:
+        if id(node) in late or all(map(is_constant, node.outputs)):
+            continue
+        yield node
+        for reader in (reader for tensor in node.outputs for reader in tensor.outputs):
+            if reader.op == "DequantizeLinear":
+                late.add(id(reader))
+                yield reader
+
+
 def _lower(
     part: Sequence[gs.Node],
     outputs: set[str],
@@ -110,7 +126,7 @@ def _lower(
         tensor.name: tensor
         for node in part
         for tensor in node.inputs
-        if not tensor.is_empty() and not isinstance(tensor, gs.Constant)
+        if not tensor.is_empty() and not is_constant(tensor)
     }
     needed = [
         tensor

@@ -12,6 +12,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from condense_compiler.network import Network
+from condense_compiler.targets.accelerator.integer.constants import is_constant, values_of
 from condense_compiler.targets.accelerator.integer.network import (
     IntegerNetwork,
     Map,
@@ -72,7 +73,8 @@ class _Drawing:
         graph = self.rewritten.graph
         ends = [tensor.name for tensor in (*graph.inputs, *graph.outputs)]
         hosted = [p.node for p in self.parts if isinstance(p, HostPart)]
-        between = [t.name for node in hosted for t in (*node.inputs, *node.outputs)]
+        read = [t for node in hosted for t in node.inputs if not is_constant(t)]
+        between = [t.name for t in (*read, *(t for node in hosted for t in node.outputs))]
         for part in self.parts:
             if isinstance(part, IntegerNetwork):
                 between += [*part.inputs, *part.outputs]
@@ -83,7 +85,7 @@ class _Drawing:
 
     def host(self, node: gs.Node) -> None:
         """Add a node that runs elsewhere."""
-        inputs = [t if _is_fixed(t) else self._tensor(t) for t in node.inputs]
+        inputs = [self._read(tensor) for tensor in node.inputs]
         outputs = [t if t.is_empty() else self._tensor(t) for t in node.outputs]
         self.nodes.append(
             gs.Node(node.op, node.name, dict(node.attrs), inputs, outputs, node.domain)
@@ -111,6 +113,13 @@ class _Drawing:
             import_domains=list(graph.import_domains),
         )
         return Network(made, self.rewritten.name, self.rewritten.header, self.rewritten.source)
+
+    def _read(self, tensor: gs.Tensor) -> gs.Tensor:
+        if _is_fixed(tensor):
+            return tensor
+        if is_constant(tensor):
+            return gs.Constant(self._free(tensor.name), values_of(tensor))
+        return self._tensor(tensor)
 
     def _named(self, name: str) -> gs.Tensor:
         return self._tensor(self._given[name])

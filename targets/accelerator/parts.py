@@ -10,6 +10,7 @@ import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.network import Network
+from condense_compiler.operators.moving import moving
 from condense_compiler.passes.tracing.regions import Region
 from condense_compiler.targets.accelerator.codegen.placement import check_operators_fit
 from condense_compiler.targets.accelerator.integer.collector import pixels_of
@@ -20,7 +21,6 @@ from condense_compiler.targets.accelerator.integer.pooled import pooled_regions
 from condense_compiler.targets.accelerator.integer.refusals import NodeError, blaming_one_of
 from condense_compiler.targets.accelerator.integer.separating import separate_pooling
 from condense_compiler.targets.accelerator.machine import Machine
-from condense_compiler.targets.accelerator.moving import moves
 from condense_compiler.targets.element_types import numpy_dtype
 from condense_compiler.targets.reference.kernel import ABSENT, NodeContext, constant_value
 from condense_compiler.targets.reference.operators import kernel_for
@@ -147,8 +147,9 @@ def _moved(node: gs.Node, grids: Mapping[str, Scale]) -> dict[str, Scale]:
     """Return the scales of results that are values of which the scale is known."""
     tensors = [t for t in node.inputs if not t.is_empty() and not isinstance(t, gs.Constant)]
     scales = {grids.get(tensor.name) for tensor in tensors}
-    moved = moves(node.op, node.attrs.get("mode", "")) and len(scales) == 1
-    scale = scales.pop() if moved else None
+    facts = moving(node)
+    moves = facts is not None and facts.fill is None and len(scales) == 1
+    scale = scales.pop() if moves else None
     results = node.outputs if node.op == "Split" else node.outputs[:1]
     return {} if scale is None else {tensor.name: scale for tensor in results}
 

@@ -15,6 +15,7 @@ from condense_compiler.passes import find_pass
 from condense_compiler.rewriting.runner import run_passes
 from condense_compiler.targets.accelerator.integer.checking import is_dilated
 from condense_compiler.targets.accelerator.quantisation.naming import name_back, with_plain_names
+from condense_compiler.targets.accelerator.quantisation.rounded_scales import round_scales
 from condense_compiler.targets.accelerator.quantisation.samples import Sample
 from condense_compiler.targets.accelerator.quantisation.session import one_line
 from condense_compiler.targets.accelerator.quantisation.substitution import SUBSTITUTIONS
@@ -92,6 +93,7 @@ def quantise(network: Network, samples: Sequence[Sample]) -> onnx.ModelProto:
             raise InputError(message) from None
         quantised = onnx.load(path)
     name_back(quantised, original)
+    round_scales(quantised, whole.graph)
     _give_outputs(quantised, whole.graph)
     return quantised
 

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import onnx
-
 from condense_compiler.memory.buffers import Plan
 from condense_compiler.memory.placement import Placement
 from condense_compiler.memory.scheduling import Schedule
@@ -15,7 +13,7 @@ from condense_compiler.report.measure import Given
 from condense_compiler.report.picture import Picture
 from condense_compiler.report.picturing import draw
 from condense_compiler.rewriting.runner import AppliedPass
-from condense_compiler.targets import Lowering
+from condense_compiler.targets import Lowering, Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +24,7 @@ class Planned:
         network: The network in the operators that run.
         rewritten: The rewritten network; the same, unless the target runs operators of its own.
         lowering: What lowers it.
-        prepared: The model that it stands for, if the target prepared one.
+        prepared: What the target made of the network before it was rewritten.
         given: What was measured before it was prepared and rewritten.
         applied: What each pass did.
         sharing: What it stores, and which feature maps share memory.
@@ -38,7 +36,7 @@ class Planned:
     network: Network
     rewritten: Network
     lowering: Lowering
-    prepared: onnx.ModelProto | None
+    prepared: Prepared
     given: Given
     applied: Sequence[AppliedPass]
     sharing: Sharing
@@ -49,7 +47,7 @@ class Planned:
     def program(self, memory_limit_bytes: int | None = None) -> ScheduledProgram:
         """Return what a target lowers."""
         program = as_program(self.network, self.sharing, self.placement)
-        return replace(program, memory_limit_bytes=memory_limit_bytes, prepared=self.prepared)
+        return replace(program, memory_limit_bytes=memory_limit_bytes, prepared=self.prepared.model)
 
     def picture(self) -> Picture:
         """Return the plans before and after, as they are shown."""

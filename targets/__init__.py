@@ -4,8 +4,8 @@ Other packages add targets through the entry-point group `condense_compiler.targ
 names a frozen dataclass that follows `Target`.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
@@ -14,18 +14,19 @@ import numpy.typing as npt
 import onnx
 
 from condense_compiler.network import Network
+from condense_compiler.option_text import configured
 from condense_compiler.plugins import installed_names, load_installed, unknown_name
 from condense_compiler.program import ScheduledProgram
-from condense_compiler.report.footprint import Footprint
 from condense_compiler.report.measure import Given
+from condense_compiler.report.memory_figures import Footprint
 from condense_compiler.report.picture import Picture
 from condense_compiler.report.report import Verification
 from condense_compiler.rewriting.contract import Pass, PassOutcome
-from condense_compiler.targets.options import configured
+from condense_compiler.rewriting.runner import AppliedPass
 
 ENTRY_POINTS = "condense_compiler.targets"
 
-SELECTION = "select"  # what reports call it among the passes
+SELECTION = "select"  # what reports call it where they name a pass
 
 # Built-in targets: name -> "module:class", imported when first asked for.
 BUILT_IN: Mapping[str, str] = {
@@ -86,23 +87,31 @@ class Prepared:
 
     Attributes:
         network: The network to compile.
-        model: The model that results are compared with.
+        model: The model that results are compared with; None for the one as given.
+        applied: What those of the passes did that had to run before.
+        steps: How often each step of the target's own was needed, by name.
     """
 
     network: Network
-    model: onnx.ModelProto
+    model: onnx.ModelProto | None = None
+    applied: Sequence[AppliedPass] = ()
+    steps: Mapping[str, int] = field(default_factory=dict)
 
 
 @runtime_checkable
 class Preparing(Protocol):
     """A target that changes a network before it is rewritten, such as by quantising it."""
 
-    def prepare(self, source: str | Path | onnx.ModelProto, dims: Mapping[str, int]) -> Prepared:
-        """Return the network to compile, and the model that it stands for.
+    def prepare(
+        self, source: str | Path | onnx.ModelProto, dims: Mapping[str, int], passes: Sequence[Pass]
+    ) -> Prepared:
+        """Return the network to compile, the model that it stands for, and what was done to it.
 
         Args:
             source: The model as given.
             dims: Sizes of symbolic dimensions.
+            passes: The passes that will run; those among them that only help before run here, too,
+                and no others do.
 
         Raises:
             InputError: The model cannot be used.
@@ -229,7 +238,7 @@ def find_target(name: str, options: Mapping[str, str] | None = None) -> Target:
     Raises:
         InputError: No target has this name, or the target no such option.
     """
-    return cast(Target, configured(name, _target_class(name), options or {}))
+    return cast(Target, configured(f"target {name!r}", _target_class(name), options or {}))
 
 
 def _target_class(name: str) -> Any:

@@ -1,6 +1,6 @@
 """The target: quantise, lower to integers, place in two memories, write instructions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,7 +10,8 @@ import onnx
 from condense_compiler.errors import InputError
 from condense_compiler.network import Network
 from condense_compiler.passes import find_pass
-from condense_compiler.targets import SELECTION, Prepared
+from condense_compiler.rewriting.contract import Pass
+from condense_compiler.targets import Prepared
 from condense_compiler.targets.accelerator.fallback import PartedProgram
 from condense_compiler.targets.accelerator.folder import BINARY_FILE, PART_FILES, QUANTISED_FILE
 from condense_compiler.targets.accelerator.loaded import LoadedProgram, load_parts, load_program
@@ -61,7 +62,9 @@ class AcceleratorTarget:
         if self.feature_maps not in FEATURE_MAPS:
             raise InputError(f"option feature_maps={self.feature_maps!r}: give auto or dram")
 
-    def prepare(self, source: str | Path | onnx.ModelProto, dims: Mapping[str, int]) -> Prepared:
+    def prepare(
+        self, source: str | Path | onnx.ModelProto, dims: Mapping[str, int], passes: Sequence[Pass]
+    ) -> Prepared:
         """Quantise a model unless it is.
 
         Raises:
@@ -73,6 +76,7 @@ class AcceleratorTarget:
             dims,
             calibration,
             self.weight_bits,
+            passes,
             all_accelerated=not self.allow_fallback,
         )
 
@@ -95,7 +99,7 @@ class AcceleratorTarget:
         Raises:
             InputError: A file is missing or damaged, or does not belong to the program.
         """
-        passes = [find_pass(name) for name in report["rewrites"] if name != SELECTION]
+        passes = [find_pass(name) for name in report["rewrites"]]
         facts = report["target_facts"]
         if "fallback" in facts:
             return load_parts(folder, passes, facts)

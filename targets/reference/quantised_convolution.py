@@ -1,27 +1,41 @@
 """Prepare QLinearConv and condense::QLinearConvPool: sums of codes, exact in float64."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
 import numpy as np
+import onnx_graphsurgeon as gs
 from numpy.lib.stride_tricks import sliding_window_view
 
 from condense_compiler.operators.fused import ConvPool, Window
+from condense_compiler.operators.on_codes import own_attributes
 from condense_compiler.operators.quantized import INPUTS
 from condense_compiler.targets.reference.kernel import Array, Kernel, NodeContext, Shape
 from condense_compiler.targets.reference.windows import read_window
 
 # Elements of a stripe of unfolded input: 4 MiB.
 _STRIPE_ELEMENTS = 512 * 1024
-_FILTERS = INPUTS.index("w")
+_FILTERS, _OUTPUT = INPUTS.index("w"), INPUTS.index("y_scale")
 
 
 def qlinear_conv(context: NodeContext) -> Kernel | None:
     """Prepare a convolution: pooling over windows of one channel."""
     window = read_window(context, context.shape(_FILTERS)[2:])
     return _kernel(context, ConvPool(window, context.attribute("group", 1), "max", 1))
+
+
+def convolution_on_codes(context: NodeContext) -> Kernel | None:
+    """Prepare a convolution as `condense::OnCodes`: the inputs of QLinearConv in another order."""
+    node = context.node
+    *operands, y_scale, y_zero = node.inputs
+    before, added = operands[:_OUTPUT], operands[_OUTPUT : _OUTPUT + 1]
+    inputs = [*before, y_scale, y_zero, *added]
+    attributes = own_attributes(node)
+    return qlinear_conv(
+        replace(context, node=gs.Node("QLinearConv", node.name, attributes, inputs, node.outputs))
+    )
 
 
 def qlinear_conv_pool(context: NodeContext) -> Kernel | None:

@@ -1,7 +1,8 @@
 """The way from a model as given to a quantised network."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -10,7 +11,7 @@ import onnx_graphsurgeon as gs
 from condense_compiler.network import Network, load_network
 from condense_compiler.network.integer_operators import SPLIT_UP, in_standard_operators
 from condense_compiler.network.lifting import lift
-from condense_compiler.passes import find_pass
+from condense_compiler.rewriting.contract import Pass
 from condense_compiler.rewriting.runner import run_passes
 from condense_compiler.targets import Prepared
 from condense_compiler.targets.accelerator.integer.checking import check_operators
@@ -25,7 +26,8 @@ from condense_compiler.targets.accelerator.quantisation.samples import (
     drawn_samples,
     read_samples,
 )
-from condense_compiler.targets.accelerator.quantisation.static import quantise, simplify
+from condense_compiler.targets.accelerator.quantisation.static import quantise, substitute
+from condense_compiler.targets.accelerator.quantisation.substitution import take_up_pads
 
 Model = str | Path | onnx.ModelProto
 
@@ -34,12 +36,16 @@ UNCALIBRATED = (
     "ranges that suit real images"
 )
 
+# Passes that find less to do, or nothing, once weights are integers and maps are quantised.
+_BEFORE_QUANTISING = frozenset(("clean_up", "fold_batch_norm", "fold_constants", "fold_pads"))
+
 
 def prepare(
     source: Model,
     dims: Mapping[str, int] | None,
     calibration: Path | None,
     weight_bits: int,
+    passes: Sequence[Pass],
     *,
     all_accelerated: bool,
 ) -> Prepared:
@@ -50,6 +56,7 @@ def prepare(
         dims: Sizes of symbolic dimensions.
         calibration: Samples; some are drawn where there are none.
         weight_bits: Bits of the weights, unless the model is quantised.
+        passes: The passes that will run; some of them run before quantising as well.
         all_accelerated: Every operator must run on the accelerator.
 
     Returns:
@@ -60,17 +67,20 @@ def prepare(
     """
     source, network, types = _loaded(source, dims)
     if _is_quantised(network.graph):
-        standard = in_standard_operators(source)
-        given = _as_given(source) if standard is not source else network.to_model()
-        return _prepared(network, given, network.to_model(), types)
-    run_passes(network, [find_pass("fold_pads")])  # a window may reach over the edge; no Pad can
-    simplify(network)
+        steps = substitute(network, [take_up_pads])
+        model, standard = network.to_model(), in_standard_operators(source)
+        given = _as_given(source) if standard is not source else model
+        return replace(_prepared(network, given, model, types), steps=steps)
+    applied = run_passes(network, [step for step in passes if step.name in _BEFORE_QUANTISING])
+    steps = substitute(network)
     if all_accelerated:
         check_operators(network.graph)  # before what takes most of the time
     model = quantise(network, _samples(network, calibration))
     keep_rank_sums_exact(model)
     reduce_weights(model, weight_bits)
-    return _prepared(network, model, model, types)
+    steps["quantise"] = sum(node.op_type == "QuantizeLinear" for node in model.graph.node)
+    prepared = _prepared(network, model, model, types)
+    return replace(prepared, applied=applied, steps=steps)
 
 
 def _prepared(

@@ -7,6 +7,7 @@ import onnx_graphsurgeon as gs
 
 from condense_compiler.network import Network
 from condense_compiler.operators.attributes import int_list
+from condense_compiler.passes.fold_pads import FoldPads
 
 
 def turn_batch_norms_to_convolutions(network: Network) -> None:
@@ -99,7 +100,15 @@ def keep_first_limits(network: Network) -> None:
             network.graph.nodes.insert(network.graph.nodes.index(node) + 1, last)
 
 
-SUBSTITUTIONS: tuple[Callable[[Network], None], ...] = (
+def take_up_pads(network: Network) -> None:
+    """Let windows reach over the edge, as no Pad can."""
+    FoldPads().apply(network)
+
+
+Substitution = Callable[[Network], None]
+
+SUBSTITUTIONS: tuple[Substitution, ...] = (
+    take_up_pads,
     turn_batch_norms_to_convolutions,
     turn_means_to_pools,
     turn_sums_to_additions,

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from condense_compiler.compilation import Compilation
+from condense_compiler.errors import InputError
 from condense_compiler.limits import Limits, applied
 from condense_compiler.memory.arranging import Effort, arrange
 from condense_compiler.memory.planner import plan
@@ -187,4 +188,18 @@ def _plan(request: Request, stages: Stages, *, plan_seconds: float | None = None
 
 
 def _pipeline(passes: Sequence[Pass] | None, backend: Target) -> Sequence[Pass]:
-    return passes_for(backend, DEFAULT_PASSES) if passes is None else passes
+    """Return the passes that run.
+
+    Raises:
+        InputError: One that was asked for makes operators that the target does not run.
+    """
+    if passes is None:
+        return passes_for(backend, DEFAULT_PASSES)
+    kept = passes_for(backend, passes)
+    for step in passes:
+        if step not in kept:
+            raise InputError(
+                f"pass '{step.name}' makes operators that target '{backend.name}' does not run: it "
+                "has its own; leave the pass out"
+            )
+    return passes

@@ -28,7 +28,7 @@ def quantised(monkeypatch: pytest.MonkeyPatch, factor: float) -> list[np.ndarray
 
     package = "condense_compiler.targets.accelerator.quantisation"
     monkeypatch.setattr(import_module(f"{package}.prepare"), "quantise", scaled)
-    prepared = find_target("accelerator").prepare(model(nodes, weights), {})
+    prepared = find_target("accelerator").prepare(model(nodes, weights), {}, [])
     return [numpy_helper.to_array(tensor) for tensor in prepared.model.graph.initializer]
 
 

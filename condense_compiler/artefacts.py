@@ -12,7 +12,7 @@ from condense_compiler.errors import InputError
 from condense_compiler.files import reading_folder
 from condense_compiler.files.manifest import REPORT_FILE, check_together, read_artefacts
 from condense_compiler.memory.placement_csv import read_placement, read_sharing
-from condense_compiler.network import load_network
+from condense_compiler.network import Network, load_network
 from condense_compiler.network.selection import Selection
 from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.program import ScheduledProgram, Step
@@ -121,21 +121,25 @@ def read_program(folder: Path) -> ScheduledProgram:
     return ScheduledProgram(network, program_steps, offsets, arena_bytes)
 
 
-def read_runnable(folder: Path, report: Mapping[str, Any], program: ScheduledProgram) -> Runnable:
+def read_runnable(folder: Path, report: Mapping[str, Any]) -> tuple[Runnable, Network, int]:
     """Return what a saved compilation runs: what its target saved, or its program lowered again.
 
     Args:
         folder: The folder.
         report: Its report, which tells the target and the options that were given.
-        program: Its program.
+
+    Returns:
+        What runs; a network with its inputs and outputs, and as much to compute; its arena.
 
     Raises:
         InputError: Something is missing or damaged, or does not belong to the model.
     """
     target = target_of(report)
     if isinstance(target, Loading):
-        return target.load(folder, program, report["target_facts"])
-    return target.lower(program)
+        loaded = target.load(folder, report)
+        return loaded, loaded.network, report["feature_maps"]["after"]["arena_bytes"]
+    program = read_program(folder)
+    return target.lower(program), program.network, program.arena_bytes
 
 
 def target_of(report: Mapping[str, Any]) -> Target:

@@ -15,7 +15,15 @@ from condense_compiler.planned import as_program
 from condense_compiler.report.report import Verification
 from condense_compiler.report.report_text import difference_text
 from condense_compiler.rewriting.contract import Pass
-from condense_compiler.targets import Lowered, Placing, Preparing, Target, Verifying
+from condense_compiler.targets import (
+    Lowered,
+    Placing,
+    Preparing,
+    Selecting,
+    Target,
+    Verifying,
+    passes_for,
+)
 from condense_compiler.verification import random_feeds
 from condense_compiler.verification.comparing import Judge
 from condense_compiler.verification.first_difference import (
@@ -64,10 +72,9 @@ def bisect(
     network = load_selected(model, selection)
     original = Original(as_selected(model, selection))
     if isinstance(target, Preparing):
-        prepared = target.prepare(*selected_with_dims(model, selection), passes)
-        network, target = prepared.network, prepared.target
+        network = target.prepare(*selected_with_dims(model, selection), passes).network
         original = Original(network.to_model())
-    feeds = random_feeds(network)
+    feeds, passes = random_feeds(network), passes_for(target, passes)
     judge = Judge(original, feeds)
     culprit = find_pass_that_differs(network, passes, judge, feeds)
     return culprit or _find_lowering_that_differs(network, target, judge, feeds)
@@ -117,8 +124,11 @@ def _find_lowering_that_differs(
 
 
 def _lower(network: Network, target: Target) -> Lowered:
-    found = arrange(network, Effort(order_alone=isinstance(target, Placing)))
-    return target.lower(as_program(network, found.sharing, found.placement))
+    chosen = target.select(network) if isinstance(target, Selecting) else None
+    running = network if chosen is None else chosen.network
+    found = arrange(running, Effort(order_alone=isinstance(target, Placing)))
+    lowering = target if chosen is None else chosen
+    return lowering.lower(as_program(running, found.sharing, found.placement))
 
 
 def _operator_among_all(network: Network, target: Target, feeds: Feeds) -> FirstTensor | None:

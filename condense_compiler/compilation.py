@@ -18,8 +18,9 @@ from condense_compiler.network.external_data import model_files
 from condense_compiler.program import ScheduledProgram
 from condense_compiler.report.notebook import picture_html, report_html
 from condense_compiler.report.picture import Picture
+from condense_compiler.report.picture_csv import write_picture
 from condense_compiler.report.report import Report
-from condense_compiler.targets import Lowered
+from condense_compiler.targets import Lowered, Measuring
 
 MODEL_FILE, PLAN_FILE, PICTURE_FILE = "model.onnx", "plan.csv", "picture.json"
 
@@ -92,7 +93,10 @@ class Compilation:
     def _write(self, folder: Path) -> None:
         self.program.network.save(folder / MODEL_FILE)
         placement = self.placement
-        write_placement(folder / PLAN_FILE, self.sharing, placement.steps, placement.offsets)
+        if isinstance(self.lowered, Measuring):
+            write_picture(folder / PLAN_FILE, self.picture.after)
+        else:
+            write_placement(folder / PLAN_FILE, self.sharing, placement.steps, placement.offsets)
         text = json.dumps(self.picture.to_dict(), separators=(",", ":")) + "\n"
         write_file(folder / PICTURE_FILE, text)
         self.lowered.save(folder)

@@ -1,4 +1,4 @@
-"""The compiler from top to bottom: load, prepare, rewrite, schedule, plan, lower, verify."""
+"""The compiler from top to bottom: load, rewrite, select, schedule, plan, lower, verify."""
 
 import gc
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from condense_compiler.compilation import Compilation
+from condense_compiler.errors import InputError
 from condense_compiler.limits import Limits, applied
 from condense_compiler.memory.arranging import Effort
 from condense_compiler.memory.planner import plan
@@ -20,8 +21,9 @@ from condense_compiler.report.stages import Stages, StageWatcher
 from condense_compiler.request import Request
 from condense_compiler.retreat import arrange_rewritten, retreat
 from condense_compiler.rewriting.contract import Pass
-from condense_compiler.rewriting.runner import run_passes
+from condense_compiler.rewriting.runner import AppliedPass, run_passes
 from condense_compiler.targets import (
+    SELECTION,
     Measuring,
     Placing,
     Prepared,
@@ -30,6 +32,7 @@ from condense_compiler.targets import (
     Target,
     Verifying,
     find_target,
+    passes_for,
 )
 from condense_compiler.verification import check_effort, random_feeds, verify
 
@@ -120,14 +123,14 @@ def _collecting_rarely() -> Iterator[None]:
 def _compile(request: Request, stages: Stages) -> Compilation:
     planned = _plan(request, stages)
     if request.verify:
-        check_effort(planned.network, planned.placement.plan.arena_bytes, "verification")
+        check_effort(planned.rewritten, planned.placement.plan.arena_bytes, "verification")
     with stages("lower"):
         program = planned.program(request.memory_limit_bytes)
-        lowered = planned.backend.lower(program)
+        lowered = planned.lowering.lower(program)
     verification = None
     if request.verify:
         with stages("verify"):
-            feeds = random_feeds(planned.network)
+            feeds = random_feeds(planned.rewritten)
             verification = (
                 lowered.verify(feeds)
                 if isinstance(lowered, Verifying)
@@ -165,17 +168,22 @@ def _plan(request: Request, stages: Stages, *, plan_seconds: float | None = None
         network = load_selected(model, selection)
         given = measure_given(network)
     with stages("prepare"):
-        prepared = Prepared(network, backend)
+        prepared = Prepared(network)
         if isinstance(backend, Preparing):
             prepared = backend.prepare(*selected_with_dims(model, selection), pipeline)
-        network, backend = prepared.network, prepared.target
+        network = prepared.network
     with stages("rewrite"):
         applied = [*prepared.applied, *run_passes(network, pipeline)]
+    with stages("select"):
+        chosen = backend.select(network) if isinstance(backend, Selecting) else None
+    if chosen is not None:
+        applied.append(AppliedPass(SELECTION, SELECTION, chosen.outcome))
     effort = Effort(request.order_seconds, plan_seconds, order_alone=isinstance(backend, Placing))
     with stages("schedule"):
-        again = not isinstance(backend, Preparing)
+        running = network if chosen is None else chosen.network
+        again = not isinstance(backend, Preparing | Selecting)
         load = partial(load_selected, model, selection) if again else None
-        rewritten = arrange_rewritten(network, applied, load, pipeline, effort)
+        rewritten = arrange_rewritten(running, applied, load, pipeline, effort)
     with stages("plan"):
         before = plan(given.buffers)
         if rewritten.arena_bytes > before.arena_bytes and load is not None:
@@ -183,9 +191,10 @@ def _plan(request: Request, stages: Stages, *, plan_seconds: float | None = None
     found = rewritten.arrangement
     return Planned(
         rewritten.network,
-        backend,
+        rewritten.network if chosen is None else network,
+        backend if chosen is None else chosen,
+        prepared,
         given,
-        prepared.steps,
         rewritten.applied,
         found.sharing,
         found.scheduled,
@@ -195,7 +204,18 @@ def _plan(request: Request, stages: Stages, *, plan_seconds: float | None = None
 
 
 def _pipeline(passes: Sequence[Pass] | None, backend: Target) -> Sequence[Pass]:
-    if passes is not None:
-        return passes
-    without = backend.without_passes if isinstance(backend, Selecting) else frozenset()
-    return [step for step in DEFAULT_PASSES if step.name not in without]
+    """Return the passes that run.
+
+    Raises:
+        InputError: One that was asked for makes operators that the target does not run.
+    """
+    if passes is None:
+        return passes_for(backend, DEFAULT_PASSES)
+    kept = passes_for(backend, passes)
+    for step in passes:
+        if step not in kept:
+            raise InputError(
+                f"pass '{step.name}' makes operators that target '{backend.name}' does not run: it "
+                "has its own; leave the pass out"
+            )
+    return passes

@@ -1,7 +1,7 @@
 """A network as far as the plan: everything that lowering, report and picture are made from."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from condense_compiler.memory.buffers import Plan
 from condense_compiler.memory.placement import Placement
@@ -13,7 +13,7 @@ from condense_compiler.report.measure import Given
 from condense_compiler.report.picture import Picture
 from condense_compiler.report.picturing import draw
 from condense_compiler.rewriting.runner import AppliedPass
-from condense_compiler.targets import Target
+from condense_compiler.targets import Lowering, Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +21,11 @@ class Planned:
     """A network, compiled as far as the plan.
 
     Attributes:
-        network: The rewritten network.
-        backend: What lowers it; a target that prepares networks knows what it prepared.
+        network: The network in the operators that run.
+        rewritten: The rewritten network; the same, unless the target runs operators of its own.
+        lowering: What lowers it.
+        prepared: What the target made of the network before it was rewritten.
         given: What was measured before it was prepared and rewritten.
-        prepared: How often each step of the target's own preparation was needed, by name.
         applied: What each pass did.
         sharing: What it stores, and which feature maps share memory.
         scheduled: The order.
@@ -33,9 +34,10 @@ class Planned:
     """
 
     network: Network
-    backend: Target
+    rewritten: Network
+    lowering: Lowering
+    prepared: Prepared
     given: Given
-    prepared: Mapping[str, int]
     applied: Sequence[AppliedPass]
     sharing: Sharing
     scheduled: Schedule
@@ -44,7 +46,8 @@ class Planned:
 
     def program(self, memory_limit_bytes: int | None = None) -> ScheduledProgram:
         """Return what a target lowers."""
-        return as_program(self.network, self.sharing, self.placement, memory_limit_bytes)
+        program = as_program(self.network, self.sharing, self.placement)
+        return replace(program, memory_limit_bytes=memory_limit_bytes, prepared=self.prepared.model)
 
     def picture(self) -> Picture:
         """Return the plans before and after, as they are shown."""
@@ -53,16 +56,11 @@ class Planned:
         )
 
 
-def as_program(
-    network: Network,
-    sharing: Sharing,
-    placement: Placement,
-    memory_limit_bytes: int | None = None,
-) -> ScheduledProgram:
+def as_program(network: Network, sharing: Sharing, placement: Placement) -> ScheduledProgram:
     """Return what a target lowers."""
     steps = tuple(
         Step(sharing.order[operators[0]], *(sharing.order[second] for second in operators[1:]))
         for operators in placement.steps
     )
     arena_bytes = placement.plan.arena_bytes
-    return ScheduledProgram(network, steps, placement.offsets, arena_bytes, memory_limit_bytes)
+    return ScheduledProgram(network, steps, placement.offsets, arena_bytes)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import onnx
 import onnx_graphsurgeon as gs
 
 from condense_compiler.network import Network
@@ -40,6 +41,7 @@ class ScheduledProgram:
         arena_bytes: Size of the arena.
         memory_limit_bytes: What the feature maps are asked to fit, if anything; for targets that
             place what they store themselves.
+        prepared: The model that results are compared with, if a target prepared one.
     """
 
     network: Network
@@ -47,3 +49,4 @@ class ScheduledProgram:
     offsets: Mapping[str, int]
     arena_bytes: int
     memory_limit_bytes: int | None = None
+    prepared: onnx.ModelProto | None = None

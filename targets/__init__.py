@@ -4,7 +4,7 @@ Other packages add targets through the entry-point group `condense_compiler.targ
 names a frozen dataclass that follows `Target`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -21,10 +21,12 @@ from condense_compiler.report.measure import Given
 from condense_compiler.report.memory_figures import Footprint
 from condense_compiler.report.picture import Picture
 from condense_compiler.report.report import Verification
-from condense_compiler.rewriting.contract import Pass
+from condense_compiler.rewriting.contract import Pass, PassOutcome
 from condense_compiler.rewriting.runner import AppliedPass
 
 ENTRY_POINTS = "condense_compiler.targets"
+
+SELECTION = "select"  # what reports call it where they name a pass
 
 # Built-in targets: name -> "module:class", imported when first asked for.
 BUILT_IN: Mapping[str, str] = {
@@ -44,6 +46,14 @@ class Runnable(Protocol):
         Raises:
             InputError: The feeds do not match the graph inputs.
         """
+
+
+class Loaded(Runnable, Protocol):
+    """A program that was saved, read back."""
+
+    @property
+    def network(self) -> Network:
+        """A network with its inputs and outputs, and with as much to compute."""
 
 
 @runtime_checkable
@@ -77,13 +87,13 @@ class Prepared:
 
     Attributes:
         network: The network to compile.
-        target: The target that lowers it.
+        model: The model that results are compared with; None for the one as given.
         applied: What those of the passes did that had to run before.
         steps: How often each step of the target's own was needed, by name.
     """
 
     network: Network
-    target: Target
+    model: onnx.ModelProto | None = None
     applied: Sequence[AppliedPass] = ()
     steps: Mapping[str, int] = field(default_factory=dict)
 
@@ -95,7 +105,7 @@ class Preparing(Protocol):
     def prepare(
         self, source: str | Path | onnx.ModelProto, dims: Mapping[str, int], passes: Sequence[Pass]
     ) -> Prepared:
-        """Return the network to compile, and what was done to it.
+        """Return the network to compile, the model that it stands for, and what was done to it.
 
         Args:
             source: The model as given.
@@ -115,27 +125,59 @@ class Placing(Protocol):
     places_itself: ClassVar[bool]
 
 
+class Lowering(Protocol):
+    """What turns a scheduled program into what runs."""
+
+    def lower(self, program: ScheduledProgram) -> Lowered:
+        """Turn a scheduled program into what the target runs."""
+
+
+class Selected(Lowering, Protocol):
+    """The operators that a target runs, before they are put in order.
+
+    Attributes:
+        network: They, as a graph; nothing but their order and sizes need be known of them.
+        outcome: What became virtual, and what runs in another way, and why.
+    """
+
+    network: Network
+    outcome: PassOutcome
+
+
 @runtime_checkable
 class Selecting(Protocol):
-    """A target that has nothing to compute what some of the default passes make."""
+    """A target that runs operators of its own, which it turns those of the network into.
+
+    Attributes:
+        without_passes: Default passes that make operators which it cannot turn into its own.
+    """
 
     without_passes: ClassVar[frozenset[str]]
+
+    def select(self, network: Network) -> Selected:
+        """Return the operators that run.
+
+        Args:
+            network: The rewritten network, which stays as it is.
+
+        Raises:
+            UnsupportedError: The network does something that the target does not.
+        """
 
 
 @runtime_checkable
 class Loading(Protocol):
     """A target that runs what it saved; others lower the program again."""
 
-    def load(self, folder: Path, program: ScheduledProgram, facts: Mapping[str, Any]) -> Runnable:
+    def load(self, folder: Path, report: Mapping[str, Any]) -> "Loaded":
         """Read what `Lowered.save` wrote.
 
         Args:
             folder: Where it was written.
-            program: The program that was saved with it.
-            facts: What `Lowered.facts` said then.
+            report: The report that was written with it.
 
         Raises:
-            InputError: A file is missing or damaged, or does not belong to the program.
+            InputError: A file is missing or damaged, or does not belong to the others.
         """
 
 
@@ -164,6 +206,12 @@ class Measuring(Protocol):
         Args:
             given: What was measured of the network as given.
         """
+
+
+def passes_for(target: object, passes: Iterable[Pass]) -> list[Pass]:
+    """Return passes but for those that make operators which a target cannot turn into its own."""
+    without = target.without_passes if isinstance(target, Selecting) else frozenset()
+    return [step for step in passes if step.name not in without]
 
 
 def target_names() -> list[str]:

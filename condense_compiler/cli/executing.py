@@ -8,13 +8,7 @@ import numpy.typing as npt
 import typer
 
 from condense_compiler import bisection
-from condense_compiler.artefacts import (
-    open_folder,
-    read_program,
-    read_runnable,
-    read_source,
-    target_of,
-)
+from condense_compiler.artefacts import open_folder, read_runnable, read_source, target_of
 from condense_compiler.cli.arguments import Inputs, OutputArrays, input_files, read_feeds
 from condense_compiler.cli.options import LimitChanges
 from condense_compiler.cli.status import BOUND_NOT_MET, DONE
@@ -55,10 +49,10 @@ def run_command(
         kept = (*files_of(folder, report), *input_files(inputs))
         if output is not None:
             check_file(output, kept)
-        program = read_program(folder)
-        names = [tensor.name for tensor in program.network.graph.inputs]
-        check_effort(program.network, program.arena_bytes, "a run")
-        outputs = read_runnable(folder, report, program).run(read_feeds(inputs, names))
+        runnable, network, arena_bytes = read_runnable(folder, report)
+        names = [tensor.name for tensor in network.graph.inputs]
+        check_effort(network, arena_bytes, "a run")
+        outputs = runnable.run(read_feeds(inputs, names))
     if output is not None:
         write_arrays(output, outputs, kept)
     for name, values in outputs.items():
@@ -82,20 +76,19 @@ def verify_command(
     Example: condense verify out --bisect
     """
     with open_folder(folder) as report:
-        program = read_program(folder)
-        check_effort(program.network, program.arena_bytes, "verification")
-        runnable = read_runnable(folder, report, program)
-        feeds = random_feeds(program.network)
+        runnable, network, arena_bytes = read_runnable(folder, report)
+        check_effort(network, arena_bytes, "verification")
+        feeds = random_feeds(network)
         if isinstance(runnable, Verifying):
             result = runnable.verify(feeds)
         else:
             result = verify(runnable.run, as_selected(*read_source(folder, report)), feeds)
     verdict = "outputs agree" if result.passed else "outputs differ"
     memory = "arena" if report["residency"] is None else "chip memory"
-    arena_bytes = report["feature_maps"]["after"]["arena_bytes"]
+    stored_bytes = report["feature_maps"]["after"]["arena_bytes"]
     typer.echo(
         f"{verdict} with {result.against}: {difference_text(result)}; "
-        f"plan valid, {memory} {arena_bytes:,} bytes"
+        f"plan valid, {memory} {stored_bytes:,} bytes"
     )
     if result.passed:
         return DONE

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import onnx_graphsurgeon as gs
 
+from condense_compiler.memory.sharing import Sharing
 from condense_compiler.network.interface import quantised_values
 from condense_compiler.planned import Planned
 from condense_compiler.report.cost import total_macs, total_traffic_bytes
@@ -18,7 +19,7 @@ from condense_compiler.report.report import (
 )
 from condense_compiler.request import Request
 from condense_compiler.rewriting.runner import AppliedPass
-from condense_compiler.targets import Lowered, Measuring
+from condense_compiler.targets import SELECTION, Lowered, Measuring
 
 
 def collect_report(
@@ -31,26 +32,32 @@ def collect_report(
     """Return the report of a compilation."""
     sharing, placement = planned.sharing, planned.placement
     measured = lowered.footprint(planned.given) if isinstance(lowered, Measuring) else None
-    in_arena = measured is None
+    footprint = measured or _footprint(planned)
     return Report(
         request=request.recorded(),
-        macs=total_macs(_running(planned)),
+        macs=footprint.macs,
         macs_before=planned.given.macs,
-        footprint=measured or _footprint(planned),
-        fused=_fused(planned.applied, in_codes=measured is not None and measured.in_codes),
+        footprint=footprint,
+        fused=_fused(planned.applied),
         refused=_refused(planned.applied),
-        overwritten=len(placement.overwritten) if in_arena else 0,
-        accumulated=sum(len(step) > 1 for step in placement.steps) if in_arena else 0,
+        overwritten=footprint.overwritten,
+        accumulated=sum(len(s) > 1 for s in placement.steps) if measured is None else 0,
         viewed=len(sharing.idle),
-        copied=[CopiedPart(part.node, part.tensor, part.reason) for part in sharing.copies],
-        quantised_values=quantised_values(planned.network.header),
-        in_floating_point=float_maps(planned.network.graph, _running(planned)) if in_arena else (),
-        prepared=dict(planned.prepared),
+        copied=_copied(sharing) if measured is None else [],
+        quantised_values=quantised_values(planned.rewritten.header),
+        in_floating_point=(
+            float_maps(planned.network.graph, _running(planned)) if measured is None else ()
+        ),
+        prepared=dict(planned.prepared.steps),
         rewrites=_rewrites(planned.applied),
         target_facts=lowered.facts(),
         seconds=dict(seconds),
         verification=verification,
     )
+
+
+def _copied(sharing: Sharing) -> list[CopiedPart]:
+    return [CopiedPart(part.node, part.tensor, part.reason) for part in sharing.copies]
 
 
 def _running(planned: Planned) -> tuple[gs.Node, ...]:
@@ -63,6 +70,8 @@ def _footprint(planned: Planned) -> Footprint:
     """Return what is stored in the planned arena, and what operators read and write there."""
     given, before = planned.given, planned.before
     return Footprint(
+        macs=total_macs(_running(planned)),
+        overwritten=len(planned.placement.overwritten),
         before=MemoryFigures(before.arena_bytes, before.lower_bound_bytes, given.sum_bytes),
         after=_after(planned),
         traffic_before=given.traffic_bytes,
@@ -84,11 +93,9 @@ def _after(planned: Planned) -> PlannedFigures:
     )
 
 
-def _fused(applied: Sequence[AppliedPass], *, in_codes: bool) -> list[FusedLayer]:
-    """Return what became virtual; quantised maps take a quarter of what float32 takes."""
-    bytes_of_one = 4 if in_codes else 1
+def _fused(applied: Sequence[AppliedPass]) -> list[FusedLayer]:
     return [
-        FusedLayer(rewrite.node, step.name, rewrite.pattern, rewrite.virtual_bytes // bytes_of_one)
+        FusedLayer(rewrite.node, step.name, rewrite.pattern, rewrite.virtual_bytes)
         for step in applied
         for rewrite in step.outcome.rewrites
         if rewrite.virtual_bytes
@@ -96,9 +103,11 @@ def _fused(applied: Sequence[AppliedPass], *, in_codes: bool) -> list[FusedLayer
 
 
 def _rewrites(applied: Sequence[AppliedPass]) -> dict[str, int]:
-    """Return how much each pass did; what runs twice is counted together."""
+    """Return how much each pass did; what runs twice is counted together, selection is no pass."""
     counts: dict[str, int] = {}
     for step in applied:
+        if step.name == SELECTION:
+            continue
         counts[step.text] = counts.get(step.text, 0) + len(step.outcome.rewrites)
     return counts
 

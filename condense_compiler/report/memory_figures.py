@@ -59,8 +59,8 @@ class Footprint:
         traffic_after: The same for the compiled network; with two memories, bytes moved between
             them.
         residency: What stays on the chip; None where there is one memory.
-        in_codes: Feature maps, which the compiled network writes in float32, are stored as 8-bit
-            quantised values.
+        macs: Multiply-accumulate operations of one run of the compiled network.
+        overwritten: Results that take the place of an input.
     """
 
     before: MemoryFigures
@@ -68,4 +68,5 @@ class Footprint:
     traffic_before: int
     traffic_after: int
     residency: Residency | None = None
-    in_codes: bool = False
+    macs: int = 0
+    overwritten: int = 0

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 StageWatcher = Callable[[str], object]
 
-STAGES = ("load", "prepare", "rewrite", "schedule", "plan", "lower", "verify")
+STAGES = ("load", "prepare", "rewrite", "select", "schedule", "plan", "lower", "verify")
 
 
 class Stages:

@@ -45,8 +45,9 @@ def first_quantisation(expression: Expression) -> tuple[Quantisation, Expression
         None if the input is used in any other way.
     """
     for part in _parts(expression):
-        found = _quantisation_of(part)
-        if found is not None:
+        outermost = outermost_quantisation(part)
+        if outermost is not None and outermost[1] == IDENTITY:
+            found = outermost[0]
             rest = _replaced(expression, part, IDENTITY)
             unread = _replaced(expression, part, Literal(0.0))
             return (found, rest) if IDENTITY not in _parts(unread) else None
@@ -61,14 +62,15 @@ def last_dequantisation(expression: Expression) -> tuple[float, int, Expression]
     return None
 
 
-def _quantisation_of(part: Expression) -> Quantisation | None:
+def outermost_quantisation(part: Expression) -> tuple[Quantisation, Expression] | None:
+    """Return how an expression quantises last, and what; None if it does not end with that."""
     match part:
         case Apply("Clip", (Apply("Add", (steps, Literal(zero))), Literal(lower), Literal(upper))):
             match steps:
-                case Apply("Round", (Apply("Div", (first, Literal(scale))),)) if first == IDENTITY:
+                case Apply("Round", (Apply("Div", (value, Literal(scale))),)):
                     for dtype in CODE_TYPES:
                         if (np.iinfo(dtype).min, np.iinfo(dtype).max) == (lower, upper):
-                            return Quantisation(scale, int(zero), dtype)
+                            return Quantisation(scale, int(zero), dtype), value
     return None
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_graphsurgeon as gs
 
-from condense_compiler.operators.attributes import constant_input
+from condense_compiler.operators.quantising import constant_values
 from condense_compiler.operators.registry import Record, parse_as
 from condense_compiler.passes.tracing.views import View
 
@@ -28,8 +28,10 @@ class Context:
         return view.through(self.node) if view is not None else None
 
     def constant(self, index: int) -> npt.NDArray[np.generic] | None:
-        """Return the value of a constant input; None where it is absent or not constant."""
-        return constant_input(self.node, index)
+        """Return the value of a constant input, dequantised; None where it is none, or absent."""
+        inputs = self.node.inputs
+        known = index < len(inputs) and not inputs[index].is_empty()
+        return constant_values(inputs[index]) if known else None
 
     def read(self, record: type[Record]) -> Record:
         """Return the node, of a known type, as the record of that type."""

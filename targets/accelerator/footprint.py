@@ -7,7 +7,7 @@ import onnx_graphsurgeon as gs
 
 from condense_compiler.memory.planner import plan
 from condense_compiler.network.tensors import tensor_bytes
-from condense_compiler.report.cost import node_traffic_bytes
+from condense_compiler.report.cost import node_traffic_bytes, total_macs
 from condense_compiler.report.measure import Given
 from condense_compiler.report.memory_figures import (
     Footprint,
@@ -15,18 +15,25 @@ from condense_compiler.report.memory_figures import (
     PlannedFigures,
     Residency,
 )
-from condense_compiler.targets.accelerator.codegen.in_place import replaceable
-from condense_compiler.targets.accelerator.codegen.placement import MemoryPlan
+from condense_compiler.targets.accelerator.codegen.in_place import overwriting, replaceable
+from condense_compiler.targets.accelerator.codegen.placement import MemoryPlan, lifetimes
 from condense_compiler.targets.accelerator.given_codes import in_codes
-from condense_compiler.targets.accelerator.integer.network import Operator
+from condense_compiler.targets.accelerator.integer.network import (
+    Convolution,
+    IntegerNetwork,
+    Map,
+    Operator,
+)
+from condense_compiler.targets.accelerator.integer.rows import sums_shape
 from condense_compiler.targets.accelerator.isa.binary import Binary
 from condense_compiler.targets.accelerator.simulator.program import decode_program
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A binary, and where its maps lie."""
+    """Operators, their binary, and where their maps lie."""
 
+    network: IntegerNetwork
     binary: Binary
     memory: MemoryPlan
 
@@ -39,6 +46,7 @@ def footprint(given: Given, placed: Sequence[Placed], hosted: Sequence[gs.Node] 
         placed: The binaries, which run one after the other.
         hosted: Nodes that run elsewhere, in floating point.
     """
+    operators = [operator for each in placed for operator in each.network.operators]
     maps = [root for each in placed for root in each.memory.maps]
     on_chip = sum(len(each.memory.chip) for each in placed)
     results = [tensor for node in hosted for tensor in node.outputs if not tensor.is_empty()]
@@ -66,7 +74,8 @@ def footprint(given: Given, placed: Sequence[Placed], hosted: Sequence[gs.Node] 
             dram_bytes=max((each.memory.dram_bytes for each in placed), default=0),
             traffic_optimal=all(each.memory.optimal for each in placed),
         ),
-        in_codes=True,
+        macs=sum(map(_macs, operators)) + total_macs(tuple(hosted)),
+        overwritten=sum(len(replaced(each.network, each.memory)) for each in placed),
     )
 
 
@@ -78,6 +87,20 @@ def binary_traffic_bytes(binary: Binary) -> int:
 
 def _constant_bytes(node: gs.Node) -> int:
     return sum(tensor_bytes(t) for t in node.inputs if isinstance(t, gs.Constant))
+
+
+def _macs(operator: Operator) -> int:
+    """Return the multiply-accumulate operations of a run."""
+    if not isinstance(operator, Convolution):
+        return 0
+    height, width = sums_shape(operator)
+    return int(operator.weights.size) * height * width
+
+
+def replaced(network: IntegerNetwork, memory: MemoryPlan) -> list[tuple[int, tuple[Map, Map]]]:
+    """Return the steps on the chip whose result takes the place of a map, and both."""
+    pairs = overwriting(network, lifetimes(network)).items()
+    return [(step, pair) for step, pair in pairs if memory.chip.keys() >= set(pair)]
 
 
 def working_set_bytes(memory: MemoryPlan) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 import onnx
+import onnx_graphsurgeon as gs
 
 from condense_compiler.files import write_file
 from condense_compiler.program import ScheduledProgram
@@ -18,7 +19,6 @@ from condense_compiler.targets.accelerator.codegen.generate import Code
 from condense_compiler.targets.accelerator.codegen.placement import MemoryPlan
 from condense_compiler.targets.accelerator.folder import BINARY_FILE, save_quantised
 from condense_compiler.targets.accelerator.footprint import Placed, footprint
-from condense_compiler.targets.accelerator.integer.forms import Forms, to_facts
 from condense_compiler.targets.accelerator.integer.network import IntegerNetwork
 from condense_compiler.targets.accelerator.isa.binary import to_bytes
 from condense_compiler.targets.accelerator.picture import draw
@@ -31,22 +31,25 @@ class AcceleratorProgram:
     """A program, lowered.
 
     Attributes:
-        program: What was lowered.
+        program: The operators in their order.
+        ends: The graph whose inputs are read and whose outputs are computed.
         network: The same in integers, as the binary runs it.
         fused: The same before pooling was separated for a machine that has no unit for it.
         memory: Where its maps lie.
         code: The binary.
-        quantised: The quantised model, if the target made or was given it.
-        forms: How ONNX Runtime computes its operators.
     """
 
     program: ScheduledProgram
+    ends: gs.Graph
     network: IntegerNetwork
     fused: IntegerNetwork
     memory: MemoryPlan
     code: Code
-    quantised: onnx.ModelProto | None
-    forms: Forms
+
+    @property
+    def quantised(self) -> onnx.ModelProto | None:
+        """The quantised model that the binary stands for, if the target prepared one."""
+        return self.program.prepared
 
     def run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
         """Compute the graph outputs, by name, on the simulator.
@@ -62,11 +65,11 @@ class AcceleratorProgram:
         Raises:
             InputError: The feeds do not match the graph inputs.
         """
-        return run_binary(self.program, self.code.binary, feeds)
+        return run_binary(self.ends, self.code.binary, feeds)
 
     def verify(self, feeds: Mapping[str, npt.NDArray[Any]]) -> Verification:
         """Compare the simulator with the executor, and the executor with ONNX Runtime."""
-        return verify_codes(self.run(feeds), self.fused, self.quantised, self.forms, feeds)
+        return verify_codes(self.run(feeds), self.fused, self.quantised, feeds)
 
     def save(self, folder: Path) -> None:
         """Write the binary, and the quantised model that it stands for."""
@@ -75,7 +78,7 @@ class AcceleratorProgram:
 
     def footprint(self, given: Given) -> Footprint:
         """Return what the machine stores and moves."""
-        return footprint(given, [Placed(self.code.binary, self.memory)])
+        return footprint(given, [Placed(self.network, self.code.binary, self.memory)])
 
     def picture(self, given: Given) -> Picture:
         """Return what lies on the chip, and when."""
@@ -94,7 +97,6 @@ class AcceleratorProgram:
             "weight_bytes": len(self.code.binary.weights),
             "instructions": len(self.code.binary.program),
             "placement_optimal": self.memory.optimal,
-            "forms": to_facts(self.forms),
             "operators": [
                 {"node": w.operator.name, "blocks": len(w.blocks), **_tiling(t)}
                 for w, t in zip(self.memory.work, self.memory.tilings, strict=True)

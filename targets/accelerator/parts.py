@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,17 @@ import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.network import Network
+from condense_compiler.operators.registry import moved
+from condense_compiler.passes.tracing.regions import Region
 from condense_compiler.targets.accelerator.codegen.placement import check_operators_fit
 from condense_compiler.targets.accelerator.integer.collector import pixels_of
+from condense_compiler.targets.accelerator.integer.constants import is_constant, values_of
 from condense_compiler.targets.accelerator.integer.lowering import lower_part
 from condense_compiler.targets.accelerator.integer.network import IntegerNetwork, Map, Port
+from condense_compiler.targets.accelerator.integer.pooled import pooled_regions
 from condense_compiler.targets.accelerator.integer.refusals import NodeError, blaming_one_of
 from condense_compiler.targets.accelerator.integer.separating import separate_pooling
 from condense_compiler.targets.accelerator.machine import Machine
-from condense_compiler.targets.accelerator.moving import moves
 from condense_compiler.targets.element_types import numpy_dtype
 from condense_compiler.targets.reference.kernel import ABSENT, NodeContext, constant_value
 from condense_compiler.targets.reference.operators import kernel_for
@@ -57,6 +59,8 @@ def value_of(tensor: gs.Tensor, tensors: Mapping[str, Array]) -> Array:
     """Return what a tensor holds: a constant, or one of the tensors so far."""
     if isinstance(tensor, gs.Constant):
         return constant_value(tensor)
+    if is_constant(tensor):
+        return values_of(tensor)
     return ABSENT if tensor.is_empty() else tensors[tensor.name]
 
 
@@ -64,27 +68,19 @@ Scale = tuple[float, int]  # value of one step, and code of the value zero
 
 
 def cut(
-    network: Network,
-    nodes: Sequence[gs.Node],
-    *,
-    machine: Machine | None = None,
-    known: Mapping[str, str] | None = None,
+    network: Network, nodes: Sequence[gs.Node], machine: Machine
 ) -> Iterator[IntegerNetwork | HostPart]:
     """Yield the parts of a network in the order in which they run.
 
     Args:
         network: The network.
         nodes: Its nodes, in their order.
-        machine: What the parts must fit, unless it is known which do.
-        known: Nodes of which it is known that the accelerator does not run them: the reason by
-            name.
+        machine: What the parts must fit.
     """
     outputs = {tensor.name for tensor in network.graph.outputs}
-    elsewhere = known or {}
-    reasons = {id(node): elsewhere[node.name] for node in nodes if node.name in elsewhere}
-    # Each node that is known to run elsewhere stands alone, and so do those between two of them.
-    runs = groupby(nodes, key=lambda node: id(node) if id(node) in reasons else None)
-    waiting = [list(part) for _, part in runs]
+    regions = pooled_regions(network)
+    reasons: dict[int, str] = {}
+    waiting = [list(_with_meanings(nodes))]
     grids: dict[str, Scale] = {}
     while waiting:
         part = waiting.pop(0)
@@ -93,7 +89,7 @@ def cut(
             grids |= _moved(part[0], grids)
             continue
         try:
-            lowered = _lower(part, outputs, grids, machine)
+            lowered = _lower(part, outputs, grids, machine, regions)
         except NodeError as error:
             reasons[id(error.node)] = error.reason
             position = next(i for i, node in enumerate(part) if node is error.node)
@@ -104,11 +100,25 @@ def cut(
         yield lowered
 
 
+def _with_meanings(nodes: Sequence[gs.Node]) -> Iterator[gs.Node]:
+    """Yield nodes but for those of constants, each DequantizeLinear behind what it reads."""
+    late: set[int] = set()
+    for node in nodes:
+        if id(node) in late or all(map(is_constant, node.outputs)):
+            continue
+        yield node
+        for reader in (reader for tensor in node.outputs for reader in tensor.outputs):
+            if reader.op == "DequantizeLinear":
+                late.add(id(reader))
+                yield reader
+
+
 def _lower(
     part: Sequence[gs.Node],
     outputs: set[str],
     grids: Mapping[str, Scale],
-    machine: Machine | None,
+    machine: Machine,
+    regions: Sequence[Region],
 ) -> IntegerNetwork:
     inside = {id(node) for node in part}
     made = {tensor.name: tensor for node in part for tensor in node.outputs}
@@ -116,7 +126,7 @@ def _lower(
         tensor.name: tensor
         for node in part
         for tensor in node.inputs
-        if not tensor.is_empty() and not isinstance(tensor, gs.Constant)
+        if not tensor.is_empty() and not is_constant(tensor)
     }
     needed = [
         tensor
@@ -125,9 +135,8 @@ def _lower(
     ]
     inputs = [tensor for name, tensor in read.items() if name not in made]
     known = {t.name: _port(t, *grids[t.name]) for t in inputs if t.name in grids}
-    network = lower_part(part, inputs, needed, {n: p for n, p in known.items() if p is not None})
-    if machine is None:
-        return network
+    ports = {name: port for name, port in known.items() if port is not None}
+    network = lower_part(part, inputs, needed, ports, regions)
     with blaming_one_of(part):
         fitting = network if machine.pooling_unit else separate_pooling(network)
         check_operators_fit(fitting, machine)
@@ -138,8 +147,9 @@ def _moved(node: gs.Node, grids: Mapping[str, Scale]) -> dict[str, Scale]:
     """Return the scales of results that are values of which the scale is known."""
     tensors = [t for t in node.inputs if not t.is_empty() and not isinstance(t, gs.Constant)]
     scales = {grids.get(tensor.name) for tensor in tensors}
-    moved = moves(node.op, node.attrs.get("mode", "")) and len(scales) == 1
-    scale = scales.pop() if moved else None
+    facts = moved(node)
+    moves = facts is not None and facts.fill is None and len(scales) == 1
+    scale = scales.pop() if moves else None
     results = node.outputs if node.op == "Split" else node.outputs[:1]
     return {} if scale is None else {tensor.name: scale for tensor in results}
 

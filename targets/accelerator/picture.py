@@ -11,9 +11,8 @@ from condense_compiler.operators.registry import kind_of
 from condense_compiler.report.measure import Given
 from condense_compiler.report.picture import FeatureMap, Picture, PictureStep, PlanPicture
 from condense_compiler.report.picturing import draw_given, loads_of
-from condense_compiler.targets.accelerator.codegen.in_place import overwriting
 from condense_compiler.targets.accelerator.codegen.placement import MemoryPlan, lifetimes
-from condense_compiler.targets.accelerator.footprint import working_set_bytes
+from condense_compiler.targets.accelerator.footprint import replaced, working_set_bytes
 from condense_compiler.targets.accelerator.given_codes import in_codes
 from condense_compiler.targets.accelerator.integer.network import (
     Binary,
@@ -78,16 +77,11 @@ def _steps(network: IntegerNetwork, memory: MemoryPlan) -> Iterator[PictureStep]
     spans = [(*alive[root], root.size_bytes) for root in memory.chip]
     spans += [(step, step + 1, t.staging_bytes) for step, t in enumerate(memory.tilings)]
     # Where a result takes the place of a map, both are the same bytes.
-    spans += [(step, step + 1, -old.size_bytes) for step, (old, _) in _replaced(network, memory)]
+    spans += [(step, step + 1, -old.size_bytes) for step, (old, _) in replaced(network, memory)]
     for operator, load in zip(
         network.operators, loads_of(spans, len(network.operators)), strict=True
     ):
         yield PictureStep((operator.name,), (type(operator).__name__,), _kind(operator), load)
-
-
-def _replaced(network: IntegerNetwork, memory: MemoryPlan) -> list[tuple[int, tuple[Map, Map]]]:
-    pairs = overwriting(network, lifetimes(network)).items()
-    return [(step, pair) for step, pair in pairs if memory.chip.keys() >= set(pair)]
 
 
 def _kind(operator: Operator) -> Kind:
@@ -107,9 +101,9 @@ class _Chip:
     def __init__(self, network: IntegerNetwork, memory: MemoryPlan, start: int) -> None:
         self.network, self.memory, self.start = network, memory, start
         self._alive = lifetimes(network)
-        replaced = [pair for _, pair in _replaced(network, memory)]
-        self._replaces = {new: old.name for old, new in replaced}
-        self._replaced_by = {old: new.name for old, new in replaced}
+        pairs = [pair for _, pair in replaced(network, memory)]
+        self._replaces = {new: old.name for old, new in pairs}
+        self._replaced_by = {old: new.name for old, new in pairs}
         self._outputs = {port.map.root()[0] for port in network.outputs.values()}
 
     def maps(self) -> Iterator[FeatureMap]:

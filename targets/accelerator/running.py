@@ -9,16 +9,13 @@ import numpy.typing as npt
 import onnx
 import onnx_graphsurgeon as gs
 
-from condense_compiler.program import ScheduledProgram
 from condense_compiler.report.report import Verification
 from condense_compiler.targets.accelerator.agreement import (
     Agreement,
     compare_operators,
     compare_outputs,
-    operators_in_floating_point,
 )
 from condense_compiler.targets.accelerator.integer.executor import execute
-from condense_compiler.targets.accelerator.integer.forms import Forms
 from condense_compiler.targets.accelerator.integer.network import IntegerNetwork
 from condense_compiler.targets.accelerator.isa.binary import Binary
 from condense_compiler.targets.accelerator.simulator.simulate import Run, simulate
@@ -33,20 +30,24 @@ TOLERATED_SHARE = 1e-3  # of codes that may differ from ONNX Runtime's
 TOLERATED_STEPS = 1
 
 
-def run_binary(program: ScheduledProgram, binary: Binary, feeds: Feeds) -> Run:
-    """Run a program's binary on the simulator.
+def run_binary(ends: gs.Graph, binary: Binary, feeds: Feeds) -> Run:
+    """Run a binary on the simulator.
 
     Graph outputs that nothing computes, those that are inputs or constants, pass by it.
+
+    Args:
+        ends: The graph that it was made of.
+        binary: The binary.
+        feeds: Graph inputs.
 
     Raises:
         InputError: The feeds do not match the graph inputs.
     """
-    graph = program.network.graph
-    check_feeds(graph.inputs, feeds)
+    check_feeds(ends.inputs, feeds)
     read = {port.name for port in binary.ports if not port.is_output}
     run = simulate(binary, {name: values for name, values in feeds.items() if name in read})
     known = {**feeds, **run.outputs}
-    return replace(run, outputs={t.name: output_of(t, known) for t in graph.outputs})
+    return replace(run, outputs={t.name: output_of(t, known) for t in ends.outputs})
 
 
 def output_of(tensor: gs.Tensor, known: Feeds) -> npt.NDArray[Any]:
@@ -59,21 +60,19 @@ def verify_codes(
     found: Mapping[str, npt.NDArray[Any]],
     fused: IntegerNetwork,
     quantised: onnx.ModelProto | None,
-    forms: Forms,
     feeds: Feeds,
 ) -> Verification:
     """Compare the simulator with the executor, and the executor with ONNX Runtime.
 
     The simulator must equal the executor bit by bit. The differences to ONNX Runtime are those
-    of the outputs' codes: the largest in steps, and the share of codes that differ. Where it
-    adds up in floating point, one step there may become many further on; then it is each
-    operator, computed from ONNX Runtime's inputs, that must agree.
+    of the outputs' codes: the largest in steps, and the share of codes that differ. It adds up in
+    floating point, where one step may become many further on; then it is each operator, computed
+    from ONNX Runtime's inputs, that must agree.
 
     Args:
         found: Graph outputs of the simulator.
         fused: The network in integers.
         quantised: The quantised model, if there is one.
-        forms: How ONNX Runtime computes its operators.
         feeds: Graph inputs.
     """
     expected = execute(fused, feeds)
@@ -85,9 +84,7 @@ def verify_codes(
     ends = _judged(compare_outputs(fused, quantised, feeds))
     if ends.passed:
         return ends
-    if not operators_in_floating_point(quantised):
-        return ends
-    agreement = compare_operators(fused, quantised, forms, feeds)
+    agreement = compare_operators(fused, quantised, feeds)
     operators = _judged(agreement)
     return operators if operators.passed else ends
 

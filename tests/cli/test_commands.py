@@ -7,7 +7,7 @@ import pytest
 from kit.numerics import assert_close, run_onnxruntime
 
 from condense_compiler import __version__
-from condense_compiler.artefacts import read_program, read_report, read_runnable
+from condense_compiler.artefacts import read_report, read_runnable
 from condense_compiler.targets.onnxruntime.target import OnnxRuntimeProgram
 
 from .conftest import Place
@@ -23,7 +23,7 @@ REPORT_KEYS = {
     "refused",
     "seconds",
 }
-STAGES = {"load", "prepare", "rewrite", "schedule", "plan", "lower", "verify"}
+STAGES = {"load", "prepare", "rewrite", "select", "schedule", "plan", "lower", "verify"}
 
 
 def test_version(place: Place) -> None:
@@ -214,6 +214,6 @@ def test_options_of_the_target_are_those_that_were_given(place: Place) -> None:
     folder = place.folder / "out"
     report = read_report(folder)
     assert report["request"]["target_options"] == {"kernels": "false"}
-    program = read_runnable(folder, report, read_program(folder))
+    program, *_ = read_runnable(folder, report)
     assert isinstance(program, OnnxRuntimeProgram)
     assert not program.kernels

@@ -1,28 +1,21 @@
 """What is known of the tensors of a network while its nodes are lowered."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import UnsupportedError
-from condense_compiler.operators.fused import is_conv_pool
-from condense_compiler.targets.accelerator.integer import convolutions
-from condense_compiler.targets.accelerator.integer.building import Builder
-from condense_compiler.targets.accelerator.integer.forms import ON_CODES, Form, Forms
-from condense_compiler.targets.accelerator.integer.functions import (
-    DIFFERING_PIXELS,
-    TENSOR,
-    apply,
-)
-from condense_compiler.targets.accelerator.integer.network import (
-    Map,
-    Port,
-)
+from condense_compiler.passes.tracing.quantisation_rules import quantisation
+from condense_compiler.targets.accelerator.integer.building import Builder, quantise
+from condense_compiler.targets.accelerator.integer.constants import is_constant, values_of
+from condense_compiler.targets.accelerator.integer.functions import DIFFERING_PIXELS
+from condense_compiler.targets.accelerator.integer.network import Map, Port
 from condense_compiler.targets.accelerator.integer.values import (
     Coded,
+    Grid,
     Pairs,
     Parts,
     Raw,
@@ -39,22 +32,24 @@ class Collector:
     Attributes:
         outputs: Names of the graph outputs.
         rules: What lowers a node, by operator.
-        forms: How ONNX Runtime computes operators.
         builder: Operators so far.
         values: Value of each tensor.
         inputs: Shapes of the graph inputs.
         ports: Graph inputs whose codes are known.
         converted: Graph inputs, by the name that they have in another type.
+        codes: Names of the tensors that hold quantised values, not what they mean.
+        names: Name of the quantised values, by that of what they mean.
     """
 
     outputs: set[str]
     rules: "Mapping[str, Rule]"
-    forms: Forms = field(default_factory=dict)
     builder: Builder = field(default_factory=Builder)
     values: dict[str, Value] = field(default_factory=dict)
     inputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
     ports: dict[str, Port] = field(default_factory=dict)
     converted: dict[str, gs.Tensor] = field(default_factory=dict)
+    codes: set[str] = field(default_factory=set)
+    names: dict[str, str] = field(default_factory=dict)
 
     def add(self, node: gs.Node) -> None:
         """Lower one node.
@@ -62,11 +57,25 @@ class Collector:
         Raises:
             UnsupportedError: The accelerator has nothing for it.
         """
+        if all(map(is_constant, node.outputs)):
+            return  # read where it is needed
         self._check_results(node)
-        results = self._lower(node)
+        self.keep(node, self._lower(node))
+
+    def keep(self, node: gs.Node, results: "Sequence[Value]") -> None:
+        """Keep what the results of a node are."""
         for tensor, value in zip(node.outputs, results, strict=False):
-            readers = len(tensor.outputs) + (tensor.name in self.outputs)
-            self.values[tensor.name] = self._settle(value, tensor.name) if readers > 1 else value
+            self.values[tensor.name] = self._kept(value, tensor)
+
+    def _kept(self, value: Value, tensor: gs.Tensor) -> Value:
+        """Return what is kept of a tensor: one with several readers gets a place."""
+        readers = len(tensor.outputs) + (tensor.name in self.outputs)
+        if readers < 2:
+            return value
+        name, grid = self.names.get(tensor.name, tensor.name), _common_grid(tensor)
+        if grid is not None and tensor.name not in self.outputs:
+            value = quantise(value, grid, name)
+        return self._settle(value, name)
 
     def _check_results(self, node: gs.Node) -> None:
         """Refuse a node of which more than its first result is read, unless it only parts maps."""
@@ -76,12 +85,18 @@ class Collector:
             if tensor.outputs or tensor.name in self.outputs:
                 raise UnsupportedError(f"{node.name}: {node.op} whose result {index} is read")
 
-    def _lower(self, node: gs.Node) -> list[Value]:
-        if is_conv_pool(node):
-            return [convolutions.conv_pool(self.builder, self.map(node.inputs[0]), node)]
+    def _lower(self, node: gs.Node) -> "Sequence[Value]":
         rule = self.rules.get(node.op) if node.domain in (None, "", "ai.onnx") else None
         if rule is None:
             raise UnsupportedError(f"{node.name}: the accelerator has no {node.op}")
+        read = self.codes.intersection(tensor.name for tensor in node.inputs)
+        if read and node.op not in _ON_CODES:
+            raise UnsupportedError(
+                f"computes on the codes '{min(read)}' themselves; dequantise them before it and "
+                "quantise its result"
+            )
+        if read and node.op in MOVING_OR_CHOOSING | _PARTING:
+            self.codes |= {tensor.name for tensor in node.outputs}
         return rule(self, node)
 
     def _settle(self, value: Value, name: str) -> Value:
@@ -97,15 +112,6 @@ class Collector:
         ):
             raise UnsupportedError(f"{name}: several operators read values that are not quantised")
         return stored(self.builder.store(value, name))
-
-    def form(self, node: gs.Node) -> Form:
-        """Return how ONNX Runtime computes a node."""
-        return self.forms.get(node.name, ON_CODES)
-
-    def joined_form(self, node: gs.Node) -> Form:
-        """Return how ONNX Runtime joins two maps; it has no Sum of codes."""
-        form = self.form(node)
-        return replace(form, on_values=True) if node.op == "Sum" else form
 
     def is_unquantised_input(self, tensor: gs.Tensor) -> bool:
         """Tell whether a tensor is a graph input of which no codes are known yet."""
@@ -130,7 +136,8 @@ class Collector:
 
     def map(self, tensor: gs.Tensor) -> Map:
         """Return a map that holds a tensor."""
-        held = self.builder.store(self.value(tensor), tensor.name)
+        name = self.names.get(tensor.name, tensor.name)
+        held = self.builder.store(self.value(tensor), name)
         self.values[tensor.name] = stored(held).with_shape(held.shape)
         return held
 
@@ -154,23 +161,26 @@ class Collector:
         self.ports[name] = Port(source, port.shape)
         self.values[name] = stored(source)
 
-    def quantise_input(self, node: gs.Node) -> Value:
-        """Return the codes of a graph input, whose quantisation starts with this Div."""
-        tensor = self._source(node.inputs[0])
-        chain = _quantising_chain(node)
-        if chain is None:
-            raise UnsupportedError(f"{tensor.name}: this input of the network is not quantised")
-        scale, lower, upper = chain
-        zero = 0 if lower >= -128 and upper <= 127 else -128 - lower
-        shape = pixels_of(self.inputs[tensor.name], tensor.name)
+    def quantise_input(self, tensor: gs.Tensor, grid: Grid, name: str) -> Value:
+        """Return the codes of a graph input.
+
+        Args:
+            tensor: The input.
+            grid: How it is quantised.
+            name: Of the result.
+
+        Raises:
+            UnsupportedError: It is quantised in another way, too.
+        """
+        tensor = self._source(tensor)
+        shape = self.inputs[tensor.name]
         if tensor.name not in self.ports:
-            source = Map(tensor.name, shape, scale, zero)
-            self.ports[tensor.name] = Port(source, self.inputs[tensor.name])
+            pixels = pixels_of(shape, tensor.name)
+            self.ports[tensor.name] = Port(Map(name, pixels, grid.scale, grid.zero), shape)
         source = self.ports[tensor.name].map
-        if (source.scale, source.zero) != (scale, zero):
+        if not grid.means(source):
             raise UnsupportedError(f"{tensor.name}: this input is quantised in two ways")
-        steps = np.arange(-128, 128, dtype=np.float32) - np.float32(zero)
-        return Coded(source, shape, zero, steps, None)
+        return stored(source)
 
     def quantise_before(self, node: gs.Node) -> None:
         """Quantise what a node moves or chooses from, if its result is quantised next.
@@ -178,60 +188,60 @@ class Collector:
         Rounding never decreases, so that the choice among rounded values is the rounded choice.
         """
         source = node.inputs[0].name
-        value, chain = self.values.get(source), next_quantisation(node.outputs[0])
+        value, grid = self.values.get(source), next_grid(node.outputs[0])
         is_coded = isinstance(value, Coded) and value.grid is not None
-        if chain is None or is_coded or not isinstance(value, Coded | Raw):
+        if grid is None or is_coded or not isinstance(value, Coded | Raw):
             return
-        self.values[source] = quantise(self.builder, value, chain, node.name)
+        self.values[source] = quantise(value, grid, node.name)
 
 
-Rule = Callable[[Collector, gs.Node], list[Value]]
+Rule = Callable[[Collector, gs.Node], "Sequence[Value]"]
 
 _WITH_SEVERAL_RESULTS = frozenset(["Split"])
 
 MOVING_OR_CHOOSING = frozenset(
     ["Flatten", "Identity", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze"]
 )
+_PARTING = frozenset(["Clip", "Concat", "Expand", "Slice", "Split"])
+_ON_CODES = MOVING_OR_CHOOSING | _PARTING | {"DequantizeLinear"}
 
 
-Chain = tuple[float, int, int]  # scale, and limits in steps
+def next_grid(tensor: gs.Tensor) -> Grid | None:
+    """Return how a tensor is quantised next, behind nodes that move or choose."""
+    grid = _common_grid(tensor)
+    while grid is None and len(tensor.outputs) == 1:
+        [reader] = tensor.outputs
+        if reader.op not in MOVING_OR_CHOOSING:
+            return None
+        tensor = reader.outputs[0]
+        grid = _common_grid(tensor)
+    return grid
 
 
-def quantise(builder: Builder, value: Value, chain: Chain, name: str) -> Value:
-    """Quantise a tensor as a chain of Div, Round, Clip and Mul does.
+def _common_grid(tensor: gs.Tensor) -> Grid | None:
+    """Return how all readers of a tensor quantise it; None if they do not, or not alike."""
+    if not all(reader.op == "QuantizeLinear" for reader in tensor.outputs):
+        return None
+    grids = [grid_of(reader) for reader in tensor.outputs]
+    return grids[0] if grids and all(grid == grids[0] for grid in grids) else None
+
+
+def grid_of(node: gs.Node) -> Grid:
+    """Return how a QuantizeLinear or DequantizeLinear means quantised values.
 
     Raises:
-        UnsupportedError: Its sums cannot be quantised so.
+        UnsupportedError: Not by constants, one for all, and 8 bits.
     """
-    scale, *limits = chain
-    for op, constants in (("Div", [scale]), ("Round", []), ("Clip", limits), ("Mul", [scale])):
-        value = apply(builder, value, op, [TENSOR, *constants], {}, name)
-    return value
-
-
-def next_quantisation(tensor: gs.Tensor) -> Chain | None:
-    """Return scale and limits of what quantises a tensor, behind nodes that move or choose."""
-    while len(tensor.outputs) == 1:
-        [reader] = tensor.outputs
-        chain = _quantising_chain(reader)
-        if chain is not None or reader.op not in MOVING_OR_CHOOSING:
-            return chain
-        tensor = reader.outputs[0]
-    return None
-
-
-def _quantising_chain(node: gs.Node) -> Chain | None:
-    """Return scale and limits of the Div, Round, Clip that a node starts."""
-    nodes = [node]
-    for op in ("Round", "Clip"):
-        readers = nodes[-1].outputs[0].outputs
-        if len(readers) != 1 or readers[0].op != op:
-            return None
-        nodes.append(readers[0])
-    scale = scalar_constant(node, 1) if node.op == "Div" else None
-    if scale is None:
-        return None
-    return float(scale), int(scalar_constant(nodes[2], 1)), int(scalar_constant(nodes[2], 2))
+    found = quantisation(node, 1)
+    if found is not None:
+        return Grid.of(found)
+    parameters = [tensor for tensor in node.inputs[1:] if not tensor.is_empty()]
+    if not all(map(is_constant, parameters)):
+        raise UnsupportedError(f"{node.name}: scales and zero points must be constants")
+    values = [values_of(tensor) for tensor in parameters]
+    if any(value.size != 1 for value in values):
+        raise UnsupportedError(f"{node.name}: a feature map with one scale for each channel")
+    raise UnsupportedError(f"{node.name}: feature maps of {values[-1].dtype}; codes have 8 bits")
 
 
 def pixels_of(shape: tuple[int, ...], name: str) -> Shape:
@@ -272,7 +282,7 @@ def channel_constant(node: gs.Node, index: int) -> Any:
     """
     if index >= len(node.inputs) or node.inputs[index].is_empty():
         return None
-    values = np.asarray(node.inputs[index].values)
+    values = values_of(node.inputs[index])
     distinct = np.unique(values)
     if distinct.size == 1:
         return distinct[0]

@@ -9,15 +9,14 @@ import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.targets.accelerator.integer.arithmetic import CODE_MAX, CODE_MIN
-from condense_compiler.targets.accelerator.integer.building import NOWHERE
+from condense_compiler.targets.accelerator.integer.building import NOWHERE, quantise
 from condense_compiler.targets.accelerator.integer.collector import (
     Collector,
     channel_constant,
-    next_quantisation,
-    quantise,
+    next_grid,
 )
+from condense_compiler.targets.accelerator.integer.constants import Codes, constant, is_constant
 from condense_compiler.targets.accelerator.integer.evaluation import evaluate
-from condense_compiler.targets.accelerator.integer.forms import Form
 from condense_compiler.targets.accelerator.integer.functions import TENSOR, apply, beside_codes
 from condense_compiler.targets.accelerator.integer.joining import JOINING, Joins, Side, joining_of
 from condense_compiler.targets.accelerator.integer.network import Binary, Map
@@ -31,6 +30,8 @@ from condense_compiler.targets.accelerator.integer.values import (
 )
 
 _CHOOSING = frozenset(("Max", "Min"))
+# Operators that join the codes of a map and of a constant.
+_WITH_CONSTANT_CODES = frozenset(("Add", "Mul"))
 
 
 def elementwise(collector: Collector, node: gs.Node) -> list[Value]:
@@ -39,7 +40,7 @@ def elementwise(collector: Collector, node: gs.Node) -> list[Value]:
     Raises:
         UnsupportedError: The accelerator does not join these maps so.
     """
-    tensors = [t for t in node.inputs if not t.is_empty() and not isinstance(t, gs.Constant)]
+    tensors = [t for t in node.inputs if not t.is_empty() and not is_constant(t)]
     if not tensors:
         raise UnsupportedError(f"{node.name}: {node.op} of constants alone")
     if len(tensors) == 1:
@@ -47,7 +48,7 @@ def elementwise(collector: Collector, node: gs.Node) -> list[Value]:
     values = [collector.value(tensor) for tensor in tensors]
     functions = _functions_of_one_map(values)
     if functions:
-        return [_combined(collector, node, functions)]
+        return [_combined(node, functions)]
     if len(node.inputs) == 2 and node.op in JOINING:
         return [_joined(collector, node, tensors)]
     if node.op in _CHOOSING:
@@ -60,39 +61,55 @@ def _attributes(node: gs.Node) -> dict[str, Any]:
 
 
 def _function(collector: Collector, node: gs.Node, tensor: gs.Tensor) -> Value:
-    if collector.is_unquantised_input(tensor):
-        return collector.quantise_input(node)
     arguments = [
         TENSOR if each is tensor else channel_constant(node, index)
         for index, each in enumerate(node.inputs)
     ]
     value = collector.value(tensor)
-    result = apply(collector.builder, value, node.op, arguments, _attributes(node), node.name)
-    form = collector.form(node)
-    if (
-        form.constant_scale
-        and isinstance(value, Coded)
-        and value.grid
-        and isinstance(result, Coded)
-    ):
-        return _joined_with_constant(node, value, arguments, result, form)
+    if tensor.name in collector.codes and isinstance(value, Coded) and value.grid is not None:
+        arguments = [_meant(each, value.grid, tensor) for each in arguments]
+    result = apply(value, node.op, arguments, _attributes(node), node.name)
+    codes = _joined_codes(node)
+    if codes and isinstance(value, Coded) and value.grid and isinstance(result, Coded):
+        return _joined_with_constant(node, value, arguments, result, codes)
     return result
 
 
+def _meant(limit: Any, grid: Grid, tensor: gs.Tensor) -> Any:
+    """Return what a limit of quantised values means."""
+    if limit is TENSOR or limit is None:
+        return limit
+    shift = 0 if tensor.dtype == np.int8 else 128
+    return np.float32(int(limit) - shift - grid.zero) * np.float32(grid.scale)
+
+
+def _joined_codes(node: gs.Node) -> Codes | None:
+    """Return the codes that a map is joined with, one operator on both; None for values."""
+    given = [constant(tensor) for tensor in node.inputs if is_constant(tensor)]
+    codes = given[0] if node.op in _WITH_CONSTANT_CODES and len(given) == 1 else None
+    return codes if isinstance(codes, Codes) and codes.scale.size == 1 else None
+
+
 def _joined_with_constant(
-    node: gs.Node, value: Coded, arguments: Sequence[Any], result: Coded, form: Form
+    node: gs.Node, value: Coded, arguments: Sequence[Any], result: Coded, codes: Codes
 ) -> Value:
-    """Return a map joined with a constant of which ONNX Runtime has codes, too."""
-    constant = next(each for each in arguments if each is not TENSOR)
-    lower, upper = CODE_MIN - form.constant_zero, CODE_MAX - form.constant_zero
-    values = np.broadcast_to(beside_codes(constant), np.shape(result.values))
-    grid = Grid(lower, upper, form.constant_scale)
-    codes = replace(value, values=np.asarray(values, np.float32), grid=grid, rounded=False)
-    functions = (value, codes)
-    if np.ndim(constant) and arguments[0] is not TENSOR:  # one alone, it always comes second
-        functions = (codes, value)
-    sides = (functions[0].side(), functions[1].side())
-    return Pairs(functions, Joins(JOINING[node.op], sides, form), result)
+    """Return a map joined with a constant of codes, as codes are joined."""
+    operand = next(each for each in arguments if each is not TENSOR)
+    values = np.broadcast_to(beside_codes(operand), np.shape(result.values))
+    grid = Grid(float(codes.scale.reshape(())), codes.zero)
+    other = replace(value, values=np.asarray(values, np.float32), grid=grid)
+    functions = (value, other)
+    if np.ndim(operand) and arguments[0] is not TENSOR:  # one alone, it always comes second
+        functions = (other, value)
+    return _pairs(node.op, functions, result)
+
+
+def _pairs(op: str, functions: tuple[Coded, Coded], result: Coded) -> Value:
+    """Return two quantised functions of the same codes, joined."""
+    first, second = (function.grid for function in functions)
+    if first is None or second is None:
+        return result
+    return Pairs(functions, Joins.of(op, (first.side(), second.side())), result)
 
 
 def _functions_of_one_map(values: Sequence[Value]) -> list[Coded]:
@@ -102,24 +119,20 @@ def _functions_of_one_map(values: Sequence[Value]) -> list[Coded]:
     return coded if same else []
 
 
-def _combined(collector: Collector, node: gs.Node, functions: Sequence[Coded]) -> Value:
+def _combined(node: gs.Node, functions: Sequence[Coded]) -> Value:
     """Return what an operator makes of functions of the same codes: another one."""
     first, waiting = functions[0], iter(functions)
     operands = [
         beside_codes(channel_constant(node, index))
-        if tensor.is_empty() or isinstance(tensor, gs.Constant)
+        if tensor.is_empty() or is_constant(tensor)
         else next(waiting).values
         for index, tensor in enumerate(node.inputs)
     ]
     values = evaluate(node.op, operands, _attributes(node))
-    result = replace(first, values=values, grid=None, rounded=False)
-    is_pair = len(node.inputs) == len(functions) == 2 and node.op in JOINING
-    if not is_pair or any(function.grid is None for function in functions):
-        return result
-    joins = Joins(
-        JOINING[node.op], (first.side(), functions[1].side()), collector.joined_form(node)
-    )
-    return Pairs((first, functions[1]), joins, result)
+    result = replace(first, values=values, grid=None)
+    if len(node.inputs) == len(functions) == 2 and node.op in JOINING:
+        return _pairs(node.op, (first, functions[1]), result)
+    return result
 
 
 def _joined(collector: Collector, node: gs.Node, tensors: Sequence[gs.Tensor]) -> Value:
@@ -128,7 +141,7 @@ def _joined(collector: Collector, node: gs.Node, tensors: Sequence[gs.Tensor]) -
     swapped = maps[0].size_bytes < maps[1].size_bytes
     if swapped:
         maps.reverse()
-    joins = Joins(JOINING[node.op], sides, collector.joined_form(node), swapped)
+    joins = Joins.of(node.op, sides, swapped=swapped)
     if joins.kind in ("max", "min") and sides[0] == sides[1]:
         return _choice_of_codes(node, joins, maps)
     operator = Binary(node.name, tuple(maps), NOWHERE)
@@ -156,26 +169,26 @@ def _chosen(collector: Collector, node: gs.Node, tensors: Sequence[gs.Tensor]) -
     Rounding never decreases: the choice among rounded values is the rounded choice. So each map is
     quantised as the result is next, and the codes are chosen from.
     """
-    chain = next_quantisation(node.outputs[0])
-    if chain is None:
+    grid = next_grid(node.outputs[0])
+    if grid is None:
         raise UnsupportedError(
             f"{node.name}: {node.op} of {len(node.inputs)} operands whose result is not quantised"
         )
-    constants = [
+    limits = [
         channel_constant(node, index)
         for index, tensor in enumerate(node.inputs)
-        if isinstance(tensor, gs.Constant)
+        if is_constant(tensor)
     ]
     maps: list[Map] = []
     for number, tensor in enumerate(tensors):
-        value = quantise(collector.builder, collector.value(tensor), chain, node.name)
-        for constant in () if number else constants:
-            value = apply(collector.builder, value, node.op, [TENSOR, constant], {}, node.name)
-            value = quantise(collector.builder, value, chain, node.name)
+        value = quantise(collector.value(tensor), grid, node.name)
+        for limit in () if number else limits:
+            value = apply(value, node.op, [TENSOR, limit], {}, node.name)
+            value = quantise(value, grid, node.name)
         maps.append(collector.builder.store(value, f"{node.name}/operand{number}"))
     maps.sort(key=lambda each: -each.size_bytes)
     side = Side(maps[0].scale, maps[0].zero)
-    joins = Joins(JOINING[node.op], (side, side))
+    joins = Joins.of(node.op, (side, side))
     chosen: Coded = stored(maps[0])
     for number, other in enumerate(maps[1:]):
         largest = collector.builder.store(chosen, f"{node.name}/chosen{number}")

@@ -61,6 +61,8 @@ def _pool_codes(collector: Collector, node: gs.Node, window: Window) -> Value:
 def _average(collector: Collector, node: gs.Node) -> list[Value]:
     pool = parse_as(Pool, node)
     window = over_two_axes(pool.window, node.name)
+    if window.dilations != (1, 1):
+        raise UnsupportedError(f"{node.name}: AveragePool with dilations")
     divisor = "window" if pool.counts_padding else "present"
     return [_mean(collector, node, window, "average", divisor)]
 
@@ -72,7 +74,7 @@ def _global_average(collector: Collector, node: gs.Node) -> list[Value]:
         raise UnsupportedError(f"{node.name}: {node.op} over other axes than height and width")
     pixels = collector.map(node.inputs[0]).shape[1:]
     window = Window(pixels, (1, 1), (0, 0, 0, 0), (1, 1))
-    kind = "average" if collector.form(node).on_values else "sum"
+    kind = "average" if node.op in _ON_VALUES else "sum"
     return [_mean(collector, node, window, kind, "window")]
 
 
@@ -82,7 +84,7 @@ def _mean(collector: Collector, node: gs.Node, window: Window, kind: str, diviso
     operator = SpatialPooling(node.name, (source,), NOWHERE, kind=kind, window=window)
     units = np.array([source.scale], np.float32)
     shape = (source.shape[0], height, width)
-    return Raw(operator, shape, units, averaged=divisor, form=collector.form(node))
+    return Raw(operator, shape, units, averaged=divisor, on_values=node.op in _ON_VALUES)
 
 
 def _reduce(collector: Collector, node: gs.Node) -> list[Value]:
@@ -118,6 +120,7 @@ def _pool_stored_channels(collector: Collector, node: gs.Node) -> Value:
     return stored(pooled)
 
 
+_ON_VALUES = frozenset(["ReduceMean"])  # there is no such operator on codes
 _AVERAGED = {"ReduceMean": "window", "ReduceSum": "one"}
 
 POOLING_RULES: Mapping[str, Rule] = {

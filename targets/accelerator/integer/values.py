@@ -1,9 +1,8 @@
-"""What a tensor of the floating-point network is in integers while operators are collected.
+"""What a tensor is in integers while operators are collected.
 
-Quantisation stands in the network as Div, Round, Clip, Mul. So a tensor is either `Raw`, sums that
-are not yet rounded to codes, or `Coded`, a function of the codes of a map or of an operator that
-is still being built, or `Pairs`, two such functions joined, or
-`Parts`, the parts of a concatenation.
+A tensor is either `Raw`, sums that are not yet quantised, or `Coded`, a function of the codes of a
+map or of an operator that is still being built, or `Pairs`, two such functions joined, or `Parts`,
+the parts of a concatenation. Quantised values and what they mean are the same `Coded`.
 """
 
 from dataclasses import dataclass, field, replace
@@ -11,80 +10,101 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from condense_compiler.errors import UnsupportedError
+from condense_compiler.passes.tracing.codes import Quantisation
 from condense_compiler.targets.accelerator.integer.arithmetic import (
     CODE_MAX,
     CODE_MIN,
     CODES,
     Array,
 )
-from condense_compiler.targets.accelerator.integer.forms import ON_CODES, Form
 from condense_compiler.targets.accelerator.integer.joined import combine
 from condense_compiler.targets.accelerator.integer.joining import Joins, Side, joining_of
 from condense_compiler.targets.accelerator.integer.network import Map, Operator
 
-MOST_STEPS = CODE_MAX - CODE_MIN
-_ONE = np.float32(1.0)
-
 Shape = tuple[int, int, int]
+_UNSIGNED_SHIFT = 128  # from quantised values without sign to the same with one
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Values that are whole numbers of steps.
+    """Values that are whole numbers of steps, quantised to signed 8 bits.
 
     Attributes:
-        lower: Smallest number of steps.
-        upper: Largest number of steps.
-        scale: Value of one step.
+        scale: Value of one step, a number in 32-bit floating point.
+        zero: The signed code of the value zero.
+        signed: The network holds these codes with a sign; otherwise each 128 higher.
     """
 
-    lower: int
-    upper: int
     scale: float
+    zero: int
+    signed: bool = False
 
-    @property
-    def zero(self) -> int:
-        """The code of the value zero."""
-        fits = self.lower >= CODE_MIN and self.upper <= CODE_MAX
-        return 0 if fits else CODE_MIN - self.lower
+    @classmethod
+    def of(cls, quantisation: Quantisation) -> "Grid":
+        """Return how values are quantised, in signed codes."""
+        signed = quantisation.dtype == np.int8
+        return cls(
+            quantisation.scale, quantisation.zero - (0 if signed else _UNSIGNED_SHIFT), signed
+        )
+
+    def means(self, other: "Grid | Map | None") -> bool:
+        """Tell whether codes mean the same values on another grid, or in a map."""
+        return other is not None and (self.scale, self.zero) == (other.scale, other.zero)
+
+    def values(self) -> Array:
+        """Return the value of each code, the smallest first, in float32."""
+        return steps_of(self.zero) * np.float32(self.scale)
+
+    def quantised(self, values: Array) -> Array:
+        """Return values as QuantizeLinear and DequantizeLinear leave them, in float32."""
+        steps = np.rint(values / np.float32(self.scale))
+        return np.clip(steps, CODE_MIN - self.zero, CODE_MAX - self.zero) * np.float32(self.scale)
+
+    def codes(self, values: Array) -> Array:
+        """Return the signed codes of values."""
+        steps = np.rint(values.astype(np.float64) / self.scale)
+        steps = np.where(np.isfinite(steps), steps, 0)
+        return np.asarray(np.clip(steps + self.zero, CODE_MIN, CODE_MAX), np.int64)
 
     def holds(self, values: Array) -> bool:
-        """Tell whether values in float32 are all whole numbers of these steps."""
-        scale = np.float32(self.scale)
-        steps = np.rint(values / scale)
-        is_whole = bool(np.all(steps * scale == values))
-        return is_whole and self.lower <= steps.min() and steps.max() <= self.upper
+        """Tell whether values in float32 all lie on this grid."""
+        return bool(np.array_equal(self.quantised(values), values))
+
+    def side(self) -> Side:
+        """Return what the codes mean to an operator that joins two maps."""
+        return Side(self.scale, self.zero)
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Sums of an operator, not yet codes.
+    """Sums of an operator, not yet quantised.
 
     Attributes:
         operator: The operator.
         shape: Channels, height, width.
         units: Value of one unit of the sums, in float32, for each channel or rank, or one for all.
         bias: Units to be added, for each channel or one for all.
-        divisor: What values are divided by last: the scale of the codes that they become.
         lower: Values are clipped from below.
         upper: Values are clipped from above.
-        rounded: They are rounded to whole numbers.
         joins: What they are made of, if they are those of two maps.
         averaged: What they are divided by, if they are values that are averaged.
-        form: How ONNX Runtime averages them.
+        on_values: Averages are rounded as values, not as codes.
     """
 
     operator: Operator
     shape: Shape
     units: Array
     bias: Array = field(default_factory=lambda: np.zeros(1))
-    divisor: np.float32 = _ONE
     lower: float = -np.inf
     upper: float = np.inf
-    rounded: bool = False
     joins: Joins | None = None
     averaged: str = "one"
-    form: Form = ON_CODES
+    on_values: bool = False
+
+    @property
+    def is_limited(self) -> bool:
+        """Tell whether values are clipped."""
+        return bool(np.isfinite((self.lower, self.upper)).any())
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +116,7 @@ class Coded:
         shape: Channels, height, width.
         zero: Code of the value zero in the base.
         values: Value of each of the 256 codes of the base, in float32: (256), or (channels, 256).
-        grid: What the values are whole numbers of, if they are rounded.
-        rounded: The values are whole numbers, and will be codes once they are clipped.
+        grid: How the values are quantised, if they are.
     """
 
     base: Map | Operator
@@ -105,7 +124,6 @@ class Coded:
     zero: int
     values: Array
     grid: Grid | None
-    rounded: bool = False
 
     @property
     def per_channel(self) -> bool:
@@ -121,50 +139,42 @@ class Coded:
         return replace(self, shape=shape)
 
     def codes(self) -> Array:
-        """Return the codes that the values have, once they are quantised."""
+        """Return the codes of the values, which are quantised."""
         assert self.grid is not None
-        steps = np.rint(self.values.astype(np.float64) / self.grid.scale)
-        steps = np.where(np.isfinite(steps), steps, 0)
-        return np.asarray(np.clip(steps + self.grid.zero, CODE_MIN, CODE_MAX), np.int64)
+        return self.grid.codes(self.values)
 
-    def side(self) -> Side:
-        """Return what these codes mean."""
-        assert self.grid is not None
-        return Side(self.grid.scale, self.grid.zero)
+    def quantised(self, grid: Grid) -> "Coded":
+        """Return the values quantised; those that are so already do not change."""
+        if grid.means(self.grid):
+            return replace(self, grid=grid)
+        return replace(self, values=grid.quantised(self.values), grid=grid)
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Two functions of the same codes, joined but not yet rounded to codes.
+    """Two functions of the same codes, joined but not yet quantised.
 
     Attributes:
-        functions: The functions; their values are codes.
+        functions: The functions, which are quantised.
         joins: How they are joined.
         result: What they are together when nothing quantises the result next.
-        divisor: The scale of the codes that the values become, once it is known.
-        rounded: They are rounded to whole numbers.
     """
 
     functions: tuple[Coded, Coded]
     joins: Joins
     result: Coded
-    divisor: float | None = None
-    rounded: bool = False
 
     @property
     def shape(self) -> Shape:
         """Channels, height, width."""
         return self.result.shape
 
-    def quantised(self, lower: int, upper: int) -> Coded:
-        """Return the codes that ONNX Runtime gives, as whole steps from `lower` to `upper`."""
-        assert self.divisor is not None
-        grid = Grid(lower, upper, 1.0)
+    def quantised(self, grid: Grid) -> Coded:
+        """Return the quantised result: codes are joined, and rounded once."""
         codes = (self.functions[0].codes(), self.functions[1].codes())
-        limits = (lower + grid.zero, upper + grid.zero)
-        joined = combine(codes, joining_of(self.joins, Side(self.divisor, grid.zero), limits))
-        values = (joined - np.float32(grid.zero)).astype(np.float32)
-        return replace(self.result, values=values, grid=grid, rounded=False)
+        joining = joining_of(self.joins, grid.side(), (CODE_MIN, CODE_MAX), signed=grid.signed)
+        steps = combine(codes, joining).astype(np.float32) - np.float32(grid.zero)
+        return replace(self.result, values=steps * np.float32(grid.scale), grid=grid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,18 +195,16 @@ def steps_of(zero: int) -> Array:
 
 def stored(source: Map) -> Coded:
     """Return the tensor that a map holds."""
-    lower, upper = CODE_MIN - source.zero, CODE_MAX - source.zero
-    values = steps_of(source.zero) * np.float32(source.scale)
-    return Coded(source, source.shape, source.zero, values, Grid(lower, upper, source.scale))
+    grid = Grid(source.scale, source.zero)
+    return Coded(source, source.shape, source.zero, grid.values(), grid)
 
 
-def rounded_to(raw: Raw, lower: float, upper: float, name: str) -> Grid:
-    """Return the steps that rounded sums are clipped to.
+def coded(value: Value, name: str) -> Coded:
+    """Return a tensor that is known to be quantised.
 
     Raises:
-        UnsupportedError: They take more than 8 bits.
+        UnsupportedError: It is not.
     """
-    if not (np.isfinite([lower, upper]).all() and 0 < upper - lower <= MOST_STEPS):
-        raise UnsupportedError(f"{name}: rounds to {lower:g} … {upper:g}; codes have 8 bits")
-    assert raw.rounded
-    return Grid(int(lower), int(upper), 1.0)
+    if not isinstance(value, Coded) or value.grid is None:
+        raise UnsupportedError(f"{name}: its result is not quantised")
+    return value

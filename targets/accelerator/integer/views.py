@@ -27,6 +27,7 @@ from condense_compiler.targets.accelerator.integer.values import (
 )
 from condense_compiler.targets.reference.functions import FUNCTIONS
 
+_QUANTISING = ("DequantizeLinear", "QuantizeLinear")
 _SHUFFLE = [0, 2, 1, 3, 4]  # swaps groups of channels and their members
 _ONE = significand(1.0)
 
@@ -41,14 +42,32 @@ def _view(collector: Collector, node: gs.Node) -> list[Value]:
             if list(order) == _SHUFFLE and _groups_channels(value, target):
                 return [_shuffle(collector, node)]
             raise UnsupportedError(f"{node.name}: a Transpose that moves data")
+    if _is_row(value, target):
+        return [_row(collector, node, pixels_of(target, node.name))]
+    return [viewed(value, target, node.name)]
+
+
+def viewed(value: Value, target: tuple[int, ...], name: str) -> Value:
+    """Return a tensor under another shape, its channels and pixels where they are.
+
+    Raises:
+        UnsupportedError: Data would move among channels.
+    """
     if (len(target) == 2 and target[0] == 1) or _groups_channels(value, target):
-        return [value]
-    shape = pixels_of(target, f"{node.name}: {node.op} to")
+        return value
+    shape = pixels_of(target, f"{name}: seen as")
     if shape == value.shape or shape[1:] == value.shape[1:] == (1, 1):
-        return [value]
-    if shape[1] == value.shape[1] == 1:
-        return [_row(collector, node, shape)]
-    raise UnsupportedError(f"{node.name}: a {node.op} that moves data among channels")
+        return value
+    raise UnsupportedError(f"{name}: a view that moves data among channels")
+
+
+def _is_row(value: Value, target: tuple[int, ...]) -> bool:
+    """Tell whether a map of one row is cut into channels in another way."""
+    if len(target) == 2 or _groups_channels(value, target):
+        return False
+    shape = pixels_of(target, "a view")
+    pixels = shape[1:] == value.shape[1:] == (1, 1)
+    return shape != value.shape and not pixels and shape[1] == value.shape[1] == 1
 
 
 def _row(collector: Collector, node: gs.Node, shape: Shape) -> Value:
@@ -97,7 +116,8 @@ def _joins(reader: gs.Node) -> bool:
     tensors = [t for t in reader.inputs if not isinstance(t, gs.Constant) and not t.is_empty()]
     if len(tensors) == 2:
         return reader.op in JOINING
-    return reader.op in FUNCTIONS and _is_only_joined(reader.outputs[0])
+    follows = reader.op in FUNCTIONS or reader.op in _QUANTISING
+    return follows and _is_only_joined(reader.outputs[0])
 
 
 def _groups_channels(value: Value, target: tuple[int, ...]) -> bool:

@@ -1,5 +1,5 @@
 """From a model in floating point, or one that is quantised already, to one that can be lowered."""
 
-from condense_compiler.targets.accelerator.quantisation.prepare import Prepared, prepare
+from condense_compiler.targets.accelerator.quantisation.prepare import prepare
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["prepare"]

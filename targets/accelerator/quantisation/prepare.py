@@ -1,26 +1,21 @@
-"""The way from a model as given to one with quantisation written as arithmetic."""
+"""The way from a model as given to a quantised network."""
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
 import onnx_graphsurgeon as gs
 
-from condense_compiler.errors import UnsupportedError
 from condense_compiler.network import Network, load_network
 from condense_compiler.network.integer_operators import SPLIT_UP, in_standard_operators
 from condense_compiler.network.lifting import lift
 from condense_compiler.rewriting.contract import Pass
-from condense_compiler.rewriting.runner import AppliedPass, run_passes
-from condense_compiler.targets.accelerator.integer.checking import check_operators, is_dilated
-from condense_compiler.targets.accelerator.integer.forms import ON_CODES, Forms
-from condense_compiler.targets.accelerator.quantisation.bias_units import (
-    layers_with_bias_in_other_units,
-)
+from condense_compiler.rewriting.runner import run_passes
+from condense_compiler.targets import Prepared
+from condense_compiler.targets.accelerator.integer.checking import check_operators
 from condense_compiler.targets.accelerator.quantisation.fewer_bits import reduce_weights
-from condense_compiler.targets.accelerator.quantisation.forms import forms_of
 from condense_compiler.targets.accelerator.quantisation.precision import (
     give_ends_types,
     use_single_precision,
@@ -33,7 +28,6 @@ from condense_compiler.targets.accelerator.quantisation.samples import (
 )
 from condense_compiler.targets.accelerator.quantisation.static import quantise, substitute
 from condense_compiler.targets.accelerator.quantisation.substitution import take_up_pads
-from condense_compiler.targets.accelerator.quantisation.unfolding import unfold
 
 Model = str | Path | onnx.ModelProto
 
@@ -45,31 +39,6 @@ UNCALIBRATED = (
 # Passes that find less to do, or nothing, once weights are integers and maps are quantised.
 _BEFORE_QUANTISING = frozenset(("clean_up", "fold_batch_norm", "fold_constants", "fold_pads"))
 
-MISTAKEN_BIAS = (
-    "'{first}'{others} has a bias in the units of another layer; ONNX Runtime adds its codes as if "
-    "the units were the layer's own, and so will the accelerator: give each layer its own bias "
-    "before quantising"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A model before the passes.
-
-    Attributes:
-        quantised: The quantised model, as ONNX Runtime runs it.
-        unfolded: The same with quantisation written as arithmetic.
-        forms: How ONNX Runtime computes its operators.
-        applied: What passes did to the model before it was quantised.
-        steps: How many operators each other step made or replaced, by its name.
-    """
-
-    quantised: onnx.ModelProto
-    unfolded: onnx.ModelProto
-    forms: Forms
-    applied: Sequence[AppliedPass]
-    steps: Mapping[str, int]
-
 
 def prepare(
     source: Model,
@@ -80,7 +49,7 @@ def prepare(
     *,
     all_accelerated: bool,
 ) -> Prepared:
-    """Quantise a model unless it is, and write its quantisation as arithmetic.
+    """Quantise a model unless it is.
 
     Args:
         source: The model.
@@ -90,20 +59,18 @@ def prepare(
         passes: The passes that will run; some of them run before quantising as well.
         all_accelerated: Every operator must run on the accelerator.
 
+    Returns:
+        The quantised network, and the model that it stands for.
+
     Raises:
         InputError: Model or samples cannot be used.
     """
     source, network, types = _loaded(source, dims)
     if _is_quantised(network.graph):
         steps = substitute(network, [take_up_pads])
-        model = network.to_model()
-        _check_averages(network)
-        standard = in_standard_operators(source)
+        model, standard = network.to_model(), in_standard_operators(source)
         given = _as_given(source) if standard is not source else model
-        given, model = (_with_types(each, types) for each in (given, model))
-        forms = forms_of(given)
-        _warn_of_biases(given, forms)
-        return Prepared(given, unfold(model, forms), forms, (), steps)
+        return replace(_prepared(network, given, model, types), steps=steps)
     applied = run_passes(network, [step for step in passes if step.name in _BEFORE_QUANTISING])
     steps = substitute(network)
     if all_accelerated:
@@ -111,10 +78,18 @@ def prepare(
     model = quantise(network, _samples(network, calibration))
     keep_rank_sums_exact(model)
     reduce_weights(model, weight_bits)
-    model = _with_types(model, types)
-    forms = forms_of(model)
     steps["quantise"] = sum(node.op_type == "QuantizeLinear" for node in model.graph.node)
-    return Prepared(model, unfold(model, forms), forms, applied, steps)
+    prepared = _prepared(network, model, model, types)
+    return replace(prepared, applied=applied, steps=steps)
+
+
+def _prepared(
+    network: Network, given: onnx.ModelProto, model: onnx.ModelProto, types: Mapping[str, int]
+) -> Prepared:
+    """Return a quantised model as a network, its ends in the types that they had."""
+    loaded = load_network(_with_types(model, types))
+    loaded.name = network.name
+    return Prepared(loaded, _with_types(given, types))
 
 
 def _is_quantised(graph: gs.Graph) -> bool:
@@ -142,20 +117,6 @@ def _loaded(
     return source, network, types
 
 
-def _check_averages(network: Network) -> None:
-    """Refuse averages between codes that ONNX Runtime takes as its own, and then cannot compute.
-
-    Raises:
-        UnsupportedError: There is one.
-    """
-    for node in network.graph.nodes:
-        if node.op == "AveragePool" and is_dilated(node):
-            raise UnsupportedError(
-                f"node '{node.name}' (AveragePool): ONNX Runtime cannot run it between codes with "
-                "dilations; give the model before it was quantised, and --allow-fallback"
-            )
-
-
 def _samples(network: Network, calibration: Path | None) -> list[Sample]:
     if calibration is not None:
         return read_samples(calibration, network.graph.inputs)
@@ -172,17 +133,6 @@ def _with_types(model: onnx.ModelProto, types: Mapping[str, int]) -> onnx.ModelP
     changed.CopyFrom(model)
     give_ends_types(changed, types)
     return changed
-
-
-def _warn_of_biases(given: onnx.ModelProto, forms: Forms) -> None:
-    layers = [
-        name
-        for name in layers_with_bias_in_other_units(given)
-        if forms.get(name, ON_CODES).adds_bias_codes
-    ]
-    if layers:
-        others = f", as {len(layers) - 1} more," if len(layers) > 1 else ""
-        warnings.warn(MISTAKEN_BIAS.format(first=layers[0], others=others), stacklevel=3)
 
 
 def _as_given(source: Model) -> onnx.ModelProto:

@@ -12,6 +12,7 @@ import onnx_graphsurgeon as gs
 from condense_compiler.errors import InputError
 from condense_compiler.network import Network
 from condense_compiler.targets.accelerator.quantisation.naming import name_back, with_plain_names
+from condense_compiler.targets.accelerator.quantisation.rounded_scales import round_scales
 from condense_compiler.targets.accelerator.quantisation.samples import Sample
 from condense_compiler.targets.accelerator.quantisation.session import one_line
 from condense_compiler.targets.accelerator.quantisation.substitution import (
@@ -102,6 +103,7 @@ def quantise(network: Network, samples: Sequence[Sample]) -> onnx.ModelProto:
             raise InputError(message) from None
         quantised = onnx.load(path)
     name_back(quantised, original)
+    round_scales(quantised, whole.graph)
     _give_outputs(quantised, whole.graph)
     return quantised
 

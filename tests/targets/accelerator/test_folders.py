@@ -15,7 +15,7 @@ from kit.command import Condense
 from kit.damage import seal
 from onnx import helper, numpy_helper
 
-from condense_compiler.artefacts import read_program, read_report, read_runnable
+from condense_compiler.artefacts import read_report, read_runnable
 from condense_compiler.compilation import Compilation
 from condense_compiler.driver import compile_model
 from condense_compiler.errors import InputError
@@ -69,7 +69,7 @@ def mixed() -> Compilation:
 
 
 def loaded(folder: Path) -> LoadedProgram | PartedProgram:
-    runnable = read_runnable(folder, read_report(folder), read_program(folder))
+    runnable, *_ = read_runnable(folder, read_report(folder))
     assert isinstance(runnable, LoadedProgram | PartedProgram)
     return runnable
 
@@ -236,15 +236,16 @@ def test_damaged_quantised_models_are_one_line(
     assert "quantised.onnx" in line
 
 
-@pytest.mark.parametrize("hosted", [None, 3, [3], [{}], [{"node": "middle", "reason": 3}]])
-def test_reports_that_do_not_tell_what_runs_elsewhere(
-    mixed: Compilation, tmp_path: Path, hosted: object
+@pytest.mark.parametrize("machine", [None, 3, {}, {"rows": 4}])
+def test_reports_that_do_not_tell_the_machine(
+    mixed: Compilation, tmp_path: Path, machine: object
 ) -> None:
     mixed.save(tmp_path / "out")
     path = tmp_path / "out" / "report.json"
-    facts = {"target_facts": {"fallback": hosted}}
-    path.write_text(json.dumps(json.loads(path.read_text()) | facts))
-    with pytest.raises(InputError, match="does not tell what runs elsewhere"):
+    report = json.loads(path.read_text())
+    report["target_facts"]["machine"] = machine
+    path.write_text(json.dumps(report))
+    with pytest.raises(InputError, match="does not tell the machine"):
         loaded(tmp_path / "out")
 
 

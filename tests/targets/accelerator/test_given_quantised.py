@@ -30,11 +30,14 @@ from kit.to_quantise import (
 from onnx import helper, numpy_helper, shape_inference
 from onnxruntime import quantization
 
+from condense_compiler.compilation import Compilation
 from condense_compiler.driver import compile_model
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.targets.accelerator import agreement
 from condense_compiler.targets.accelerator.integer.executor import execute
 from condense_compiler.targets.accelerator.isa.buffers import BIAS_FRACTION_BITS
+from condense_compiler.targets.accelerator.quantisation.on_codes import on_codes
+from condense_compiler.targets.accelerator.quantisation.session import run_as_defined
 
 SIGNED, UNSIGNED = quantization.QuantType.QInt8, quantization.QuantType.QUInt8
 
@@ -72,10 +75,25 @@ def test_outputs_equal_those_of_onnx_runtime(
     compilation = compile_model(path, "accelerator")
     assert compilation.report.verification.passed
     session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    on_values = form == "QDQ" and activations == SIGNED  # some of the layers, on some processors
     for seed in range(10, 16):
         given = feeds(seed, shape_of(model))
         [expected] = session.run(["y"], given)
-        assert np.array_equal(compilation.run(given)["y"], expected)
+        assert_alike(compilation, given, expected, exactly=not on_values)
+
+
+def assert_alike(
+    compilation: Compilation,
+    given: Mapping[str, np.ndarray],
+    expected: np.ndarray,
+    *,
+    exactly: bool,
+) -> None:
+    """Compare with ONNX Runtime: a step in one operator may be a few at the end."""
+    found = compilation.run(given)["y"]
+    scale = compilation.lowered.network.outputs["y"].map.scale
+    steps = np.abs(np.rint((found - expected) / scale))
+    assert steps.max() <= (0 if exactly else 6)
 
 
 def quantised_conv(
@@ -252,11 +270,12 @@ def test_whatever_the_quantiser_is_told(
     path, model = tmp_path / "quantised.onnx", network()
     quantise(model, path, (activations, SIGNED), "QDQ", per_channel=False, **options)
     compilation = compile_model(path, "accelerator")
+    assert compilation.report.verification.passed
     session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
     for seed in range(10, 13):
         given = feeds(seed)
         [expected] = session.run(["y"], given)
-        assert np.array_equal(compilation.run(given)["y"], expected)
+        assert_alike(compilation, given, expected, exactly=activations == UNSIGNED)
 
 
 def test_weights_of_4_bits(tmp_path: Path) -> None:
@@ -341,17 +360,17 @@ def with_constant(model: onnx.ModelProto, name: str, value: np.ndarray) -> onnx.
     return model
 
 
-def test_a_bias_in_other_units_is_added_as_onnx_runtime_adds_it() -> None:
+def test_a_bias_in_other_units_is_what_the_model_says() -> None:
+    """ONNX Runtime's optimiser adds the codes of such a bias as if the units were its own."""
     weights = np.random.default_rng(9).integers(-9, 9, (6, 5, 1, 1)).astype(np.int8)
-    model = quantised_conv(weights, np.full(6, 1000), (0.03, 0.00004, 0.0002))
+    scales = (0.03, 0.00004, 0.0002)
+    model = quantised_conv(weights, np.full(6, 1000), scales)
     model = with_constant(model, "b_scale", np.array(1.7e-6, np.float32))
-    with pytest.warns(match="'conv' has a bias in the units of another layer"):
-        compilation = compile_model(model, "accelerator")
+    compilation = compile_model(model, "accelerator")
+    assert compilation.report.verification.passed
     [operator] = compilation.lowered.network.operators
-    assert operator.bias.tolist() == [1000 << BIAS_FRACTION_BITS] * 6
-    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    [expected] = session.run(None, feeds(2))
-    assert np.array_equal(compilation.run(feeds(2))["y"], expected)
+    units = 1000 * 1.7e-6 / (scales[0] * scales[1])
+    assert np.allclose(operator.bias / (1 << BIAS_FRACTION_BITS), units, rtol=1e-6)
 
 
 def with_float_bias(model: onnx.ModelProto, bias: np.ndarray) -> onnx.ModelProto:
@@ -378,7 +397,7 @@ def test_a_bias_in_floating_point_is_rounded_as_onnx_runtime_rounds_it() -> None
     assert np.array_equal(compilation.run(feeds(2))["y"], expected)
 
 
-def test_a_bias_that_onnx_runtime_adds_in_floating_point_keeps_its_fraction() -> None:
+def test_a_bias_in_other_units_keeps_its_fraction() -> None:
     """Rounded to whole units of the sums, it moves one code in some dozens."""
     model = with_constant(drawn_conv(), "b_scale", np.array(0.0033713927, np.float32))
     compilation = compile_model(model, "accelerator")
@@ -406,19 +425,25 @@ def test_sums_beyond_32_bits_are_refused() -> None:
         compile_model(model, "accelerator")
 
 
-def test_where_floats_are_added_operators_are_judged_one_by_one(monkeypatch) -> None:
+def test_where_outputs_differ_operators_are_judged_one_by_one(monkeypatch) -> None:
     """One step in one operator may be many at the end."""
     weights = np.random.default_rng(9).integers(-9, 9, (6, 5, 1, 1)).astype(np.int8)
     model = quantised_conv(weights, np.arange(6), (0.03, 0.004, 0.02))
     program = compile_model(model, "accelerator", verify_outputs=False).lowered
     far = agreement.Agreement(elements=100, differing=50, largest_steps=3)
-    monkeypatch.setattr(
-        "condense_compiler.targets.accelerator.running.compare_outputs", lambda *_: far
-    )
-    assert agreement.operators_in_floating_point(program.quantised) == []
-    assert not program.verify(feeds(0)).passed
-    monkeypatch.setattr(
-        "condense_compiler.targets.accelerator.running.operators_in_floating_point",
-        lambda _: ["Conv"],
-    )
+    where = "condense_compiler.targets.accelerator.running"
+    monkeypatch.setattr(f"{where}.compare_outputs", lambda *_: far)
     assert program.verify(feeds(0)).passed
+    monkeypatch.setattr(f"{where}.compare_operators", lambda *_: far)
+    assert not program.verify(feeds(0)).passed
+
+
+def test_the_reference_does_not_depend_on_the_optimiser(tmp_path: Path) -> None:
+    """What results are compared with is written in operators on codes, and not optimised."""
+    path, model = tmp_path / "quantised.onnx", residual()
+    quantise(model, path, (UNSIGNED, SIGNED), "QDQ", per_channel=True)
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for seed in range(3):
+        [expected] = session.run(["y"], feeds(seed))
+        [found] = run_as_defined(on_codes(onnx.load(path)), ["y"], feeds(seed))
+        assert np.array_equal(found, expected)

@@ -5,7 +5,6 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from condense_compiler.targets.accelerator.integer.forms import Form
 from condense_compiler.targets.accelerator.integer.joined import combine
 from condense_compiler.targets.accelerator.integer.joining import (
     JOINING,
@@ -81,7 +80,8 @@ def test_pairs_become_the_codes_that_onnx_runtime_gives(
     for seed in range(40):
         joined, to = sides(seed)
         expected = by_onnx_runtime(op, joined, to, signed=signed)
-        joining = joining_of(Joins(kind, joined, Form(signed=signed), swapped), to, (-128, 127))
+        joins = Joins(kind, joined, swapped=swapped)
+        joining = joining_of(joins, to, (-128, 127), signed=signed)
         found = combine(PAIRS[::-1] if swapped else PAIRS, joining)
         assert np.array_equal(found, expected)
 
@@ -91,7 +91,7 @@ def test_pairs_become_the_codes_that_onnx_runtime_gives(
 def test_operators_on_values_that_are_quantised_again(op: str, swapped: bool) -> None:
     for seed in range(40):
         joined, to = sides(seed)
-        joins = Joins(JOINING[op], joined, Form(on_values=True), swapped)
+        joins = Joins(JOINING[op], joined, on_values=True, swapped=swapped)
         joining = joining_of(joins, to, (-128, 127))
         found = combine(PAIRS[::-1] if swapped else PAIRS, joining)
         assert np.array_equal(found, by_rounding(op, joined, to))

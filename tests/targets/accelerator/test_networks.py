@@ -59,7 +59,7 @@ def test_codes_equal_those_of_onnx_runtime(lowered, feeds_of, name) -> None:
     compared = program.fused, program.quantised
     for agreement in (
         compare_outputs(*compared, feeds),
-        compare_operators(*compared, program.forms, feeds),
+        compare_operators(*compared, feeds),
     ):
         assert agreement.elements >= 100
         assert agreement.differing == 0

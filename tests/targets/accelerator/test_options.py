@@ -92,7 +92,7 @@ def test_samples_give_the_ranges(tmp_path) -> None:
     compilation = compile_model(RELU, "accelerator", target_options={"calibration": str(path)})
     assert compilation.report.verification.passed
     port = compilation.lowered.network.inputs["x"]
-    assert port.map.scale == pytest.approx((samples.max() - samples.min()) / 255, rel=1e-3)
+    assert port.map.scale == pytest.approx((samples.max() - samples.min()) / 255, rel=1e-2)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from kit.to_quantise import quantise
 from onnx import TensorProto, helper, numpy_helper
 
 import condense_compiler as cc
+from condense_compiler.errors import InputError
 from condense_compiler.network import Network
 from condense_compiler.rewriting import PassOutcome
 
@@ -71,6 +72,11 @@ def test_the_passes_that_are_asked_for_run_and_no_others() -> None:
     assert report.rewrites == {"fold_batch_norm": 1}
     assert report.prepared["turn_batch_norms_to_convolutions"] == 0
     assert report.succeeded
+
+
+def test_passes_that_make_operators_of_other_targets_are_refused() -> None:
+    with pytest.raises(InputError, match=r"pass 'cross_channel_pooling' .* leave the pass out"):
+        cc.compile(network(), "accelerator", passes=["clean_up", "cross_channel_pooling"])
 
 
 def test_a_quantised_model_is_given_its_pads(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from condense_compiler.compilation import Compilation
     from condense_compiler.driver import compile_model as compile  # noqa: A004 - cc.compile(...)
+    from condense_compiler.driver import compile_request
     from condense_compiler.errors import (
         CondenseError,
         ContractError,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from condense_compiler.limits import Limits
     from condense_compiler.network import Network, load_network
     from condense_compiler.report.report import Report
+    from condense_compiler.request import Request
     from condense_compiler.targets.onnxruntime import custom_ops_library, onnxruntime_session
 
     __version__: str
@@ -40,8 +42,10 @@ _HOMES = {
     "Limits": "limits:Limits",
     "Network": "network:Network",
     "Report": "report.report:Report",
+    "Request": "request:Request",
     "UnsupportedError": "errors:UnsupportedError",
     "compile": "driver:compile_model",
+    "compile_request": "driver:compile_request",
     "custom_ops_library": "targets.onnxruntime:custom_ops_library",
     "load_network": "network:load_network",
     "onnxruntime_session": "targets.onnxruntime:onnxruntime_session",
@@ -71,9 +75,11 @@ __all__ = [
     "Limits",
     "Network",
     "Report",
+    "Request",
     "UnsupportedError",
     "__version__",
     "compile",
+    "compile_request",
     "custom_ops_library",
     "load_network",
     "onnxruntime_session",

@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,15 @@ from condense_compiler.files import reading_folder
 from condense_compiler.files.manifest import REPORT_FILE, check_together, read_artefacts
 from condense_compiler.memory.placement_csv import read_placement, read_sharing
 from condense_compiler.network import load_network
-from condense_compiler.network.fixed_values import read_value
 from condense_compiler.network.selection import Selection
 from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.program import ScheduledProgram, Step
 from condense_compiler.report.picture import Picture
-from condense_compiler.report.reading import check_report
-from condense_compiler.targets import Loading, Runnable, find_target
+from condense_compiler.report.report_check import check_report
+from condense_compiler.request import Request
+from condense_compiler.targets import Loading, Runnable, Target, find_target
 
+_ADVICE = "give a folder that `condense compile` wrote, or compile the model again"
 _MOST_BYTES = 1 << 30  # of a JSON file: no picture comes near
 
 
@@ -47,7 +49,7 @@ def read_report(folder: Path) -> dict[str, Any]:
         InputError: The folder holds none.
     """
     path = folder / REPORT_FILE
-    content = _read_json(path)
+    content = _read_json(path, _ADVICE)
     try:
         check_report(content, "")
     except ValueError as error:
@@ -62,7 +64,7 @@ def read_picture(folder: Path) -> Picture:
         InputError: The folder holds none.
     """
     path = folder / PICTURE_FILE
-    content = _read_json(path)
+    content = _read_json(path, _ADVICE)
     try:
         return Picture.from_dict(content)
     except ValueError as error:
@@ -71,19 +73,36 @@ def read_picture(folder: Path) -> Picture:
         ) from None
 
 
-def _read_json(path: Path) -> Any:
+def read_request(path: Path) -> Request:
+    """Return the request in a file: a report's, or one by itself.
+
+    The path of a model is absolute, or seen from the folder that the file lies in.
+
+    Raises:
+        InputError: It holds none, or one that names what does not exist.
+    """
+    content = _read_json(path, "give a report.json, or a request")
+    if isinstance(content, dict) and "request" in content:
+        content = content["request"]
+    try:
+        request = Request.from_dict(content)
+    except (ValueError, InputError) as error:
+        raise InputError(f"{path}: not a request: {error}") from None
+    model = request.model_path or path.parent / request.model
+    return replace(request, model_path=str(Path(model).absolute()))
+
+
+def _read_json(path: Path, advice: str) -> Any:
     try:
         if path.exists() and not path.is_file():
-            raise InputError(f"{path}: not a file; give a folder that `condense compile` wrote")
+            raise InputError(f"{path}: not a file; {advice}")
         if path.stat().st_size > _MOST_BYTES:
-            raise InputError(f"{path}: larger than 1 GiB; compile the model again")
+            raise InputError(f"{path}: larger than 1 GiB; {advice}")
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(
-            f"{path}: {error.strerror or error}; give a folder that `condense compile` wrote"
-        ) from error
+        raise InputError(f"{path}: {error.strerror or error}; {advice}") from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not JSON: {error}; compile the model again") from error
+        raise InputError(f"{path}: not JSON: {error}; {advice}") from error
 
 
 def read_program(folder: Path) -> ScheduledProgram:
@@ -113,26 +132,41 @@ def read_runnable(folder: Path, report: Mapping[str, Any], program: ScheduledPro
     Raises:
         InputError: Something is missing or damaged, or does not belong to the model.
     """
-    target = find_target(report["target"], report["target_options"])
+    target = target_of(report)
     if isinstance(target, Loading):
         return target.load(folder, program, report["target_facts"])
     return target.lower(program)
 
 
+def target_of(report: Mapping[str, Any]) -> Target:
+    """Return the target of a saved compilation.
+
+    Raises:
+        InputError: There is no such target any more, or it has other options.
+    """
+    request = _request_of(report)
+    return find_target(request.target, request.target_options)
+
+
 def read_source(folder: Path, report: Mapping[str, Any]) -> tuple[Path, Selection]:
     """Return the model that a saved compilation was made from, and what was asked of it then.
 
+    A model that changed since is warned of.
+
     Raises:
-        InputError: It was in memory, or is not there any more, or does not fit the report.
+        InputError: It was in memory, or is not there any more.
     """
-    if report["model_path"] is None:
+    request = _request_of(report)
+    if request.model_path is None:
         raise InputError(f"{folder}: made from a model in memory; there is no file to compare with")
-    source = Path(report["model_path"])
-    if not source.is_file():
-        raise InputError(f"{source}: the model that {folder} was made from is not there any more")
-    texts: Mapping[str, str] = report["values"]
-    try:
-        values = {name: read_value(text) for name, text in texts.items()}
-    except ValueError as error:
-        raise InputError(f"{folder / REPORT_FILE}: {error}; compile the model again") from None
-    return source, Selection(report["outputs"], values, report["dims"])
+    if not Path(request.model_path).is_file():
+        raise InputError(
+            f"{request.model_path}: the model that {folder} was made from is not there any more"
+        )
+    request.warn_of_change()
+    return Path(request.model_path), request.selection
+
+
+def _request_of(report: Mapping[str, Any]) -> Request:
+    """Return what a report says was asked for, but for passes: they may be installed no more."""
+    return Request.from_dict(report["request"] | {"passes": None})

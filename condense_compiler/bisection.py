@@ -10,18 +10,23 @@ from condense_compiler.memory.arranging import Effort, arrange
 from condense_compiler.network import Network
 from condense_compiler.network.editing import is_output
 from condense_compiler.network.loading import load_selected
-from condense_compiler.network.selection import Selection, as_selected, selected_with_dims
+from condense_compiler.network.selection import Model, Selection, as_selected, selected_with_dims
 from condense_compiler.planned import as_program
 from condense_compiler.report.report import Verification
-from condense_compiler.report.text import difference_text
+from condense_compiler.report.report_text import difference_text
 from condense_compiler.rewriting.contract import Pass
 from condense_compiler.targets import Lowered, Placing, Preparing, Target, Verifying
 from condense_compiler.verification import random_feeds
-from condense_compiler.verification.bisection import Culprit, find_pass_that_differs
 from condense_compiler.verification.comparing import Judge
-from condense_compiler.verification.feeds import Feeds
-from condense_compiler.verification.original import Model, Original
-from condense_compiler.verification.tensors import FirstTensor, computed, exposing, first_of
+from condense_compiler.verification.first_difference import (
+    FirstTensor,
+    computed,
+    exposing,
+    first_of,
+)
+from condense_compiler.verification.inputs import Feeds
+from condense_compiler.verification.original import Original
+from condense_compiler.verification.pass_bisection import Culprit, find_pass_that_differs
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,8 @@ def bisect(
     network = load_selected(model, selection)
     original = Original(as_selected(model, selection))
     if isinstance(target, Preparing):
-        network, target = target.prepare(*selected_with_dims(model, selection))
+        prepared = target.prepare(*selected_with_dims(model, selection), passes)
+        network, target = prepared.network, prepared.target
         original = Original(network.to_model())
     feeds = random_feeds(network)
     judge = Judge(original, feeds)

@@ -70,21 +70,21 @@ class Compilation:
         What an earlier compilation wrote to the folder goes; what else lies there stays.
 
         Returns:
-            The report as it was saved: with the names and digests of the other files.
+            The report as it was saved: with the digests of the model and of the other files.
 
         Raises:
             InputError: The folder cannot be written, or a file would take the place of the model
                 that was compiled, or of its external data.
         """
-        saved = self.report
+        saved = replace(self.report, request=self.report.request.with_digest())
 
         def write(staging: Path) -> None:
             nonlocal saved
             self._write(staging)
-            saved = replace(self.report, artefacts=describe(staging))
+            saved = replace(saved, artefacts=describe(staging))
             write_file(staging / REPORT_FILE, json.dumps(saved.to_dict(), indent=2) + "\n")
 
-        source, destination = self.report.model_path, Path(folder)
+        source, destination = saved.request.model_path, Path(folder)
         kept = model_files(Path(source)) if source is not None and destination.is_dir() else ()
         replace_folder(destination, write, kept)
         return saved

@@ -52,6 +52,12 @@ class Limits:
                 f"raise it with --limit {name}={_next(amount)}"
             )
 
+    def changes(self) -> dict[str, int]:
+        """Return the limits that are not the default ones, as `with_changes` takes them."""
+        return {
+            n: getattr(self, n) for n in LIMIT_NAMES if getattr(self, n) != getattr(_DEFAULT, n)
+        }
+
 
 _UNITS: Mapping[str, str] = {
     "file_bytes": "bytes to read",
@@ -89,8 +95,8 @@ def applied(chosen: Limits | None) -> Iterator[None]:
         _current.reset(token)
 
 
-def with_changes(changes: Mapping[str, int]) -> Limits:
-    """Return the default limits with some of them changed.
+def with_changes(changes: Mapping[str, int], base: Limits = _DEFAULT) -> Limits:
+    """Return limits, the default ones unless told, with some of them changed.
 
     Raises:
         InputError: There is no such limit, or the number is not positive.
@@ -100,7 +106,7 @@ def with_changes(changes: Mapping[str, int]) -> Limits:
             raise InputError(f"there is no limit {name!r}; there are {', '.join(LIMIT_NAMES)}")
         if most < 1:
             raise InputError(f"limit {name!r}: {most} is not a positive number")
-    return replace(Limits(), **changes)
+    return replace(base, **changes)
 
 
 def _shown(amount: int) -> str:

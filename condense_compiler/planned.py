@@ -1,6 +1,6 @@
 """A network as far as the plan: everything that lowering, report and picture are made from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from condense_compiler.memory.buffers import Plan
@@ -24,6 +24,7 @@ class Planned:
         network: The rewritten network.
         backend: What lowers it; a target that prepares networks knows what it prepared.
         given: What was measured before it was prepared and rewritten.
+        prepared: How often each step of the target's own preparation was needed, by name.
         applied: What each pass did.
         sharing: What it stores, and which feature maps share memory.
         scheduled: The order.
@@ -34,6 +35,7 @@ class Planned:
     network: Network
     backend: Target
     given: Given
+    prepared: Mapping[str, int]
     applied: Sequence[AppliedPass]
     sharing: Sharing
     scheduled: Schedule

@@ -22,7 +22,11 @@ def load_installed(group: str, name: str) -> Any | None:
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
     """Return the error for a name that nothing has, with the closest one that exists."""
-    names = sorted(known)
-    closest = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {closest[0]!r}? " if closest else ""
-    return InputError(f"unknown {kind} {name!r}: {hint}known are {', '.join(names)}")
+    names = ", ".join(sorted(known))
+    return InputError(f"unknown {kind} {name!r}: {closest_name(name, known)}known are {names}")
+
+
+def closest_name(name: str, known: Iterable[str]) -> str:
+    """Return a question after the closest name that exists; nothing where none is close."""
+    closest = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"did you mean {closest[0]!r}? " if closest else ""

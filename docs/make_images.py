@@ -22,10 +22,11 @@ import condensation_net  # noqa: E402 - found by the path above
 from generators.trace import draw_runs  # noqa: E402
 from kit.models import hydrated  # noqa: E402
 
-from condense_compiler.driver import plan_model  # noqa: E402
+from condense_compiler.driver import plan_request  # noqa: E402
 from condense_compiler.report.figure import write_figure  # noqa: E402
 from condense_compiler.report.page import render_page  # noqa: E402
 from condense_compiler.report.picture import Picture  # noqa: E402
+from condense_compiler.request import Request  # noqa: E402
 
 MODELS: Mapping[str, Callable[[], onnx.ModelProto]] = {
     "densenet121": lambda: hydrated("densenet121"),
@@ -45,7 +46,8 @@ def main() -> None:
     small = condensation_net.build(k=4, width=0.5, size=224)
     draw_runs(small, IMAGES / "accelerator_trace.png")
     pictures = {
-        name: replace(plan_model(make()).picture(), model=name) for name, make in MODELS.items()
+        name: replace(plan_request(Request.of(make())).picture(), model=name)
+        for name, make in MODELS.items()
     }
     for name, picture in pictures.items():
         for suffix in (".svg", ".png"):

@@ -4,8 +4,10 @@ Other packages add passes through the entry-point group `condense_compiler.passe
 names a frozen dataclass that follows `condense_compiler.rewriting.Pass`.
 """
 
-from typing import cast
+from typing import Any, cast
 
+from condense_compiler.errors import InputError
+from condense_compiler.option_text import configured, read_calls
 from condense_compiler.passes.clean_up import CleanUp
 from condense_compiler.passes.cross_channel_pooling import CrossChannelPooling
 from condense_compiler.passes.drop_signs import DropSigns
@@ -47,18 +49,35 @@ def pass_names() -> list[str]:
     return [*_BY_NAME, *installed_names(ENTRY_POINTS)]
 
 
-def find_pass(name: str) -> Pass:
-    """Return a pass with its default options.
+def find_passes(text: str) -> tuple[Pass, ...]:
+    """Return the passes of a text such as `clean_up,my_pass(size=4,shape=[1,2])`, in its order.
 
     Raises:
-        InputError: No pass has this name.
+        InputError: It is not written like that, no pass has such a name, or the pass no such
+            option.
     """
+    calls = read_calls(text)
+    return tuple(
+        cast(Pass, configured(f"pass {name!r}", _pass_class(name), options))
+        for name, options in calls
+    )
+
+
+def find_pass(text: str) -> Pass:
+    """Return one pass, as `find_passes` does."""
+    found = find_passes(text)
+    if len(found) != 1:
+        raise InputError(f"{text!r} names {len(found)} passes; give one")
+    return found[0]
+
+
+def _pass_class(name: str) -> Any:
     if name in _BY_NAME:
-        return _BY_NAME[name]
+        return type(_BY_NAME[name])
     installed = load_installed(ENTRY_POINTS, name)
     if installed is None:
         raise unknown_name("pass", name, pass_names())
-    return cast(Pass, installed())
+    return installed
 
 
-__all__ = ["DEFAULT_PASSES", "find_pass", "pass_names"]
+__all__ = ["DEFAULT_PASSES", "find_pass", "find_passes", "pass_names"]

@@ -12,6 +12,7 @@ from condense_compiler.network.editing import bypass, sole_reader
 from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.operators.attributes import constant_input
 from condense_compiler.operators.definition import Moved
+from condense_compiler.operators.quantising import codes_of
 from condense_compiler.operators.registry import moved
 from condense_compiler.passes.tracing.codes import Quantisation
 from condense_compiler.passes.tracing.quantisation_rules import dequantisation, quantisation
@@ -22,10 +23,9 @@ from condense_compiler.rewriting.contract import PassOutcome, Rewrite
 
 @dataclass(frozen=True)
 class MoveCodes:
-    """Dequantise behind operators that move values, instead of in front of them.
+    """Dequantise behind operators that move values, and quantise in front of them.
 
-    What is quantised again in the same way right behind is then not dequantised at all. An operator
-    between values and a quantisation stays: only what is read decides what may be moved.
+    What is quantised again in the same way right behind is then not dequantised at all.
     """
 
     name: ClassVar[str] = "move_codes"
@@ -44,9 +44,10 @@ class MoveCodes:
                 nodes += dequantising
                 rewrites.append(Rewrite(node.name, f"DequantizeLinear → {node.op}"))
         graph.nodes = nodes
+        rewrites += _quantise_earlier(graph)
         rewrites += [
             Rewrite(node.name, "DequantizeLinear → QuantizeLinear")
-            for node in list(nodes)
+            for node in list(graph.nodes)
             if _changes_nothing(node) and bypass(graph, node, node.inputs[0].inputs[0].inputs[0])
         ]
         remove_unread_dequantisations(graph)
@@ -78,6 +79,46 @@ def _moved(node: gs.Node, wanted: set[int]) -> list[gs.Node]:
             (t for t in node.outputs if not t.is_empty()), outputs, strict=True
         )
     ]
+
+
+def _quantise_earlier(graph: gs.Graph) -> list[Rewrite]:
+    """Quantise what an operator reads that moves values to be quantised, and to nothing else."""
+    nodes, rewrites = list[gs.Node](), list[Rewrite]()
+    for node in reversed(list(graph.nodes)):
+        nodes.append(node)
+        facts = moved(node)
+        quantising = _quantising(graph, node) if facts is not None else []
+        grid = quantisation(quantising[0], 1) if quantising else None
+        if facts is None or grid is None or not _writes_fill(node, facts, grid):
+            continue
+        for index in facts.inputs:
+            values, name = node.inputs[index], f"{node.name}/{index}/codes"
+            node.inputs[index] = gs.Variable(name, grid.dtype, values.shape)
+            inputs, outputs = [values, *_constants(name, grid)], [node.inputs[index]]
+            nodes.append(gs.Node("QuantizeLinear", f"{MoveCodes.name}/{name}", {}, inputs, outputs))
+        codes = iter([reader.outputs[0] for reader in quantising])
+        node.outputs = [t if t.is_empty() else next(codes) for t in node.outputs]
+        for reader in quantising:
+            reader.inputs.clear()
+            reader.outputs.clear()
+        rewrites.append(Rewrite(node.name, f"{node.op} → QuantizeLinear"))
+    graph.nodes = [node for node in reversed(nodes) if node.outputs]
+    return rewrites
+
+
+def _quantising(graph: gs.Graph, node: gs.Node) -> list[gs.Node]:
+    """Return the readers of a node if all of them quantise alike, one for each result."""
+    results = [tensor for tensor in node.outputs if not tensor.is_empty()]
+    readers = [reader for tensor in results if (reader := sole_reader(graph, tensor)) is not None]
+    if len(readers) < len(results) or any(_maker(reader) is not node for reader in readers):
+        return []
+    alike = len({quantisation(reader, 1) for reader in readers}) == 1
+    return readers if alike and all(reader.op == "QuantizeLinear" for reader in readers) else []
+
+
+def _maker(reader: gs.Node) -> gs.Node | None:
+    """Return what computes the data of a node."""
+    return next(iter(reader.inputs[0].inputs), None)
 
 
 def _common_quantisation(node: gs.Node, facts: Moved) -> Quantisation | None:
@@ -132,22 +173,38 @@ def _is_quantised_behind(graph: gs.Graph, node: gs.Node) -> bool:
 
 def _takes_fill(node: gs.Node, facts: Moved, grid: Quantisation) -> bool:
     """Write the value that is put where there is none as a code, if it is the value of one."""
-    if facts.fill is None:
-        return True
-    given = facts.fill < len(node.inputs) and not node.inputs[facts.fill].is_empty()
-    value = constant_input(node, facts.fill) if given else np.zeros((), np.float32)
-    if value is None or value.size != 1 or not np.isfinite(value).all():
-        return False
-    number = np.float32(value.reshape(()))
+    number = _fill(node, facts)
+    if number is None:
+        return facts.fill is None
     code, limits = np.rint(number / np.float32(grid.scale)) + grid.zero, np.iinfo(grid.dtype)
     if not limits.min <= code <= limits.max:
         return False
     if (np.float32(code) - np.float32(grid.zero)) * np.float32(grid.scale) != number:
         return False
+    return _writes_fill(node, facts, grid)
+
+
+def _writes_fill(node: gs.Node, facts: Moved, grid: Quantisation) -> bool:
+    """Quantise the value that is put where there is none, if it is known."""
+    number = _fill(node, facts)
+    if facts.fill is None or number is None:
+        return facts.fill is None
+    scale, zero = np.array(grid.scale, np.float32), np.array(grid.zero, grid.dtype)
     node.inputs += [gs.Variable.empty() for _ in range(facts.fill + 1 - len(node.inputs))]
     name = f"{MoveCodes.name}/{node.name}/fill"
-    node.inputs[facts.fill] = gs.Constant(name, np.array(code, grid.dtype))
+    node.inputs[facts.fill] = gs.Constant(name, codes_of(np.asarray(number), scale, zero))
     return True
+
+
+def _fill(node: gs.Node, facts: Moved) -> np.float32 | None:
+    """Return the value that is put where there is none; None if that is not known."""
+    if facts.fill is None:
+        return None
+    given = facts.fill < len(node.inputs) and not node.inputs[facts.fill].is_empty()
+    value = constant_input(node, facts.fill) if given else np.zeros((), np.float32)
+    if value is None or value.size != 1 or not np.isfinite(value).all():
+        return None
+    return np.float32(value.reshape(()))
 
 
 def _changes_nothing(node: gs.Node) -> bool:

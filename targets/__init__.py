@@ -4,7 +4,8 @@ Other packages add targets through the entry-point group `condense_compiler.targ
 names a frozen dataclass that follows `Target`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
@@ -13,13 +14,15 @@ import numpy.typing as npt
 import onnx
 
 from condense_compiler.network import Network
+from condense_compiler.option_text import configured
 from condense_compiler.plugins import installed_names, load_installed, unknown_name
 from condense_compiler.program import ScheduledProgram
-from condense_compiler.report.footprint import Footprint
 from condense_compiler.report.measure import Given
+from condense_compiler.report.memory_figures import Footprint
 from condense_compiler.report.picture import Picture
 from condense_compiler.report.report import Verification
-from condense_compiler.targets.options import configured
+from condense_compiler.rewriting.contract import Pass
+from condense_compiler.rewriting.runner import AppliedPass
 
 ENTRY_POINTS = "condense_compiler.targets"
 
@@ -68,18 +71,37 @@ class Target(Protocol):
         """Turn a scheduled program into what the target runs."""
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a target makes of a model before it is rewritten.
+
+    Attributes:
+        network: The network to compile.
+        target: The target that lowers it.
+        applied: What those of the passes did that had to run before.
+        steps: How often each step of the target's own was needed, by name.
+    """
+
+    network: Network
+    target: Target
+    applied: Sequence[AppliedPass] = ()
+    steps: Mapping[str, int] = field(default_factory=dict)
+
+
 @runtime_checkable
 class Preparing(Protocol):
     """A target that changes a network before it is rewritten, such as by quantising it."""
 
     def prepare(
-        self, source: str | Path | onnx.ModelProto, dims: Mapping[str, int]
-    ) -> tuple[Network, Target]:
-        """Return the network to compile, and the target that lowers it.
+        self, source: str | Path | onnx.ModelProto, dims: Mapping[str, int], passes: Sequence[Pass]
+    ) -> Prepared:
+        """Return the network to compile, and what was done to it.
 
         Args:
             source: The model as given.
             dims: Sizes of symbolic dimensions.
+            passes: The passes that will run; those among them that only help before run here, too,
+                and no others do.
 
         Raises:
             InputError: The model cannot be used.
@@ -168,7 +190,7 @@ def find_target(name: str, options: Mapping[str, str] | None = None) -> Target:
     Raises:
         InputError: No target has this name, or the target no such option.
     """
-    return cast(Target, configured(name, _target_class(name), options or {}))
+    return cast(Target, configured(f"target {name!r}", _target_class(name), options or {}))
 
 
 def _target_class(name: str) -> Any:

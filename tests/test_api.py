@@ -84,7 +84,7 @@ def test_dims_fix_the_batch(path: Path) -> None:
     compilation = cc.compile(path, dims={"batch": 3})
     feeds = random_feeds(onnx.load(path), dimensions={"batch": 3})
     assert compilation.run(feeds)["output"].shape[0] == 3
-    assert compilation.report.dims == {"batch": 3}
+    assert compilation.report.request.dims == {"batch": 3}
 
 
 def test_stages_are_told_in_their_order_and_timed(path: Path) -> None:

@@ -27,7 +27,7 @@ from condense_compiler.rewriting.partly import apply_partly
 from condense_compiler.targets import find_target
 from condense_compiler.targets.reference import operators
 from condense_compiler.targets.reference.kernel import Kernel, NodeContext
-from condense_compiler.verification.bisection import Culprit
+from condense_compiler.verification.pass_bisection import Culprit
 
 REFERENCE = find_target("reference")
 CONVOLUTIONS = 6

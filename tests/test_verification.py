@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import condense_compiler as cc
 from condense_compiler.report.report import Verification
-from condense_compiler.report.text import difference_text
+from condense_compiler.report.report_text import difference_text
 from condense_compiler.verification import original_outputs, verify
 from condense_compiler.verification.comparing import (
     CAPS,

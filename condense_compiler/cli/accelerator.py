@@ -11,11 +11,11 @@ from rich.table import Table
 
 from condense_compiler.artefacts import open_folder
 from condense_compiler.cli.arguments import Inputs, OutputArrays, input_files, read_feeds
-from condense_compiler.cli.running import files_of
+from condense_compiler.cli.executing import files_of
 from condense_compiler.cli.status import DONE
 from condense_compiler.errors import InputError
 from condense_compiler.files import check_file, is_standard_output, write_file
-from condense_compiler.files.arrays import write_arrays
+from condense_compiler.files.array_files import write_arrays
 from condense_compiler.files.manifest import check_together, read_artefacts
 from condense_compiler.files.output import STANDARD_OUTPUT
 from condense_compiler.targets.accelerator.folder import BINARY_FILE, PART_FILES, read_binary
@@ -24,7 +24,7 @@ from condense_compiler.targets.accelerator.isa.text import assemble, disassemble
 from condense_compiler.targets.accelerator.simulator.simulate import Counts, simulate
 from condense_compiler.targets.accelerator.simulator.trace import to_trace
 
-Program = Annotated[
+BinaryPath = Annotated[
     Path,
     typer.Argument(
         help="Binary, or folder that `condense compile --target accelerator` wrote.",
@@ -38,7 +38,7 @@ Output = Annotated[
 
 
 def simulate_command(
-    program: Program,
+    program: BinaryPath,
     inputs: Inputs = [],  # noqa: B006 - typer wants a list, and nothing changes it
     output: OutputArrays = None,
     trace: Annotated[
@@ -73,7 +73,7 @@ def _check_outputs(outputs: Sequence[Path], inputs: Sequence[str], kept: Sequenc
         raise InputError(f"{outputs[0]}: given for two outputs; give each its own file")
 
 
-def disassemble_command(program: Program, output: Output = STANDARD_OUTPUT) -> int:
+def disassemble_command(program: BinaryPath, output: Output = STANDARD_OUTPUT) -> int:
     """Write a binary as text, which `condense assemble` reads back.
 
     Example: condense disassemble out -o program.txt

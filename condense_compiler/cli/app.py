@@ -10,10 +10,10 @@ from typer.exceptions import TyperException
 from condense_compiler.cli import (
     accelerator,
     compiling,
+    executing,
     inspecting,
     listing,
     planning,
-    running,
     viewing,
 )
 from condense_compiler.cli.ending import complain
@@ -29,12 +29,12 @@ app = typer.Typer(
 )
 
 app.command("compile")(compiling.compile_command)
-app.command("run")(running.run_command)
+app.command("run")(executing.run_command)
 app.command("plan")(planning.plan_command)
 app.command("view")(viewing.view_command)
 app.command("inspect")(inspecting.inspect_command)
 app.command("compare")(inspecting.compare_command)
-app.command("verify")(running.verify_command)
+app.command("verify")(executing.verify_command)
 app.command("simulate")(accelerator.simulate_command)
 app.command("disassemble")(accelerator.disassemble_command)
 app.command("assemble")(accelerator.assemble_command)

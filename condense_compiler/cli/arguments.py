@@ -1,6 +1,5 @@
 """Reading what people write on the command line."""
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -161,9 +160,3 @@ def parse_limits(pairs: Sequence[str]) -> dict[str, int]:
         number = int(powers[1]) * 10 ** int(powers[2]) if powers else None
         changes[name] = number or parse_bytes(f"--limit {name}", amount) or 0
     return changes
-
-
-def closest(word: str, known: Sequence[str]) -> str:
-    """Return a hint at the closest known word, or nothing."""
-    matches = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {matches[0]!r}?" if matches else ""

@@ -8,14 +8,12 @@ import typer
 
 from condense_compiler.artefacts import open_folder
 from condense_compiler.cli.arguments import parse_dims, parse_values
-from condense_compiler.cli.options import Dims, LimitChanges, Outputs, Values, split_names
+from condense_compiler.cli.options import AsJson, Dims, LimitChanges, Outputs, Values, split_names
 from condense_compiler.cli.status import DONE
 from condense_compiler.network import load_network
 from condense_compiler.report.compare import compare_reports, comparison_text
 from condense_compiler.report.measure import measure_given
-from condense_compiler.report.operators import operators_dict, operators_text
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+from condense_compiler.report.operator_table import operators_dict, operators_text
 
 
 def inspect_command(

@@ -8,6 +8,7 @@ import typer
 from condense_compiler.cli.arguments import parse_limits
 from condense_compiler.errors import InputError
 from condense_compiler.limits import LIMIT_NAMES, put_in_force, with_changes
+from condense_compiler.network.interface import FORMS
 
 
 def _folder(text: str) -> Path:
@@ -16,7 +17,17 @@ def _folder(text: str) -> Path:
     return Path(text)
 
 
-Model = Annotated[Path, typer.Argument(help="ONNX file.", show_default=False)]
+OptionalModel = Annotated[Path | None, typer.Argument(help="ONNX file.", show_default=False)]
+RequestFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--request",
+        metavar="FILE",
+        help="Request to start from: the report.json of an earlier compilation, or a request by "
+        "itself.",
+        show_default=False,
+    ),
+]
 OutputFolder = Annotated[
     Path | None,
     typer.Option(
@@ -28,7 +39,10 @@ OutputFolder = Annotated[
         show_default="MODEL.condensed",
     ),
 ]
-TargetName = Annotated[str, typer.Option(help="What to lower to; see `condense targets`.")]
+TargetName = Annotated[
+    str | None,
+    typer.Option(help="What to lower to; see `condense targets`.", show_default="reference"),
+]
 Dims = Annotated[
     list[str],
     typer.Option(
@@ -57,7 +71,16 @@ Values = Annotated[
         show_default=False,
     ),
 ]
-Memory = Annotated[
+Io = Annotated[
+    str | None,
+    typer.Option(
+        metavar="|".join(FORMS),
+        help="`quantised`: inputs and outputs are 8-bit values where the model quantises them "
+        "first and dequantises them last; the report tells what they mean.",
+        show_default="given",
+    ),
+]
+MemoryLimit = Annotated[
     str | None,
     typer.Option(
         help="Size that the feature maps must fit, such as 512KiB; on the accelerator, maps that "
@@ -68,7 +91,7 @@ Memory = Annotated[
 Passes = Annotated[
     str | None,
     typer.Option(
-        metavar="A,B",
+        metavar="A,B(OPTION=VALUE)",
         help="Passes to run, in order, instead of the default ones; '' runs none.",
         show_default=False,
     ),
@@ -81,8 +104,12 @@ OrderSeconds = Annotated[
     ),
 ]
 Verify = Annotated[
-    bool,
-    typer.Option("--verify/--no-verify", help="Compare with ONNX Runtime on the model given."),
+    bool | None,
+    typer.Option(
+        "--verify/--no-verify",
+        help="Compare with ONNX Runtime on the model given.",
+        show_default="verify",
+    ),
 ]
 TargetOptions = Annotated[
     list[str],
@@ -105,7 +132,7 @@ AllowFallback = Annotated[
     bool,
     typer.Option("--allow-fallback", help="Run what the target cannot on the reference one."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
 def _put_limits_in_force(pairs: list[str]) -> list[str]:
@@ -127,6 +154,6 @@ LimitChanges = Annotated[
 ]
 
 
-def split_names(text: str | None) -> list[str] | None:
-    """Read a list of names separated by commas; None stays None."""
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+def split_names(text: str | None) -> tuple[str, ...] | None:
+    """Read names separated by commas; None stays None."""
+    return None if text is None else tuple(n.strip() for n in text.split(",") if n.strip())

@@ -11,14 +11,16 @@ import typer
 from condense_compiler.cli.arguments import parse_bytes, parse_dims, parse_values
 from condense_compiler.cli.options import (
     Dims,
+    Io,
     LimitChanges,
+    OptionalModel,
     Outputs,
     Passes,
     Values,
     split_names,
 )
 from condense_compiler.cli.status import BOUND_NOT_MET, DONE
-from condense_compiler.driver import plan_model
+from condense_compiler.driver import plan_request
 from condense_compiler.errors import InputError
 from condense_compiler.files import check_file, is_standard_output
 from condense_compiler.memory.buffers import Buffer, Plan, Verdict
@@ -26,10 +28,11 @@ from condense_compiler.memory.buffers_csv import read_buffers, write_plan
 from condense_compiler.memory.placement_csv import placement_rows
 from condense_compiler.memory.planner import plan
 from condense_compiler.network.external_data import model_files
+from condense_compiler.network.interface import GIVEN
 from condense_compiler.report.explain import Explanation, explain, explanation_text
 from condense_compiler.report.words import format_bytes
+from condense_compiler.request import Request
 
-Model = Annotated[Path | None, typer.Argument(help="ONNX file.", show_default=False)]
 Buffers = Annotated[
     Path | None,
     typer.Option(help="CSV with columns id,lower,upper,size[,alignment].", show_default=False),
@@ -45,7 +48,7 @@ Output = Annotated[
 
 
 def plan_command(
-    model: Model = None,
+    model: OptionalModel = None,
     buffers: Buffers = None,
     capacity: Capacity = None,
     seconds: Seconds = None,
@@ -53,6 +56,7 @@ def plan_command(
     dim: Dims = [],  # noqa: B006 - typer wants a list, and nothing changes it
     outputs: Outputs = None,
     fixed: Values = [],  # noqa: B006 - typer wants a list, and nothing changes it
+    io: Io = None,
     passes: Passes = None,
     _limit: LimitChanges = [],  # noqa: B006 - typer wants a list, and nothing changes it
     explained: Annotated[
@@ -79,14 +83,15 @@ def plan_command(
         problem = read_buffers(buffers)
         found = plan(problem, capacity=limit, seconds=seconds)
     else:
-        planned = plan_model(
+        request = Request.of(
             str(model),
             dims=parse_dims(dim),
             outputs=split_names(outputs),
             values=parse_values(fixed),
-            passes=split_names(passes),
-            seconds=seconds,
+            io=io or GIVEN,
+            passes=passes,
         )
+        planned = plan_request(request, seconds=seconds)
         placement = planned.placement
         problem, offsets = placement_rows(planned.sharing, placement.steps, placement.offsets)
         found = replace(placement.plan, offsets=offsets)

@@ -14,6 +14,7 @@ from condense_compiler.artefacts import open_folder, read_picture
 from condense_compiler.cli.arguments import parse_dims, parse_values
 from condense_compiler.cli.options import (
     Dims,
+    Io,
     LimitChanges,
     Outputs,
     Passes,
@@ -23,21 +24,22 @@ from condense_compiler.cli.options import (
 from condense_compiler.cli.progress import stage_progress
 from condense_compiler.cli.status import DONE
 from condense_compiler.compilation import FILES, PICTURE_FILE
-from condense_compiler.driver import plan_model
+from condense_compiler.driver import plan_request
 from condense_compiler.errors import InputError
 from condense_compiler.files import check_file, is_standard_output, write_file
 from condense_compiler.network.external_data import model_files
-from condense_compiler.network.selection import Selection
+from condense_compiler.network.interface import GIVEN
 from condense_compiler.report.figure import SUFFIXES, write_figure
 from condense_compiler.report.page import render_page
 from condense_compiler.report.picture import Picture
 from condense_compiler.report.tables import render_text
 from condense_compiler.report.terminal import render_terminal
+from condense_compiler.request import Request
 
 _PLAIN_WIDTH = 100  # characters of the picture where there is no terminal
 
 
-class Form(StrEnum):
+class OutputForm(StrEnum):
     """How a picture is shown on standard output."""
 
     TERMINAL = "terminal"
@@ -71,6 +73,7 @@ def view_command(
     dim: Dims = [],  # noqa: B006 - typer wants a list, and nothing changes it
     outputs: Outputs = None,
     fixed: Values = [],  # noqa: B006 - typer wants a list, and nothing changes it
+    io: Io = None,
     passes: Passes = None,
     _limit: LimitChanges = [],  # noqa: B006 - typer wants a list, and nothing changes it
 ) -> int:
@@ -80,14 +83,23 @@ def view_command(
     Example: condense view out -o plan.svg
     Example: condense view network.onnx --terminal
     """
-    chosen = [form for form, asked in zip(Form, (terminal, as_text, as_json), strict=True) if asked]
+    chosen = [
+        form for form, asked in zip(OutputForm, (terminal, as_text, as_json), strict=True) if asked
+    ]
     if len(chosen) + (output is not None) > 1:
         raise InputError("give only one of --output, --terminal, --text, --json")
     target = output or Path(f"{source.resolve().name.removesuffix('.onnx')}.plan.html")
     write = None if chosen else _writer(target)
     kept = () if chosen else _kept(source, target)
-    selection = Selection(split_names(outputs), parse_values(fixed), parse_dims(dim))
-    picture = _picture(source, selection, split_names(passes))
+    request = Request.of(
+        source,
+        dims=parse_dims(dim),
+        outputs=split_names(outputs),
+        values=parse_values(fixed),
+        io=io or GIVEN,
+        passes=passes,
+    )
+    picture = _picture(source, request)
     if write is None:
         _print(picture, chosen[0])
         return DONE
@@ -110,20 +122,14 @@ def _kept(source: Path, target: Path) -> tuple[Path, ...]:
     return kept
 
 
-def _picture(source: Path, selection: Selection, passes: list[str] | None) -> Picture:
+def _picture(source: Path, request: Request) -> Picture:
     if not source.is_dir():
         with stage_progress() as watcher:
-            return plan_model(
-                source,
-                dims=selection.dims,
-                outputs=selection.outputs,
-                values=selection.values,
-                passes=passes,
-                watcher=watcher,
-            ).picture()
-    if selection != Selection() or passes is not None:
+            return plan_request(request, watcher=watcher).picture()
+    if request != Request.of(source):
         raise InputError(
-            f"{source}: is compiled already; --dim, --outputs, --set and --passes are for models"
+            f"{source}: is compiled already; --dim, --outputs, --set, --io and --passes are for "
+            "models"
         )
     with open_folder(source, (PICTURE_FILE,)):
         return read_picture(source)
@@ -149,10 +155,10 @@ def _writer(path: Path) -> _Writer:
     return _WRITERS[suffix]
 
 
-def _print(picture: Picture, form: Form) -> None:
-    if form is Form.JSON:
+def _print(picture: Picture, form: OutputForm) -> None:
+    if form is OutputForm.JSON:
         typer.echo(json.dumps(picture.to_dict(), indent=2))
-    elif form is Form.TEXT:
+    elif form is OutputForm.TEXT:
         typer.echo(render_text(picture), nl=False)
     else:
         console = Console(highlight=False)

@@ -11,6 +11,7 @@ from condense_compiler.errors import InputError
 
 REPORT_FILE = "report.json"
 _ADVICE = "compile the model again"
+_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,7 @@ class Artefact:
             return False
 
     def _matches(self, path: Path) -> bool:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == self.sha256
+        return digest_of([path]) == self.sha256
 
 
 def describe(folder: Path) -> tuple[Artefact, ...]:
@@ -52,9 +52,21 @@ def files_in(folder: Path) -> list[str]:
 
 def _describe(folder: Path, name: str) -> Artefact:
     path = folder / name
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Artefact(name, path.stat().st_size, digest)
+    return Artefact(name, path.stat().st_size, digest_of([path]))
+
+
+def digest_of(paths: Iterable[Path]) -> str:
+    """Return the digest of the contents of files, one behind the other, in hexadecimal.
+
+    Raises:
+        OSError: One cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
+    return digest.hexdigest()
 
 
 def read_artefacts(entries: object) -> tuple[Artefact, ...]:

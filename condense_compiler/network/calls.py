@@ -10,13 +10,13 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from condense_compiler.network.export import full_tensor
-from condense_compiler.network.weights import is_large
+from condense_compiler.network.weights_aside import is_large
 
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Operand:
+class CallOperand:
     """An input of a call.
 
     Attributes:
@@ -52,10 +52,10 @@ class Call:
     op: str
     opset: int
     attributes: Mapping[str, Any]
-    inputs: tuple[Operand | None, ...]
+    inputs: tuple[CallOperand | None, ...]
     outputs: int
 
-    def operand(self, index: int) -> Operand | None:
+    def operand(self, index: int) -> CallOperand | None:
         """Return an operand, or None if it is omitted."""
         return self.inputs[index] if index < len(self.inputs) else None
 

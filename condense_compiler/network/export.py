@@ -11,7 +11,7 @@ from onnx_graphsurgeon.ir.tensor import LazyValues
 
 from condense_compiler.network.stored import StoredValues
 from condense_compiler.network.tensors import element_type, is_static, variables
-from condense_compiler.network.weights import is_large
+from condense_compiler.network.weights_aside import is_large
 
 # What a constant becomes: a tensor with its bytes, or a graph input of its type.
 Encoding = Callable[[gs.Constant], onnx.TensorProto | onnx.ValueInfoProto]

@@ -11,7 +11,7 @@ from condense_compiler.errors import InputError
 from condense_compiler.network.stored import Extent, StoredValues
 from condense_compiler.network.tensors import bytes_of
 from condense_compiler.network.traversal import main_tensors, nested_tensors
-from condense_compiler.network.weights import is_large
+from condense_compiler.network.weights_aside import is_large
 
 
 def resolve_external_data(model: onnx.ModelProto, folder: Path | None) -> dict[str, Extent]:

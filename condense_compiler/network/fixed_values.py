@@ -38,10 +38,6 @@ def fixed_tensor(
     if declared.type.WhichOneof("value") != "tensor_type" or kind.elem_type in _NOT_FIXED:
         raise InputError(f"input '{name}' cannot be fixed: it does not hold numbers")
     given = _as_array(name, value)
-    if given.size > _MOST_ELEMENTS:
-        raise InputError(
-            f"input '{name}': {given.size} values are too many to fix; at most {_MOST_ELEMENTS}"
-        )
     typed = _typed(name, given, kind.elem_type)
     if kind.HasField("shape"):
         typed = _shaped(typed, declared, dims)
@@ -72,9 +68,13 @@ def _holds_numbers(value: object) -> bool:
     return isinstance(value, bool | int | float)
 
 
-def value_as_text(value: object) -> str:
-    """Return a value as `read_value` reads it."""
-    return json.dumps(np.asarray(value).tolist())
+def values_as_text(values: Mapping[str, object]) -> dict[str, str]:
+    """Return values of inputs, by name, as `read_value` reads them.
+
+    Raises:
+        InputError: One is no number, truth value, list or array, or holds too many of them.
+    """
+    return {name: json.dumps(_as_array(name, value).tolist()) for name, value in values.items()}
 
 
 # What people and Python call the constants that JSON, as Python reads it, has other names for.
@@ -87,6 +87,10 @@ def _as_array(name: str, value: object) -> Array:
         array = np.asarray(value)
     except ValueError:  # lists of several lengths
         array = np.asarray(None)
+    if array.size > _MOST_ELEMENTS:
+        raise InputError(
+            f"input '{name}': {array.size} values are too many to fix; at most {_MOST_ELEMENTS}"
+        )
     if array.size == 0 and array.dtype.kind == "f":
         return array
     if array.dtype.kind not in "biuf" and not _is_extended(array.dtype):

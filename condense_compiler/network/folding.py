@@ -11,14 +11,14 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from condense_compiler.network import rules
+from condense_compiler.network import acceptance
 from condense_compiler.network.computing import compute, compute_with_reference
 from condense_compiler.network.known_results import is_empty
 from condense_compiler.network.tensors import element_type, is_static
-from condense_compiler.network.weights import is_large
+from condense_compiler.network.weights_aside import is_large
 
 # Folding a random draw would freeze it; folding control flow needs more than its inputs.
-_NOT_FOLDED = rules.RANDOM | rules.CONTROL_FLOW.keys()
+_NOT_FOLDED = acceptance.RANDOM | acceptance.CONTROL_FLOW.keys()
 
 # Results may be far larger than operands: computed only once their size is known to be small.
 _GROWING = frozenset(

@@ -16,7 +16,7 @@ from onnx.shape_inference import InferenceError
 
 from condense_compiler.errors import InputError
 from condense_compiler.limits import limits
-from condense_compiler.network.calls import Call, Operand
+from condense_compiler.network.calls import Call, CallOperand
 from condense_compiler.network.reading import first_line
 from condense_compiler.network.tensors import bytes_of
 from condense_compiler.network.traversal import shown
@@ -87,7 +87,7 @@ def _call(
     if attributes is None:
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
     operands = tuple(
-        Operand(
+        CallOperand(
             name, types[name].tensor_type.elem_type, static_shape(types[name]), values.get(name)
         )
         if name in types

@@ -15,8 +15,8 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import InputError, UnsupportedError
-from condense_compiler.network.checking import check_model
 from condense_compiler.network.export import DEFAULT_DOMAINS
+from condense_compiler.network.model_checks import check_model
 from condense_compiler.network.network import Network
 
 LIFTED_OPSET = 13  # the first in which DequantizeLinear has an axis

@@ -9,21 +9,13 @@ import onnx_graphsurgeon as gs
 from onnx.inliner import inline_selected_functions
 
 from condense_compiler.errors import InputError, UnsupportedError
-from condense_compiler.network import rules
-from condense_compiler.network.checking import (
-    NOT_TEXT,
-    check_fields,
-    check_functions,
-    check_model,
-    check_tensors,
-    check_versions,
-)
+from condense_compiler.network import acceptance
 from condense_compiler.network.cleaning import detach_strangers, drop_unused_outputs, name_nodes
 from condense_compiler.network.conditionals import inline_conditionals
 from condense_compiler.network.dimensions import fix_dimensions, symbolic_names
 from condense_compiler.network.external_data import resolve_external_data
 from condense_compiler.network.folding import drop_folded, fold_node
-from condense_compiler.network.functions import recognise_functions
+from condense_compiler.network.function_bodies import recognise_functions
 from condense_compiler.network.importing import import_graph, unify_values
 from condense_compiler.network.integer_operators import (
     has_codes,
@@ -33,6 +25,14 @@ from condense_compiler.network.integer_operators import (
 from condense_compiler.network.known_results import is_empty, replace_known_results
 from condense_compiler.network.known_shapes import complete_shape
 from condense_compiler.network.lifting import lift
+from condense_compiler.network.model_checks import (
+    NOT_TEXT,
+    check_fields,
+    check_functions,
+    check_model,
+    check_tensors,
+    check_versions,
+)
 from condense_compiler.network.network import Network
 from condense_compiler.network.ordering import sort_nodes
 from condense_compiler.network.own_calls import check_own_functions, is_own
@@ -40,16 +40,16 @@ from condense_compiler.network.reading import first_line, read_model
 from condense_compiler.network.repeated_axes import drop_repeated_axes
 from condense_compiler.network.respelling import respell
 from condense_compiler.network.rounded_windows import leave_out_empty_windows, prepare_pool
-from condense_compiler.network.selection import Selection, select
+from condense_compiler.network.selection import Model, Selection, select
 from condense_compiler.network.sequences import replace_sequences
 from condense_compiler.network.shapes import ShapeInference, all_static, infer_graph, versions
 from condense_compiler.network.silence import quiet_libraries
-from condense_compiler.network.weights import set_weights_aside
+from condense_compiler.network.weights_aside import set_weights_aside
 from condense_compiler.operators.fused import DOMAIN as CONDENSE_DOMAIN
 
 
 def load_network(
-    source: str | Path | onnx.ModelProto,
+    source: Model,
     dims: Mapping[str, int] | None = None,
     *,
     outputs: Sequence[str] | None = None,
@@ -73,7 +73,7 @@ def load_network(
     return load_selected(source, Selection(outputs, values or {}, dims or {}))
 
 
-def load_selected(source: str | Path | onnx.ModelProto, selection: Selection) -> Network:
+def load_selected(source: Model, selection: Selection) -> Network:
     """Load what is asked for of a model, as `load_network` does.
 
     Raises:
@@ -120,7 +120,7 @@ def _load(model: onnx.ModelProto, folder: Path | None, selection: Selection) -> 
     extents = resolve_external_data(model, folder)
     skeleton, weights = set_weights_aside(model)
     check_fields(skeleton)
-    rules.check_operators(skeleton)
+    acceptance.check_operators(skeleton)
     fix_dimensions(skeleton.graph, dims, weights.keys())
     sort_nodes(skeleton.graph)
     check_model(skeleton)
@@ -136,7 +136,7 @@ def _load(model: onnx.ModelProto, folder: Path | None, selection: Selection) -> 
     unify_values(graph)
     check_own_functions(graph, skeleton, versions(graph.import_domains)[""])
     recognise_functions(graph)
-    rules.check_network(graph)
+    acceptance.check_network(graph)
     return graph
 
 
@@ -194,7 +194,7 @@ def _make_static(graph: gs.Graph) -> None:
     name_nodes(graph)
     if failure:
         raise failure
-    rules.refuse_first_unknown(graph)
+    acceptance.refuse_first_unknown(graph)
 
 
 def _infer_and_fold(graph: gs.Graph, integers_only: bool) -> InputError | None:

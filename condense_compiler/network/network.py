@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 import onnx_graphsurgeon as gs
 
-from condense_compiler.network import functions, saving
+from condense_compiler.network import function_bodies, saving
 from condense_compiler.network.export import (
     DEFAULT_DOMAINS,
     Encoding,
@@ -50,7 +50,7 @@ class Network:
 
         Args:
             attach_functions: Gives the nodes of the `condense` domain their functions, unless
-                `functions.attach_functions` is to do that.
+                `function_bodies.attach_functions` is to do that.
         """
         return self._model(full_tensor, attach_functions)
 
@@ -100,5 +100,5 @@ class Network:
         model.opset_import.extend(
             onnx.helper.make_opsetid(domain, 1) for domain in sorted(used - imported)
         )
-        (attach or functions.attach_functions)(model, self.graph)
+        (attach or function_bodies.attach_functions)(model, self.graph)
         return model

@@ -13,13 +13,13 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import InputError
-from condense_compiler.network.functions import FUNCTION_OF
+from condense_compiler.network.function_bodies import FUNCTION_OF
 from condense_compiler.network.inference import infer_results
 from condense_compiler.operators.elementwise import parse
 from condense_compiler.operators.function_body import operand_count
 from condense_compiler.operators.fused import BODY_OP, FIRST_OPERAND, OP, REDUCTIONS, ConvPool
 from condense_compiler.operators.fused_elementwise import program_of
-from condense_compiler.operators.on_codes import ELEMENT_WISE, INPUTS_OF_OPERAND, POOLING
+from condense_compiler.operators.on_codes import INPUTS_OF_OPERAND, OPERATORS
 from condense_compiler.operators.quantized import FILTERS, INPUTS
 
 Attributes = Mapping[str, object]
@@ -129,8 +129,11 @@ def _conv_pool_faults(node: gs.Node, filters: int, inputs: int) -> Iterator[str]
 def _on_codes_faults(node: gs.Node) -> Iterator[str]:
     if not _integer(1)(node.attrs.get("operands")):
         yield "attribute 'operands' must be a positive number"
-    if node.attrs.get("op") not in {*ELEMENT_WISE, *POOLING, "Concat"}:
+    if node.attrs.get("op") not in OPERATORS:
         yield f"attribute 'op' cannot be {str(node.attrs.get('op'))[:60]!r}"
+    axes = node.attrs.get("operand_axes", [])
+    if not _integers(-_LARGEST)(axes) or len(axes) not in (0, node.attrs["operands"]):
+        yield "attribute 'operand_axes' must have a number for each operand"
     if len(node.inputs) < INPUTS_OF_OPERAND * node.attrs["operands"] + 2:
         yield f"it has {len(node.inputs)} inputs, too few for {node.attrs['operands']} operands"
 

@@ -13,12 +13,15 @@ from onnx.external_data_helper import load_external_data_for_model, uses_externa
 from onnx.inliner import inline_local_functions
 
 from condense_compiler.errors import InputError
-from condense_compiler.network.checking import NOT_TEXT
+from condense_compiler.network import interface
 from condense_compiler.network.dimensions import symbolic_names
-from condense_compiler.network.fixed_values import fixed_tensor, value_as_text
+from condense_compiler.network.fixed_values import fixed_tensor, read_value
+from condense_compiler.network.model_checks import NOT_TEXT
 from condense_compiler.network.nearest import nearest
 from condense_compiler.network.reading import first_line, read_model
 from condense_compiler.network.traversal import all_nodes, main_tensors, reads
+
+Model = str | Path | onnx.ModelProto
 
 _LARGEST_BYTES = 2**31 - 1  # of a model in memory: what protobuf can encode
 
@@ -31,15 +34,47 @@ class Selection:
         outputs: Tensors to compute instead of the model's outputs; None for its own.
         values: Values of inputs that are no inputs any more, as numbers, lists or arrays.
         dims: Sizes of symbolic dimensions, which the values must fit.
+        io: What inputs and outputs are: as given, or quantised values where the model has them.
     """
 
     outputs: Sequence[str] | None = None
     values: Mapping[str, object] = field(default_factory=dict)
     dims: Mapping[str, int] = field(default_factory=dict)
+    io: str = interface.GIVEN
 
-    def values_as_text(self) -> dict[str, str]:
-        """Return the values as `read_value` reads them."""
-        return {name: value_as_text(value) for name, value in self.values.items()}
+    def __post_init__(self) -> None:
+        """Check what is asked of inputs and outputs.
+
+        Raises:
+            InputError: It is none of the known forms.
+        """
+        if self.io not in interface.FORMS:
+            known = " or ".join(interface.FORMS)
+            raise InputError(f"io cannot be {self.io!r}: inputs and outputs stay {known}")
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything but sizes is asked for."""
+        return self.outputs is not None or bool(self.values) or self.io != interface.GIVEN
+
+    @classmethod
+    def from_texts(
+        cls,
+        outputs: Sequence[str] | None,
+        values: Mapping[str, str],
+        dims: Mapping[str, int],
+        io: str = interface.GIVEN,
+    ) -> "Selection":
+        """Return a selection whose values are given as text.
+
+        Raises:
+            InputError: One of them is no value.
+        """
+        try:
+            read = {name: read_value(text) for name, text in values.items()}
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        return cls(outputs, read, dims, io)
 
 
 def select(model: onnx.ModelProto, selection: Selection) -> bool:
@@ -61,18 +96,17 @@ def select(model: onnx.ModelProto, selection: Selection) -> bool:
             _inline_functions(model)  # one of them may lie in a function
         _replace_outputs(model.graph, selection.outputs)
     changed = [_drop_unneeded(model), *map(_omit_trailing_outputs, all_nodes(model))]
-    if selection.outputs is None:
-        return any(changed) or bool(selection.values)
-    wanted = _read_names(model.graph) | {value.name for value in model.graph.output}
-    dropped = was_read - wanted
-    _keep(model.graph.input, lambda value: value.name not in dropped)
-    _keep(model.graph.initializer, lambda tensor: tensor.name in wanted)
-    return True
+    if selection.outputs is not None:
+        wanted = _read_names(model.graph) | {value.name for value in model.graph.output}
+        dropped = was_read - wanted
+        _keep(model.graph.input, lambda value: value.name not in dropped)
+        _keep(model.graph.initializer, lambda tensor: tensor.name in wanted)
+    if selection.io == interface.QUANTISED:
+        interface.quantise_interface(model)
+    return any(changed) or selection.changes
 
 
-def as_selected(
-    source: str | Path | onnx.ModelProto, selection: Selection
-) -> str | Path | onnx.ModelProto:
+def as_selected(source: Model, selection: Selection) -> Model:
     """Return the model that ONNX Runtime must run for a selection; the source where it is that.
 
     Raises:
@@ -93,9 +127,12 @@ def as_selected(
         return source
     if folder is None:
         return model
-    asked = selection.outputs is not None or bool(selection.values)
     dropped = before - _operators(model)
-    if not asked and _external_bytes(model) and all(onnx.defs.has(*key) for key in dropped):
+    if (
+        not selection.changes
+        and _external_bytes(model)
+        and all(onnx.defs.has(*key) for key in dropped)
+    ):
         return source  # what is not needed does no harm there
     if model.ByteSize() + _external_bytes(model) > _LARGEST_BYTES:
         raise InputError(
@@ -106,9 +143,7 @@ def as_selected(
     return model
 
 
-def selected_with_dims(
-    source: str | Path | onnx.ModelProto, selection: Selection
-) -> tuple[str | Path | onnx.ModelProto, Mapping[str, int]]:
+def selected_with_dims(source: Model, selection: Selection) -> tuple[Model, Mapping[str, int]]:
     """Return the model of a selection, and the sizes of the symbolic dimensions that it has left.
 
     Raises:

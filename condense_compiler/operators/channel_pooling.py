@@ -68,14 +68,22 @@ class OnCodes(Operator):
     Attributes:
         inner: The type of the operator that it stands for.
         operands: How many maps it reads.
+        operand_axes: Along which each has scales, if there are several.
         axis: Along which it concatenates.
         epsilon: The small number of a normalisation.
+        alpha: Factor of a product.
+        beta: Factor of what is added to a product.
+        transposes: Whether the factors of a product are transposed first.
     """
 
     inner: str
     operands: int
+    operand_axes: Shape
     axis: int
     epsilon: float
+    alpha: float
+    beta: float
+    transposes: tuple[bool, bool]
 
     def _rows(self, rows: range) -> Rows | None:
         if self.inner not in ELEMENT_WISE:
@@ -100,8 +108,12 @@ def _on_codes(given: Spelling) -> Operator:
         *given.tensors(),
         inner=given.text("op", ""),
         operands=given.integer("operands", 1),
+        operand_axes=given.integers("operand_axes") or (),
         axis=given.axis("axis", 1, len(given.result())),
         epsilon=given.number("epsilon", 1e-5),
+        alpha=given.number("alpha", 1.0),
+        beta=given.number("beta", 1.0),
+        transposes=(bool(given.integer("transA", 0)), bool(given.integer("transB", 0))),
     )
 
 

@@ -1,16 +1,14 @@
 """Bringing together what the stages of a compilation found."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
-import onnx
 import onnx_graphsurgeon as gs
 
-from condense_compiler.network.selection import Selection
+from condense_compiler.network.interface import quantised_values
 from condense_compiler.planned import Planned
 from condense_compiler.report.cost import total_macs, total_traffic_bytes
-from condense_compiler.report.footprint import Footprint, PlannedStorage, Storage
+from condense_compiler.report.floating import float_maps
+from condense_compiler.report.memory_figures import Footprint, MemoryFigures, PlannedFigures
 from condense_compiler.report.report import (
     CopiedPart,
     FusedLayer,
@@ -18,43 +16,13 @@ from condense_compiler.report.report import (
     Report,
     Verification,
 )
+from condense_compiler.request import Request
 from condense_compiler.rewriting.runner import AppliedPass
 from condense_compiler.targets import Lowered, Measuring
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What was asked for.
-
-    Attributes:
-        model: The model as given: a path, or a model in memory.
-        target: Name of the target.
-        target_options: Its options, as text.
-        selection: Dimensions, outputs and fixed inputs.
-        memory_limit_bytes: What the arena should fit, if anything.
-    """
-
-    model: str | Path | onnx.ModelProto
-    target: str
-    target_options: Mapping[str, str]
-    selection: Selection
-    memory_limit_bytes: int | None
-
-    @property
-    def name(self) -> str:
-        """The path of the model as given, or the name of a model in memory."""
-        return self.model.graph.name if isinstance(self.model, onnx.ModelProto) else str(self.model)
-
-    @property
-    def path(self) -> str | None:
-        """The absolute path of the model, if it has one."""
-        if isinstance(self.model, onnx.ModelProto):
-            return None
-        return str(Path(self.model).resolve())
-
-
 def collect_report(
-    asked: Asked,
+    request: Request,
     planned: Planned,
     lowered: Lowered,
     seconds: Mapping[str, float],
@@ -63,26 +31,22 @@ def collect_report(
     """Return the report of a compilation."""
     sharing, placement = planned.sharing, planned.placement
     measured = lowered.footprint(planned.given) if isinstance(lowered, Measuring) else None
-    in_arena, limit = measured is None, asked.memory_limit_bytes
+    in_arena = measured is None
     return Report(
-        model=asked.name,
-        model_path=asked.path,
-        target=asked.target,
-        target_options=dict(asked.target_options),
-        dims={name: int(size) for name, size in asked.selection.dims.items()},
-        outputs=asked.selection.outputs,
-        values=asked.selection.values_as_text(),
+        request=request.recorded(),
         macs=total_macs(_running(planned)),
         macs_before=planned.given.macs,
         footprint=measured or _footprint(planned),
-        memory_limit_bytes=None if limit is None else int(limit),
         fused=_fused(planned.applied, in_codes=measured is not None and measured.in_codes),
         refused=_refused(planned.applied),
         overwritten=len(placement.overwritten) if in_arena else 0,
         accumulated=sum(len(step) > 1 for step in placement.steps) if in_arena else 0,
         viewed=len(sharing.idle),
         copied=[CopiedPart(part.node, part.tensor, part.reason) for part in sharing.copies],
-        rewrites={step.name: len(step.outcome.rewrites) for step in planned.applied},
+        quantised_values=quantised_values(planned.network.header),
+        in_floating_point=float_maps(planned.network.graph, _running(planned)) if in_arena else (),
+        prepared=dict(planned.prepared),
+        rewrites=_rewrites(planned.applied),
         target_facts=lowered.facts(),
         seconds=dict(seconds),
         verification=verification,
@@ -99,19 +63,19 @@ def _footprint(planned: Planned) -> Footprint:
     """Return what is stored in the planned arena, and what operators read and write there."""
     given, before = planned.given, planned.before
     return Footprint(
-        before=Storage(before.arena_bytes, before.lower_bound_bytes, given.sum_bytes),
+        before=MemoryFigures(before.arena_bytes, before.lower_bound_bytes, given.sum_bytes),
         after=_after(planned),
         traffic_before=given.traffic_bytes,
         traffic_after=total_traffic_bytes(_running(planned)),
     )
 
 
-def _after(planned: Planned) -> PlannedStorage:
+def _after(planned: Planned) -> PlannedFigures:
     placement = planned.placement
     accumulated = {step[0] for step in placement.steps if len(step) > 1}
     stored = [w.size for w in planned.sharing.writings if w.writer not in accumulated]
     bound = placement.plan.lower_bound_bytes
-    return PlannedStorage(
+    return PlannedFigures(
         arena_bytes=placement.plan.arena_bytes,
         lower_bound_bytes=bound,
         sum_bytes=sum(stored),
@@ -121,7 +85,7 @@ def _after(planned: Planned) -> PlannedStorage:
 
 
 def _fused(applied: Sequence[AppliedPass], *, in_codes: bool) -> list[FusedLayer]:
-    """Return what became virtual; maps of codes take a quarter of what float32 takes."""
+    """Return what became virtual; quantised maps take a quarter of what float32 takes."""
     bytes_of_one = 4 if in_codes else 1
     return [
         FusedLayer(rewrite.node, step.name, rewrite.pattern, rewrite.virtual_bytes // bytes_of_one)
@@ -129,6 +93,14 @@ def _fused(applied: Sequence[AppliedPass], *, in_codes: bool) -> list[FusedLayer
         for rewrite in step.outcome.rewrites
         if rewrite.virtual_bytes
     ]
+
+
+def _rewrites(applied: Sequence[AppliedPass]) -> dict[str, int]:
+    """Return how much each pass did; what runs twice is counted together."""
+    counts: dict[str, int] = {}
+    for step in applied:
+        counts[step.text] = counts.get(step.text, 0) + len(step.outcome.rewrites)
+    return counts
 
 
 def _refused(applied: Sequence[AppliedPass]) -> list[RefusedLayer]:

@@ -6,7 +6,7 @@ A check is called with a value and the place where it stands; it raises a ValueE
 import math
 from collections.abc import Callable, Collection, Mapping
 
-Check = Callable[[object, str], None]
+FieldCheck = Callable[[object, str], None]
 
 _LARGEST = 2**62
 
@@ -36,6 +36,12 @@ def whole(value: object, where: str) -> None:
     _require(fits, where, "a whole number from 0")
 
 
+def integer(value: object, where: str) -> None:
+    """Accept whole numbers, negative ones, too."""
+    fits = type(value) is int and -_LARGEST <= value <= _LARGEST
+    _require(fits, where, "a whole number")
+
+
 def number(value: object, where: str) -> None:
     """Accept numbers from 0, infinity among them."""
     fits = (
@@ -46,7 +52,7 @@ def number(value: object, where: str) -> None:
     _require(fits, where, "a number from 0")
 
 
-def one_of(values: Collection[str]) -> Check:
+def one_of(values: Collection[str]) -> FieldCheck:
     """Return a check for one of some words."""
 
     def check(value: object, where: str) -> None:
@@ -55,7 +61,7 @@ def one_of(values: Collection[str]) -> Check:
     return check
 
 
-def optional(check: Check) -> Check:
+def optional(check: FieldCheck) -> FieldCheck:
     """Return a check that accepts null, too."""
 
     def checked(value: object, where: str) -> None:
@@ -65,7 +71,7 @@ def optional(check: Check) -> Check:
     return checked
 
 
-def many(check: Check) -> Check:
+def many(check: FieldCheck) -> FieldCheck:
     """Return a check for a list of what another check accepts."""
 
     def checked(value: object, where: str) -> None:
@@ -77,7 +83,7 @@ def many(check: Check) -> Check:
     return checked
 
 
-def by_name(check: Check) -> Check:
+def by_name(check: FieldCheck) -> FieldCheck:
     """Return a check for an object whose values another check accepts."""
 
     def checked(value: object, where: str) -> None:
@@ -89,7 +95,7 @@ def by_name(check: Check) -> Check:
     return checked
 
 
-def record(fields: Mapping[str, Check]) -> Check:
+def record(fields: Mapping[str, FieldCheck]) -> FieldCheck:
     """Return a check for an object that has some fields, and may have others."""
 
     def checked(value: object, where: str) -> None:

@@ -7,7 +7,7 @@ from condense_compiler.memory.buffers import Plan
 from condense_compiler.report.palette import PAINTS
 from condense_compiler.report.picture import Picture, PlanPicture
 from condense_compiler.report.report import Report
-from condense_compiler.report.text import headline
+from condense_compiler.report.report_text import headline
 from condense_compiler.report.words import change, format_bytes, format_short
 
 _SHOWN = 12  # rows of a table

@@ -64,7 +64,7 @@ class FeatureMap:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PictureStep:
     """One step of the order.
 
     Attributes:
@@ -99,7 +99,7 @@ class PlanPicture:
     optimal: bool
     order_optimal: bool
     maps: tuple[FeatureMap, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[PictureStep, ...]
 
     @cached_property
     def peak_bytes(self) -> int:
@@ -206,6 +206,6 @@ def _plan_to_dict(plan: PlanPicture) -> dict[str, Any]:
     }
 
 
-def _to_dict(record: FeatureMap | GoneMap | Step) -> dict[str, Any]:
+def _to_dict(record: FeatureMap | GoneMap | PictureStep) -> dict[str, Any]:
     values = {entry.name: getattr(record, entry.name) for entry in fields(record)}
     return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}

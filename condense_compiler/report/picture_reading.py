@@ -6,7 +6,7 @@ from typing import Any
 
 from condense_compiler.operators.definition import Kind
 from condense_compiler.report.fields import (
-    Check,
+    FieldCheck,
     flag,
     many,
     number,
@@ -16,16 +16,16 @@ from condense_compiler.report.fields import (
     text,
     whole,
 )
-from condense_compiler.report.picture import FeatureMap, GoneMap, Picture, PlanPicture, Step
+from condense_compiler.report.picture import FeatureMap, GoneMap, Picture, PictureStep, PlanPicture
 
 _KIND = one_of([kind.value for kind in Kind])
-_BYTES_AND_PROOFS: Mapping[str, Check] = {
+_BYTES_AND_PROOFS: Mapping[str, FieldCheck] = {
     "arena_bytes": whole,
     "lower_bound_bytes": whole,
     "optimal": flag,
     "order_optimal": flag,
 }
-_MAP: Mapping[str, Check] = {
+_MAP: Mapping[str, FieldCheck] = {
     **dict.fromkeys(("tensor", "operator", "op", "dtype", "pass_name", "storage"), text),
     **dict.fromkeys(("overwrites", "overwritten_by"), text),
     **dict.fromkeys(("size", "offset", "first", "last"), whole),
@@ -34,13 +34,13 @@ _MAP: Mapping[str, Check] = {
     "shape": many(whole),
     "kept": flag,
 }
-_STEP: Mapping[str, Check] = {
+_STEP: Mapping[str, FieldCheck] = {
     "operators": many(text),
     "ops": many(text),
     "kind": _KIND,
     "load": whole,
 }
-_GONE: Mapping[str, Check] = {
+_GONE: Mapping[str, FieldCheck] = {
     **dict.fromkeys(("tensor", "op", "dtype", "operator", "pass_name"), text),
     **dict.fromkeys(("size", "offset"), whole),
     **dict.fromkeys(("drawn_from", "drawn_to"), optional(number)),
@@ -74,7 +74,7 @@ def _is_drawable(ghost: GoneMap, end: int) -> bool:
 
 def _plan(content: Mapping[str, Any], name: str) -> PlanPicture:
     maps = tuple(FeatureMap(**_values(FeatureMap, entry)) for entry in content["maps"])
-    steps = tuple(Step(**_values(Step, entry)) for entry in content["steps"])
+    steps = tuple(PictureStep(**_values(PictureStep, entry)) for entry in content["steps"])
     plan = PlanPicture(maps=maps, steps=steps, **{key: content[key] for key in _BYTES_AND_PROOFS})
     for problem in _problems(plan):
         raise ValueError(f"{name}.{problem}")

@@ -14,7 +14,7 @@ from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.operators.definition import Kind
 from condense_compiler.report.ghosts import find_gone
 from condense_compiler.report.measure import Given
-from condense_compiler.report.picture import FeatureMap, Picture, PlanPicture, Step
+from condense_compiler.report.picture import FeatureMap, Picture, PictureStep, PlanPicture
 from condense_compiler.report.records import OperatorRecord, record_operators, record_tensor
 from condense_compiler.rewriting.runner import AppliedPass
 
@@ -81,7 +81,7 @@ def _plan(
 ) -> PlanPicture:
     loads = loads_of(spans, len(running))
     steps = (
-        Step(
+        PictureStep(
             operators=tuple(operator.name for operator in operators),
             ops=tuple(operator.op for operator in operators),
             kind=operators[0].kind,

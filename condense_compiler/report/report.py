@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from condense_compiler.errors import InputError
 from condense_compiler.files.manifest import Artefact
-from condense_compiler.report.footprint import Footprint, PlannedStorage, Residency, Storage
+from condense_compiler.network.interface import QuantisedValue
+from condense_compiler.report.floating import FloatMap
+from condense_compiler.report.memory_figures import (
+    Footprint,
+    MemoryFigures,
+    PlannedFigures,
+    Residency,
+)
+from condense_compiler.request import Request
 
 if TYPE_CHECKING:
     import pandas
@@ -49,8 +57,8 @@ class Verification:
         largest_difference: Largest absolute difference of any output element.
         relative_difference: The same, as a share of the largest magnitude of that output.
         tolerance: What `relative_difference` may be at most.
-        of_codes: 8-bit codes were compared: the largest difference is in steps, the relative one
-            is the share of codes that differ.
+        of_codes: Quantised values were compared: the largest difference is in steps of the
+            scale, the relative one is the share of values that differ.
         against: What it was compared with.
         output: Name of the output that is farthest from agreeing, if outputs were compared.
         moved: How far next to nothing moves the network as given, in the unit of
@@ -85,47 +93,39 @@ class Report:
     """Everything there is to say about a compilation.
 
     Attributes:
-        model: Path of the model as it was given, or its name.
-        model_path: Absolute path of the model; None for one that was in memory.
-        target: Name of the target.
-        target_options: Options of the target that were given, as text.
-        dims: Sizes given to symbolic dimensions.
-        outputs: Tensors asked for instead of the model's outputs; None for its own.
-        values: Inputs that were fixed, each value as JSON text.
+        request: What was asked for.
         macs: Multiply-accumulate operations of one run of the compiled network.
         macs_before: The same for the network as given.
         footprint: What is stored and moved, before and after.
-        memory_limit_bytes: What the arena was asked to fit, if anything.
         fused: What became virtual.
         refused: What was recognised and left alone.
         overwritten: Results that take the place of an input.
         accumulated: Convolutions that add their result straight to what it is added to.
         viewed: Operators that have nothing to do, because their result is a view.
         copied: Parts of concatenations that could not be produced in place.
-        rewrites: How much each pass did.
+        quantised_values: Inputs and outputs that are quantised values, where that was asked for.
+        in_floating_point: Maps of a network in 8 bits that are not quantised.
+        prepared: How often each step of the target's own was needed before the passes, by name.
+        rewrites: How much each pass did, by its name and options.
         target_facts: What the target has to say, such as its scratch memory.
         seconds: Time of each stage.
         verification: How outputs compare; None if that was not asked for.
         artefacts: The files beside the report, once it is saved.
     """
 
-    model: str
-    model_path: str | None
-    target: str
-    target_options: Mapping[str, str]
-    dims: Mapping[str, int]
-    outputs: Sequence[str] | None
-    values: Mapping[str, str]
+    request: Request
     macs: int
     macs_before: int
     footprint: Footprint
-    memory_limit_bytes: int | None
     fused: Sequence[FusedLayer]
     refused: Sequence[RefusedLayer]
     overwritten: int
     accumulated: int
     viewed: int
     copied: Sequence[CopiedPart]
+    quantised_values: Sequence[QuantisedValue]
+    in_floating_point: Sequence[FloatMap]
+    prepared: Mapping[str, int]
     rewrites: Mapping[str, int]
     target_facts: Mapping[str, object]
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -133,13 +133,23 @@ class Report:
     artefacts: Sequence[Artefact] = ()
 
     @property
-    def before(self) -> Storage:
-        """Storage of the network as given."""
+    def model(self) -> str:
+        """Path of the model as it was given, or its name."""
+        return self.request.model
+
+    @property
+    def target(self) -> str:
+        """Name of the target."""
+        return self.request.target
+
+    @property
+    def before(self) -> MemoryFigures:
+        """Memory of the network as given."""
         return self.footprint.before
 
     @property
-    def after(self) -> PlannedStorage:
-        """Storage of the compiled network."""
+    def after(self) -> PlannedFigures:
+        """Memory of the compiled network."""
         return self.footprint.after
 
     @property
@@ -160,7 +170,8 @@ class Report:
     @property
     def fits(self) -> bool:
         """Whether the arena is within the limit that was set, if one was."""
-        return self.memory_limit_bytes is None or self.after.arena_bytes <= self.memory_limit_bytes
+        limit = self.request.memory_limit_bytes
+        return limit is None or self.after.arena_bytes <= limit
 
     @property
     def succeeded(self) -> bool:
@@ -171,18 +182,13 @@ class Report:
         """Return the report as it stands in report.json."""
         return {
             "model": self.model,
-            "model_path": self.model_path,
             "target": self.target,
-            "target_options": dict(self.target_options),
-            "dims": dict(self.dims),
-            "outputs": None if self.outputs is None else list(self.outputs),
-            "values": dict(self.values),
+            "request": self.request.to_dict(),
             "macs": self.macs,
             "macs_before": self.macs_before,
             "feature_maps": {"before": asdict(self.before), "after": asdict(self.after)},
             "traffic_bytes": {"before": self.traffic_before, "after": self.traffic_after},
             "residency": None if self.residency is None else asdict(self.residency),
-            "memory_limit_bytes": self.memory_limit_bytes,
             "fits": self.fits,
             "fused": [_layer(layer) for layer in self.fused],
             "refused": [_layer(layer) for layer in self.refused],
@@ -192,6 +198,9 @@ class Report:
                 "views": self.viewed,
                 "copied": [asdict(part) for part in self.copied],
             },
+            "quantised_values": [asdict(value) for value in self.quantised_values],
+            "in_floating_point": [asdict(each) for each in self.in_floating_point],
+            "prepared": dict(self.prepared),
             "rewrites": dict(self.rewrites),
             "target_facts": dict(self.target_facts),
             "seconds": {stage: round(seconds, 6) for stage, seconds in self.seconds.items()},

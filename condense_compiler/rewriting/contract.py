@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from condense_compiler.network import Network
+from condense_compiler.option_text import options_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +60,8 @@ class Pass(Protocol):
     def apply(self, network: Network) -> PassOutcome:
         """Rewrite the network and tell what was done and what was refused."""
         ...
+
+
+def pass_text(step: Pass) -> str:
+    """Return a pass as text: its name, and the options that are not default ones."""
+    return f"{step.name}{options_text(step)}"

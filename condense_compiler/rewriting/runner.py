@@ -5,15 +5,22 @@ from dataclasses import dataclass
 
 from condense_compiler.errors import ContractError
 from condense_compiler.network import Network
-from condense_compiler.rewriting.contract import Pass, PassOutcome
+from condense_compiler.rewriting.contract import Pass, PassOutcome, pass_text
 from condense_compiler.rewriting.inspection import find_breach, structure_of
 
 
 @dataclass(frozen=True, slots=True)
 class AppliedPass:
-    """A pass's name and what it did."""
+    """A pass and what it did.
+
+    Attributes:
+        name: Its name.
+        text: Its name, and the options that are not default ones.
+        outcome: What it did.
+    """
 
     name: str
+    text: str
     outcome: PassOutcome
 
 
@@ -27,7 +34,7 @@ def run_passes(network: Network, passes: Iterable[Pass]) -> list[AppliedPass]:
     before = structure_of(network)
     for rewrite in passes:
         outcome = rewrite.apply(network)
-        applied.append(AppliedPass(rewrite.name, outcome))
+        applied.append(AppliedPass(rewrite.name, pass_text(rewrite), outcome))
         after = structure_of(network)
         if (after != before) != bool(outcome.rewrites):
             claim = "a rewrite" if outcome.rewrites else "no rewrite"

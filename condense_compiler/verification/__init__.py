@@ -2,7 +2,7 @@
 
 from condense_compiler.verification.comparing import TOLERANCES, verify
 from condense_compiler.verification.effort import check_effort
-from condense_compiler.verification.feeds import Feeds, random_feeds
+from condense_compiler.verification.inputs import Feeds, random_feeds
 from condense_compiler.verification.original import Original, original_outputs
 
 __all__ = [

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from condense_compiler.network.selection import Model
 from condense_compiler.report.report import Verification
-from condense_compiler.verification.arithmetic import Arithmetic, arithmetic_of
-from condense_compiler.verification.feeds import Array, Feeds
-from condense_compiler.verification.original import Model, Original
+from condense_compiler.verification.exactness import Arithmetic, arithmetic_of
+from condense_compiler.verification.inputs import Array, Feeds
+from condense_compiler.verification.original import Original
 
 # Largest difference, as a share of the largest magnitude, that re-ordered arithmetic may cause.
 TOLERANCES: Mapping[str, float] = {
@@ -41,7 +42,7 @@ FLOORS: Mapping[str, float] = {
 }
 _TIMES_MOVED = 4  # a sum is rounded as often as it has terms
 
-# A sum that lies between two codes may be rounded to either: two steps of 8 bits are tolerated.
+# A sum halfway between two quantised values may be rounded to either: two steps are tolerated.
 QUANTISED_TOLERANCE = 1e-2
 QUANTISED_CAP = 2.5e-1
 _STEPS = 2

@@ -16,8 +16,8 @@ from condense_compiler.network import Network
 from condense_compiler.network.editing import replace_reads
 from condense_compiler.network.tensors import element_type, numpy_type
 from condense_compiler.operators.registry import definition_of
-from condense_compiler.verification.arithmetic import is_floating
-from condense_compiler.verification.feeds import Array, Feeds
+from condense_compiler.verification.exactness import is_floating
+from condense_compiler.verification.inputs import Array, Feeds
 
 _FACTOR, _TERM = "/disturbance/factor", "/disturbance/term"
 

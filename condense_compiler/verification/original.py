@@ -1,17 +1,16 @@
 """The model as given in ONNX Runtime, and what becomes of it when next to nothing changes."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import onnx
 
 from condense_compiler.errors import InputError
 from condense_compiler.network import Network, load_network
+from condense_compiler.network.selection import Model
 from condense_compiler.verification.disturbance import changes, disturbed
-from condense_compiler.verification.feeds import Array, Feeds, dims_of
+from condense_compiler.verification.inputs import Array, Feeds, dims_of
 
-Model = str | Path | onnx.ModelProto
 Outputs = dict[str, Array]
 
 _TIMES = 4

@@ -62,12 +62,12 @@ What exporters and authors write beyond variants of these, from `tests/kit/expor
 BEFORE_QUANTISED = """
 ## In 8 bits
 
-Layers whose maps are 8-bit codes are fused alike, to `condense::QLinearConvPool`, be they written
-with QuantizeLinear and DequantizeLinear (QDQ) or with QLinear operators: maximum and minimum of
-codes are the codes of maximum and minimum. Other reductions of codes are not fused here; the
-[accelerator](accelerator.md) has units for them. If only the filters are codes, any reduction is
-fused to `condense::ConvPool`, with the values of the filters. The spellings above, quantised to QDQ
-by ONNX Runtime's own tool:
+Layers whose feature maps are quantised to 8 bits are fused to `condense::QLinearConvPool`, whether
+they are written in QDQ form (QuantizeLinear and DequantizeLinear) or with QLinear operators:
+maximum and minimum of quantised values are the quantised maximum and minimum. Other reductions of
+quantised values are not fused here; the [accelerator](accelerator.md) has units for them. If only
+the filters are quantised, any reduction is fused to `condense::ConvPool`, with dequantised filters.
+The spellings above, quantised to QDQ by ONNX Runtime's own tool:
 
 | becomes, or why not | spellings |
 |---|---|

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from condense_compiler.report.picture import FeatureMap, GoneMap, Picture, PlanPicture, Step
+from condense_compiler.report.picture import FeatureMap, GoneMap, Picture, PictureStep, PlanPicture
 
 SCHEMA_FILE = Path(__file__).parents[1] / "report.schema.json"
 
@@ -39,7 +39,7 @@ RECORDS: Mapping[type, str] = {
     Picture: "picture",
     PlanPicture: "plan: `before` and `after`",
     FeatureMap: "feature map: `maps`",
-    Step: "step: `steps`",
+    PictureStep: "step: `steps`",
     GoneMap: "gone map: `gone`",
 }
 _ENTRY = re.compile(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", re.MULTILINE)

@@ -8,8 +8,13 @@ import onnx_graphsurgeon as gs
 from condense_compiler.memory.planner import plan
 from condense_compiler.network.tensors import tensor_bytes
 from condense_compiler.report.cost import node_traffic_bytes
-from condense_compiler.report.footprint import Footprint, PlannedStorage, Residency, Storage
 from condense_compiler.report.measure import Given
+from condense_compiler.report.memory_figures import (
+    Footprint,
+    MemoryFigures,
+    PlannedFigures,
+    Residency,
+)
 from condense_compiler.targets.accelerator.codegen.in_place import replaceable
 from condense_compiler.targets.accelerator.codegen.placement import MemoryPlan
 from condense_compiler.targets.accelerator.given_codes import in_codes
@@ -48,8 +53,8 @@ def footprint(given: Given, placed: Sequence[Placed], hosted: Sequence[gs.Node] 
     coded = in_codes(given)
     before = plan(coded.buffers)
     return Footprint(
-        before=Storage(before.arena_bytes, before.lower_bound_bytes, coded.sum_bytes),
-        after=PlannedStorage(
+        before=MemoryFigures(before.arena_bytes, before.lower_bound_bytes, coded.sum_bytes),
+        after=PlannedFigures(
             arena_bytes=arena_bytes,
             lower_bound_bytes=bound_bytes,
             sum_bytes=sum(root.size_bytes for root in maps) + sum(map(tensor_bytes, results)),

@@ -10,8 +10,8 @@ import onnx
 
 from condense_compiler.files import write_file
 from condense_compiler.program import ScheduledProgram
-from condense_compiler.report.footprint import Footprint
 from condense_compiler.report.measure import Given
+from condense_compiler.report.memory_figures import Footprint
 from condense_compiler.report.picture import Picture
 from condense_compiler.report.report import Verification
 from condense_compiler.targets.accelerator.codegen.generate import Code

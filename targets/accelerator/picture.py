@@ -9,7 +9,7 @@ from condense_compiler.memory.planner import plan
 from condense_compiler.operators.definition import Kind
 from condense_compiler.operators.registry import kind_of
 from condense_compiler.report.measure import Given
-from condense_compiler.report.picture import FeatureMap, Picture, PlanPicture, Step
+from condense_compiler.report.picture import FeatureMap, Picture, PictureStep, PlanPicture
 from condense_compiler.report.picturing import draw_given, loads_of
 from condense_compiler.targets.accelerator.codegen.in_place import overwriting
 from condense_compiler.targets.accelerator.codegen.placement import MemoryPlan, lifetimes
@@ -50,11 +50,11 @@ def draw(given: Given, pieces: Sequence[Piece]) -> Picture:
 
 def _after(pieces: Sequence[Piece]) -> PlanPicture:
     maps: list[FeatureMap] = []
-    steps: list[Step] = []
+    steps: list[PictureStep] = []
     arena_bytes = bound_bytes = needed_bytes = 0
     for piece in pieces:
         if isinstance(piece, gs.Node):
-            steps.append(Step((piece.name,), (piece.op,), kind_of(piece), 0))
+            steps.append(PictureStep((piece.name,), (piece.op,), kind_of(piece), 0))
             continue
         network, memory = piece
         maps += [*_Chip(network, memory, len(steps)).maps()]
@@ -73,7 +73,7 @@ def _after(pieces: Sequence[Piece]) -> PlanPicture:
     )
 
 
-def _steps(network: IntegerNetwork, memory: MemoryPlan) -> Iterator[Step]:
+def _steps(network: IntegerNetwork, memory: MemoryPlan) -> Iterator[PictureStep]:
     alive = lifetimes(network)
     spans = [(*alive[root], root.size_bytes) for root in memory.chip]
     spans += [(step, step + 1, t.staging_bytes) for step, t in enumerate(memory.tilings)]
@@ -82,7 +82,7 @@ def _steps(network: IntegerNetwork, memory: MemoryPlan) -> Iterator[Step]:
     for operator, load in zip(
         network.operators, loads_of(spans, len(network.operators)), strict=True
     ):
-        yield Step((operator.name,), (type(operator).__name__,), _kind(operator), load)
+        yield PictureStep((operator.name,), (type(operator).__name__,), _kind(operator), load)
 
 
 def _replaced(network: IntegerNetwork, memory: MemoryPlan) -> list[tuple[int, tuple[Map, Map]]]:

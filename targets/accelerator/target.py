@@ -1,6 +1,6 @@
 """The target: quantise, lower to integers, place in two memories, write instructions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 import onnx
 
 from condense_compiler.errors import InputError, UnsupportedError
-from condense_compiler.network import Network, load_network
+from condense_compiler.network import load_network
 from condense_compiler.program import ScheduledProgram
+from condense_compiler.rewriting.contract import Pass
+from condense_compiler.targets import Prepared
 from condense_compiler.targets.accelerator.codegen.generate import generate
 from condense_compiler.targets.accelerator.codegen.placement import place
 from condense_compiler.targets.accelerator.fallback import (
@@ -72,9 +74,9 @@ class AcceleratorTarget:
             raise InputError(f"option feature_maps={self.feature_maps!r}: give auto or dram")
 
     def prepare(
-        self, source: str | Path | onnx.ModelProto, dims: Mapping[str, int]
-    ) -> tuple[Network, "AcceleratorTarget"]:
-        """Quantise a model unless it is; return what to compile, and what lowers it.
+        self, source: str | Path | onnx.ModelProto, dims: Mapping[str, int], passes: Sequence[Pass]
+    ) -> Prepared:
+        """Quantise a model unless it is.
 
         Raises:
             InputError: Model or samples cannot be used.
@@ -85,10 +87,12 @@ class AcceleratorTarget:
             dims,
             calibration,
             self.weight_bits,
+            passes,
             all_accelerated=not self.allow_fallback,
         )
         ready = replace(self, quantised=prepared.quantised, forms=prepared.forms)
-        return load_network(prepared.unfolded), ready
+        network = load_network(prepared.unfolded)
+        return Prepared(network, ready, prepared.applied, prepared.steps)
 
     def lower(self, program: ScheduledProgram) -> AcceleratorProgram | MixedProgram:
         """Write the instructions of a program.

@@ -1,8 +1,7 @@
-"""Prepare condense::OnCodes: values exist for one block, or for one plane, at a time."""
+"""Prepare condense::OnCodes: values exist for one block, or for one part, at a time."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import accumulate, product
+from itertools import accumulate
 from math import prod
 
 import numpy as np
@@ -11,30 +10,42 @@ import onnx_graphsurgeon as gs
 from condense_compiler.operators.channel_pooling import OnCodes
 from condense_compiler.operators.normalisation import scaling
 from condense_compiler.operators.on_codes import (
+    BY_PARTS,
     INPUTS_OF_OPERAND,
+    PRODUCTS,
     own_attributes,
     plain_inputs,
+    separate_axes,
 )
 from condense_compiler.targets.reference.blocks import BLOCK_ELEMENTS, block_elements, blocks
+from condense_compiler.targets.reference.codes import operand, store
 from condense_compiler.targets.reference.elementwise import channel_terms, normalize
+from condense_compiler.targets.reference.fallback import compute_elsewhere
 from condense_compiler.targets.reference.functions import FUNCTIONS, Function, temporaries
 from condense_compiler.targets.reference.kernel import (
+    ABSENT,
     Array,
     Builder,
     Kernel,
     NodeContext,
     Shape,
 )
-from condense_compiler.targets.reference.pooling import average_pool, global_average_pool
+from condense_compiler.targets.reference.products_on_codes import product_on_codes
+from condense_compiler.targets.reference.quantised_convolution import convolution_on_codes
 
-_PIXEL_AXES = 2  # the first of them
+_RESIZE_INPUTS = 3  # roi, scales, sizes
 
 
-def on_codes(context: NodeContext) -> Kernel | None:
-    """Prepare an operator on codes."""
+def on_codes(context: NodeContext, on_values: Mapping[str, Builder]) -> Kernel | None:
+    """Prepare an operator on codes.
+
+    Args:
+        context: The node.
+        on_values: Who prepares operators on values.
+    """
     op = context.read(OnCodes).inner
-    if op in _POOLING:
-        return _by_planes(context, _POOLING[op])
+    if op in BY_PARTS:
+        return _by_parts(context, on_values.get(op, compute_elsewhere))
     return _RULES.get(op, _elementwise)(context)
 
 
@@ -45,7 +56,7 @@ def _elementwise(context: NodeContext) -> Kernel:
     return _in_blocks(
         context,
         lambda out, *values: function(out, *values, **attributes),
-        lambda inputs: [inputs[index] for index in plain],
+        lambda inputs: [None if inputs[i] is ABSENT else inputs[i] for i in plain],
         temporaries(op),
     )
 
@@ -56,14 +67,14 @@ def _batch_norm(context: NodeContext) -> Kernel | None:
     if len(known) < len(constants):
         return None
     factors = scaling(known, context.read(OnCodes).epsilon)
-    terms = channel_terms(context, factors, np.dtype(np.float32))
+    terms: list[Array | None] = [*channel_terms(context, factors, np.dtype(np.float32))]
     return _in_blocks(context, normalize, lambda _inputs: terms, 0)
 
 
 def _in_blocks(
     context: NodeContext,
     function: Callable[..., object],
-    constants: Callable[[Sequence[Array]], list[Array]],
+    constants: Callable[[Sequence[Array]], list[Array | None]],
     held: int,
 ) -> Kernel:
     """Prepare a function of operands and constants, all of which broadcast to the result."""
@@ -71,13 +82,13 @@ def _in_blocks(
 
     def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
         output = np.atleast_1d(outputs[0])
-        operands = [_operand(inputs, index).spread(output.shape) for index in range(count)]
-        plain = [np.broadcast_to(value, output.shape) for value in constants(inputs)]
+        operands = [operand(inputs, index).spread(output.shape) for index in range(count)]
+        plain = [v if v is None else np.broadcast_to(v, output.shape) for v in constants(inputs)]
         for block in blocks(output.shape):
             values = [operand.values(block) for operand in operands]
             result = np.empty(values[0].shape, np.float32)
-            function(result, *values, *(value[block] for value in plain))
-            _store(output[block], result, inputs)
+            function(result, *values, *(v if v is None else v[block] for v in plain))
+            store(output[block], result, inputs)
 
     return Kernel(compute, temporary_bytes=block_elements(shape) * (held + count + 2) * 4)
 
@@ -90,81 +101,52 @@ def _concatenate(context: NodeContext) -> Kernel:
 
     def compute(inputs: Sequence[Array], outputs: Sequence[Array], _scratch: Array) -> None:
         for index in range(count):
-            operand = _operand(inputs, index)
+            source = operand(inputs, index)
             part = [slice(None)] * outputs[0].ndim
             part[axis] = slice(starts[index], starts[index + 1])
             target = outputs[0][tuple(part)]
-            for block in blocks(operand.codes.shape):
-                _store(target[block], operand.values(block), inputs)
+            for block in blocks(source.codes.shape):
+                store(target[block], source.values(block), inputs)
 
     return Kernel(compute, temporary_bytes=BLOCK_ELEMENTS * 3 * 4)
 
 
-def _by_planes(context: NodeContext, builder: Builder) -> Kernel | None:
-    """Prepare a pooling of pixels: plane by plane, by the operator on values."""
-    pixels, results = (shape[_PIXEL_AXES:] for shape in (context.shape(), context.output_shape()))
-    values, pooled = (
-        gs.Variable(name, np.float32, (1, 1, *size))
-        for name, size in (("values", pixels), ("pooled", results))
-    )
-    attributes = own_attributes(context.node)
-    node = gs.Node(context.read(OnCodes).inner, context.node.name, attributes, [values], [pooled])
-    plane = builder(NodeContext(node, context.opset))
-    if plane is None:
+def _by_parts(context: NodeContext, builder: Builder) -> Kernel | None:
+    """Prepare an operator that treats parts of a map apart: part by part, on values."""
+    axes = separate_axes(_of_values(context.node))
+    data, result = context.shape(), context.output_shape()
+    node = _of_values(context.node, (*[1] * axes, *data[axes:]), (*[1] * axes, *result[axes:]))
+    part = builder(NodeContext(node, context.opset))
+    if part is None:
         return None
 
     def compute(inputs: Sequence[Array], outputs: Sequence[Array], scratch: Array) -> None:
-        operand = _operand(inputs, 0)
-        result = np.empty((1, 1, *results), np.float32)
-        for item, channel in product(*map(range, operand.codes.shape[:_PIXEL_AXES])):
-            part = (slice(item, item + 1), slice(channel, channel + 1))
-            plane.compute([operand.values(part)], [result], scratch)
-            _store(outputs[0][part], result, inputs)
+        codes = operand(inputs, 0)
+        values = np.empty(node.outputs[0].shape, np.float32)
+        plain = [ABSENT if t.is_empty() else t.values for t in node.inputs[1:]]
+        for index in np.ndindex(*data[:axes]):
+            place = tuple(slice(i, i + 1) for i in index)
+            part.compute([codes.values(place), *plain], [values], scratch)
+            store(outputs[0][place], values, inputs)
 
-    held = (prod(pixels) + prod(results)) * 4
-    return Kernel(compute, plane.buffer_bytes, plane.temporary_bytes + held, plane.computed_by)
+    held = 4 * (prod(data[axes:]) + prod(result[axes:]))
+    return Kernel(compute, part.buffer_bytes, part.temporary_bytes + held, part.computed_by)
+
+
+def _of_values(node: gs.Node, data: Shape | None = None, result: Shape | None = None) -> gs.Node:
+    """Return the operator on values, of maps of other shapes."""
+    values = gs.Variable("values", np.float32, data or tuple(node.inputs[0].shape))
+    results = gs.Variable("results", np.float32, result or tuple(node.outputs[0].shape))
+    constants = [node.inputs[index] for index in plain_inputs(node)]
+    if node.attrs["op"] == "Resize" and len(constants) == _RESIZE_INPUTS and result is not None:
+        constants[-1] = gs.Constant(f"{node.name}/sizes", np.array(result, np.int64))
+    attributes = own_attributes(node)
+    return gs.Node(node.attrs["op"], node.name, attributes, [values, *constants], [results])
 
 
 _RULES: Mapping[str, Builder] = {
     "BatchNormalization": _batch_norm,
     "Concat": _concatenate,
+    "Conv": convolution_on_codes,
+    **dict.fromkeys(PRODUCTS, product_on_codes),
 }
-_POOLING: Mapping[str, Builder] = {
-    "AveragePool": average_pool,
-    "GlobalAveragePool": global_average_pool,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Operand:
-    """Codes, and what they mean."""
-
-    codes: Array
-    scale: np.float32
-    zero: np.float32
-
-    def spread(self, shape: Shape) -> "_Operand":
-        """Return the same, as large as the result."""
-        return replace(self, codes=np.broadcast_to(self.codes, shape))
-
-    def values(self, part: tuple[slice, ...]) -> Array:
-        """Return the values of some of the codes."""
-        values = self.codes[part].astype(np.float32)
-        values -= self.zero
-        values *= self.scale
-        return values
-
-
-def _operand(inputs: Sequence[Array], index: int) -> _Operand:
-    codes, scale, zero = inputs[INPUTS_OF_OPERAND * index : INPUTS_OF_OPERAND * (index + 1)]
-    return _Operand(codes, np.float32(scale.reshape(())), np.float32(zero.reshape(())))
-
-
-def _store(codes: Array, values: Array, inputs: Sequence[Array]) -> None:
-    """Quantise values, which are written over."""
-    scale, zero = inputs[-2:]
-    limits = np.iinfo(zero.dtype)
-    values /= np.float32(scale.reshape(()))
-    np.rint(values, out=values)
-    values += np.float32(zero.reshape(()))
-    np.copyto(codes, np.clip(values, limits.min, limits.max, out=values), casting="unsafe")

@@ -109,7 +109,7 @@ BUILDERS: Mapping[tuple[str, str], Builder] = {
     (fused.DOMAIN, fused.OP): conv_pool,
     (fused.DOMAIN, quantized.QUANTIZED_OP): qlinear_conv_pool,
     (fused.DOMAIN, ELEMENTWISE_OP): elementwise.program,
-    (fused.DOMAIN, ON_CODES_OP): on_codes,
+    (fused.DOMAIN, ON_CODES_OP): lambda context: on_codes(context, _STANDARD),
     **{("", op): builder for op, builder in _STANDARD.items()},
 }
 

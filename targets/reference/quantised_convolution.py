@@ -1,28 +1,43 @@
 """Prepare QLinearConv and condense::QLinearConvPool: sums of codes, exact in float64."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
 import numpy as np
+import onnx_graphsurgeon as gs
 from numpy.lib.stride_tricks import sliding_window_view
 
 from condense_compiler.operators.channel_pooling import FusedConvolution
 from condense_compiler.operators.convolution import Convolution
 from condense_compiler.operators.fused import ConvPool
+from condense_compiler.operators.on_codes import own_attributes
 from condense_compiler.operators.quantized import INPUTS
 from condense_compiler.operators.window import Window
 from condense_compiler.targets.reference.kernel import Array, Kernel, NodeContext, Shape
 
 # Elements of a stripe of unfolded input: 4 MiB.
 _STRIPE_ELEMENTS = 512 * 1024
+_OUTPUT = INPUTS.index("y_scale")
 
 
 def qlinear_conv(context: NodeContext) -> Kernel | None:
     """Prepare a convolution: pooling over windows of one channel."""
     operator = context.read(Convolution)
     return _kernel(context, ConvPool(operator.window, operator.group, "max", 1))
+
+
+def convolution_on_codes(context: NodeContext) -> Kernel | None:
+    """Prepare a convolution as `condense::OnCodes`: the inputs of QLinearConv in another order."""
+    node = context.node
+    *operands, y_scale, y_zero = node.inputs
+    before, added = operands[:_OUTPUT], operands[_OUTPUT : _OUTPUT + 1]
+    inputs = [*before, y_scale, y_zero, *added]
+    attributes = own_attributes(node)
+    return qlinear_conv(
+        replace(context, node=gs.Node("QLinearConv", node.name, attributes, inputs, node.outputs))
+    )
 
 
 def qlinear_conv_pool(context: NodeContext) -> Kernel | None:

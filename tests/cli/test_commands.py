@@ -97,7 +97,7 @@ def test_refusals_are_in_the_report(place: Place) -> None:
 
 def test_dimension_is_fixed_on_the_command_line(place: Place) -> None:
     place.run("compile", "symbolic.onnx", "-o", "out", "--dim", "batch=3", status=0)
-    assert place.json("out/report.json")["dims"] == {"batch": 3}
+    assert place.json("out/report.json")["request"]["dims"] == {"batch": 3}
     model = onnx.load(place.folder / "out" / "model.onnx")
     assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_value == 3
 
@@ -124,7 +124,7 @@ def test_memory_that_is_too_small_is_status_1_with_everything_written(place: Pla
     finished = place.run("compile", "net.onnx", "-o", "out", "--memory", "0.5KiB", status=1)
     assert "does not fit" in finished.out
     report = place.json("out/report.json")
-    assert (report["fits"], report["memory_limit_bytes"]) == (False, 512)
+    assert (report["fits"], report["request"]["memory_limit_bytes"]) == (False, 512)
 
 
 def test_memory_is_counted_to_the_byte(place: Place) -> None:
@@ -213,7 +213,7 @@ def test_options_of_the_target_are_those_that_were_given(place: Place) -> None:
     place.run("compile", "net.onnx", "-o", "out", *options, "--no-verify", status=0)
     folder = place.folder / "out"
     report = read_report(folder)
-    assert report["target_options"] == {"kernels": "false"}
+    assert report["request"]["target_options"] == {"kernels": "false"}
     program = read_runnable(folder, report, read_program(folder))
     assert isinstance(program, OnnxRuntimeProgram)
     assert not program.kernels

@@ -88,7 +88,7 @@ USAGE: dict[str, tuple[str, ...]] = {
     "no command given; condense --help": (),
     "No such command 'compil'. Did you mean 'compile'": ("compil", "net.onnx"),
     "No such command 'frobnicate'": ("frobnicate",),
-    "Missing argument": ("compile",),
+    "Missing argument": ("inspect",),
     "No such option: --taget": ("compile", "net.onnx", "--taget", "reference"),
     "--target": ("compile", "net.onnx", "--target"),
     "unexpected extra argument": ("compile", "net.onnx", "other.onnx"),

@@ -33,8 +33,8 @@ def test_what_is_refused_says_what_to_write(place: Place) -> None:
 def test_a_part_is_compiled_run_and_verified(place: Place, target: str) -> None:
     place.call("compile", "detector.onnx", "-o", "out", "--target", target, *ASKED, status=0)
     report = json.loads((place.folder / "out/report.json").read_text())
-    assert report["outputs"] == ["boxes", "scores"]
-    assert report["values"] == {"training": "true"}
+    assert report["request"]["outputs"] == ["boxes", "scores"]
+    assert report["request"]["values"] == {"training": "true"}
     np.save(place.folder / "x.npy", np.ones((1, 3, 7, 6), np.float32))
     ran = place.call("run", "out", "--input", "x.npy", status=0)
     assert [line.split(":")[0] for line in ran.out.splitlines()] == ["boxes", "scores"]
@@ -108,5 +108,6 @@ BROKEN: Sequence[dict[str, object]] = (
 def test_a_report_whose_selection_is_broken(place: Place, entry: dict[str, object]) -> None:
     place.call("compile", "detector.onnx", "-o", "out", *ASKED, "--no-verify", status=0)
     path = place.folder / "out/report.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | entry))
+    report = json.loads(path.read_text())
+    path.write_text(json.dumps(report | {"request": report["request"] | entry}))
     assert place.call("verify", "out").error

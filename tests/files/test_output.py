@@ -13,7 +13,7 @@ from kit.killing import killed_at
 
 from condense_compiler.errors import InputError
 from condense_compiler.files import check_file, is_standard_output, temporary, write_file, writing
-from condense_compiler.files.arrays import write_arrays
+from condense_compiler.files.array_files import write_arrays
 from condense_compiler.files.temporary import remove_left_behind, temporary_file, temporary_folder
 
 

@@ -14,7 +14,7 @@ import onnxruntime as ort
 
 import condense_compiler as cc
 from condense_compiler.errors import ContractError, InputError, UnsupportedError
-from condense_compiler.report.text import difference_text
+from condense_compiler.report.report_text import difference_text
 from condense_compiler.targets.onnxruntime import onnxruntime_session
 from condense_compiler.verification import Original
 from condense_compiler.verification.comparing import Judge

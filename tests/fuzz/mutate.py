@@ -22,8 +22,9 @@ from pathlib import Path
 _TESTS = Path(__file__).parent.parent
 sys.path[:0] = [str(_TESTS), str(_TESTS.parent / "examples")]
 
-from condense_compiler.driver import compile_model, plan_model  # noqa: E402 - as above
+from condense_compiler.driver import compile_model, plan_request  # noqa: E402 - as above
 from condense_compiler.errors import InputError  # noqa: E402 - as above
+from condense_compiler.request import Request  # noqa: E402
 from fuzz.mutations import LARGEST_SEED_BYTES, damaged  # noqa: E402 - found by the path above
 from fuzz.seeds import seeds  # noqa: E402 - found by the path above
 
@@ -60,7 +61,7 @@ def examine(content: bytes, folder: Path, *, run: bool) -> str | None:
         if run:
             compile_model(path)
         else:
-            plan_model(path)
+            plan_request(Request.of(path))
     except InputError as error:
         return None if len(str(error).splitlines()) == 1 else f"several lines: {error}"
     except MemoryError:

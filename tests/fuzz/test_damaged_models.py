@@ -43,7 +43,7 @@ def test_faults_of_the_compiler_are_found(
             fault()  # type: ignore[operator]  # a function without arguments
 
     count: list[object] = []
-    monkeypatch.setattr(mutate, "plan_model", plan)
+    monkeypatch.setattr(mutate, "plan_request", plan)
     found = list(mutate.findings([1, 2, 3], mutate.sources()[:3]))
     assert [finding.seed for finding in found][:1] == [2]
     assert word in found[0].what

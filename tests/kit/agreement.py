@@ -8,7 +8,8 @@ import onnx
 from onnx import helper
 
 import condense_compiler as cc
-from condense_compiler.driver import plan_model
+from condense_compiler.driver import plan_request
+from condense_compiler.request import Request
 from kit.numerics import assert_close, random_feeds, run_onnxruntime
 from kit.small_models import constant, model, node, value
 
@@ -32,7 +33,7 @@ def agree(
     """
     feeds = random_feeds(source, seed=3)
     expected = run_onnxruntime(source, feeds)
-    assert plan_model(source).picture().after.arena_bytes
+    assert plan_request(Request.of(source)).picture().after.arena_bytes
     compiled = []
     for target in targets:
         compilation = cc.compile(source, target)

@@ -9,11 +9,12 @@ from functools import cache, partial
 import condensation_net
 import onnx
 
-from condense_compiler.driver import plan_model
+from condense_compiler.driver import plan_request
 from condense_compiler.memory.buffers import Buffer
 from condense_compiler.memory.planner import plan
 from condense_compiler.operators.definition import Kind
-from condense_compiler.report.picture import FeatureMap, Picture, PlanPicture, Step
+from condense_compiler.report.picture import FeatureMap, Picture, PictureStep, PlanPicture
+from condense_compiler.request import Request
 from kit.models import hydrated
 from kit.small_models import model, node, value
 
@@ -26,21 +27,20 @@ def widened() -> onnx.ModelProto:
 @cache
 def widened_picture() -> Picture:
     """Return the picture of a network whose wide maps become virtual."""
-    return plan_model(widened()).picture()
+    return plan_request(Request.of(widened())).picture()
 
 
 @cache
 def idle_picture() -> Picture:
     """Return the picture of a network that has nothing to do: its output is a view."""
-    return plan_model(
-        model([node("Flatten", ["x"], ["y"])], [value("x", [1, 2, 3])], [value("y", [1, 6])])
-    ).picture()
+    flatten = model([node("Flatten", ["x"], ["y"])], [value("x", [1, 2, 3])], [value("y", [1, 6])])
+    return plan_request(Request.of(flatten)).picture()
 
 
 @cache
 def concatenating_picture() -> Picture:
     """Return the picture of a network with concatenations in place and overwriting."""
-    return plan_model(hydrated("squeezenet1_1")).picture()
+    return plan_request(Request.of(hydrated("squeezenet1_1"))).picture()
 
 
 def proved_picture(*, optimal: bool = False, lower_bound_bytes: int | None = None) -> Picture:
@@ -96,7 +96,7 @@ def crowded_picture(count: int) -> Picture:
         for number, buffer in enumerate(buffers)
     )
     steps = tuple(
-        Step((f"operator{number}",), ("Conv",), kinds[number % len(kinds)], load)
+        PictureStep((f"operator{number}",), ("Conv",), kinds[number % len(kinds)], load)
         for number, load in enumerate(itertools.islice(itertools.accumulate(changes), count))
     )
     side = PlanPicture(

@@ -7,7 +7,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from condense_compiler.network import Network, load_network
-from condense_compiler.network.functions import attach_functions
+from condense_compiler.network.function_bodies import attach_functions
 from condense_compiler.passes import DEFAULT_PASSES
 from condense_compiler.rewriting.contract import Pass, PassOutcome
 from condense_compiler.rewriting.runner import run_passes

@@ -12,9 +12,10 @@ from kit.small_models import FLOAT, FUNCTION_DOMAIN, node, value
 from onnx import TensorProto, helper
 
 import condense_compiler as cc
-from condense_compiler.driver import plan_model
+from condense_compiler.driver import plan_request
 from condense_compiler.network import load_network
 from condense_compiler.network.fixed_values import read_value
+from condense_compiler.request import Request
 
 
 def as_run(training: bool) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -34,8 +35,8 @@ def test_a_detector_is_cut_before_its_suppression(target: str, training: bool) -
     report = compilation.report
     assert report.verification is not None
     assert report.verification.passed
-    assert report.outputs == OUTPUTS
-    assert report.values == {"training": str(training).lower()}
+    assert report.request.outputs == tuple(OUTPUTS)
+    assert report.request.values == {"training": str(training).lower()}
     feeds, expected = as_run(training)
     assert_close(compilation.run(feeds), expected)
     assert ("Relu" in operators(compilation)) == training
@@ -43,7 +44,7 @@ def test_a_detector_is_cut_before_its_suppression(target: str, training: bool) -
 
 def test_what_is_planned_is_what_is_compiled() -> None:
     asked = {"outputs": OUTPUTS, "values": {"training": True}}
-    planned = plan_model(detector(), **asked)
+    planned = plan_request(Request.of(detector(), **asked))
     compiled = cc.compile(detector(), **asked)
     assert planned.placement.plan.arena_bytes == compiled.plan.arena_bytes
 

@@ -55,13 +55,13 @@ MOVES: dict[str, Move] = {
     "nearest, asymmetric": resized(mode="nearest", coordinate_transformation_mode="asymmetric"),
     "padded with zeros": padded("constant"),
     "padded with a value of a code": padded("constant", -2.5),
+    "padded with a value of no code": padded("constant", 0.07),
+    "padded with more than any code": padded("constant", 1e9),
     "edges repeated": padded("edge"),
     "mirrored": padded("reflect"),
 }
 STAY: dict[str, Move] = {
     "interpolated": resized(mode="linear"),
-    "padded with a value of no code": padded("constant", 0.07),
-    "padded with more than any code": padded("constant", 1e9),
 }
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import onnx
 import pytest
 from kit.codes_writer import CodesWriter, Grid
-from kit.numerics import random_feeds
+from kit.numerics import random_feeds, run_onnxruntime
 from kit.quantising import quantised, run_optimised
 from kit.rewriting import Rewritten, rewrite
 from kit.to_quantise import Writer, plain, residual
@@ -114,6 +114,10 @@ LEFT: dict[str, Write] = {
     "values of the input": lambda w: w.requantize(convolved(w, "x"), w.parameters(0.06, 90)),
     "read twice": read_twice,
     "an output": lambda w: convolved(w, w.requantize("x", input_grid(w))),
+}
+
+# ONNX Runtime has no QLinearConv of these.
+UNUSUAL: dict[str, Write] = {
     "a zero for each filter": lambda w: w.requantize(
         convolved(w, w.requantize("x", input_grid(w)), zeros=np.arange(6)), w.parameters(0.06, 90)
     ),
@@ -124,7 +128,24 @@ LEFT: dict[str, Write] = {
         convolved(w, w.requantize("x", input_grid(w, np.int8)), np.uint8),
         w.parameters(0.06, 9, np.int8),
     ),
+    "a bias in units of its own": lambda w: w.requantize(
+        convolved(w, w.requantize("x", input_grid(w)), bias_scale=0.003),
+        w.parameters(0.06, 9, np.int8),
+    ),
 }
+
+
+@pytest.mark.parametrize("write", UNUSUAL.values(), ids=UNUSUAL)
+@pytest.mark.parametrize("target", ["reference", "onnxruntime"])
+def test_convolutions_of_other_types_are_functions(write: Write, target: str) -> None:
+    writer = CodesWriter()
+    model = writer.model([write(writer)], (3, *SHAPE[1:]))
+    result = rewrite(model, [find_pass("stay_in_codes")])
+    assert result.operators == ["QuantizeLinear", "OnCodes", "DequantizeLinear"]
+    compilation = cc.compile(model, target)
+    feeds = random_feeds(model)
+    [found], [expected] = compilation.run(feeds).values(), run_onnxruntime(model, feeds).values()
+    assert np.abs(found - expected).max() <= 1.001 * 0.06
 
 
 @pytest.mark.parametrize("write", LEFT.values(), ids=LEFT)

@@ -7,7 +7,7 @@ from kit.pictures import concatenating_picture, widened_picture
 from condense_compiler.operators.definition import Kind
 from condense_compiler.passes.cross_channel_pooling import CrossChannelPooling
 from condense_compiler.report.explain import Role, explain
-from condense_compiler.report.picture import FeatureMap, Picture, PlanPicture, Step
+from condense_compiler.report.picture import FeatureMap, Picture, PictureStep, PlanPicture
 
 PICTURES = {"widened": widened_picture, "concatenating": concatenating_picture}
 
@@ -119,7 +119,7 @@ def test_what_waits_is_told_apart_and_why_it_waits() -> None:
         _map("now", "b", 1, 2, ("c",), offset=5, size=2),
     )
     steps = tuple(
-        Step((name,), ("Conv",), Kind.CONVOLUTION, load)
+        PictureStep((name,), ("Conv",), Kind.CONVOLUTION, load)
         for name, load in (("a", 5), ("b", 7), ("c", 6))
     )
     why = explain(PlanPicture(7, 7, optimal=True, order_optimal=False, maps=maps, steps=steps))

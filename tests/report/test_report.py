@@ -13,7 +13,7 @@ from rich.console import Console
 import condense_compiler as cc
 from condense_compiler.errors import InputError
 from condense_compiler.report.report import Verification
-from condense_compiler.report.text import difference_text, headline, print_report
+from condense_compiler.report.report_text import difference_text, headline, print_report
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text(encoding="utf-8"))
@@ -53,9 +53,9 @@ def test_reports_of_the_accelerator_follow_the_schema() -> None:
             (3e-5, 2e-6, 1e-4),
             "largest difference 2.0e-06 of the largest magnitude, allowed 1.0e-04",
         ),
-        ((1.0, 0.00025, 1e-3, True), "0.0250% of the codes differ, by at most 1 steps"),
-        ((7.0, float("inf"), 1e-3, True), "codes differ by up to 7 steps"),
-        ((float("inf"), float("inf"), 0.0, True), "codes differ"),
+        ((1.0, 0.00025, 1e-3, True), "0.0250% of the quantised values differ, by at most 1 steps"),
+        ((7.0, float("inf"), 1e-3, True), "quantised values differ by up to 7 steps"),
+        ((float("inf"), float("inf"), 0.0, True), "quantised values differ"),
     ],
 )
 def test_differences_are_told_in_their_units(result: tuple[Any, ...], text: str) -> None:

@@ -1,18 +1,19 @@
 """The way from a model as given to one with quantisation written as arithmetic."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
+import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import UnsupportedError
 from condense_compiler.network import Network, load_network
-from condense_compiler.network.integer_operators import in_standard_operators
+from condense_compiler.network.integer_operators import SPLIT_UP, in_standard_operators
 from condense_compiler.network.lifting import lift
-from condense_compiler.passes import find_pass
-from condense_compiler.rewriting.runner import run_passes
+from condense_compiler.rewriting.contract import Pass
+from condense_compiler.rewriting.runner import AppliedPass, run_passes
 from condense_compiler.targets.accelerator.integer.checking import check_operators, is_dilated
 from condense_compiler.targets.accelerator.integer.forms import ON_CODES, Forms
 from condense_compiler.targets.accelerator.quantisation.bias_units import (
@@ -30,8 +31,9 @@ from condense_compiler.targets.accelerator.quantisation.samples import (
     drawn_samples,
     read_samples,
 )
-from condense_compiler.targets.accelerator.quantisation.static import quantise, simplify
-from condense_compiler.targets.accelerator.quantisation.unfolding import is_quantised, unfold
+from condense_compiler.targets.accelerator.quantisation.static import quantise, substitute
+from condense_compiler.targets.accelerator.quantisation.substitution import take_up_pads
+from condense_compiler.targets.accelerator.quantisation.unfolding import unfold
 
 Model = str | Path | onnx.ModelProto
 
@@ -39,6 +41,9 @@ UNCALIBRATED = (
     "no calibration samples: ranges come from {count} random ones; give --calibration for "
     "ranges that suit real images"
 )
+
+# Passes that find less to do, or nothing, once weights are integers and maps are quantised.
+_BEFORE_QUANTISING = frozenset(("clean_up", "fold_batch_norm", "fold_constants", "fold_pads"))
 
 MISTAKEN_BIAS = (
     "'{first}'{others} has a bias in the units of another layer; ONNX Runtime adds its codes as if "
@@ -55,11 +60,15 @@ class Prepared:
         quantised: The quantised model, as ONNX Runtime runs it.
         unfolded: The same with quantisation written as arithmetic.
         forms: How ONNX Runtime computes its operators.
+        applied: What passes did to the model before it was quantised.
+        steps: How many operators each other step made or replaced, by its name.
     """
 
     quantised: onnx.ModelProto
     unfolded: onnx.ModelProto
     forms: Forms
+    applied: Sequence[AppliedPass]
+    steps: Mapping[str, int]
 
 
 def prepare(
@@ -67,6 +76,7 @@ def prepare(
     dims: Mapping[str, int] | None,
     calibration: Path | None,
     weight_bits: int,
+    passes: Sequence[Pass],
     *,
     all_accelerated: bool,
 ) -> Prepared:
@@ -77,23 +87,25 @@ def prepare(
         dims: Sizes of symbolic dimensions.
         calibration: Samples; some are drawn where there are none.
         weight_bits: Bits of the weights, unless the model is quantised.
+        passes: The passes that will run; some of them run before quantising as well.
         all_accelerated: Every operator must run on the accelerator.
 
     Raises:
         InputError: Model or samples cannot be used.
     """
     source, network, types = _loaded(source, dims)
-    run_passes(network, [find_pass("fold_pads")])  # a window may reach over the edge; no Pad can
-    model = network.to_model()
-    if is_quantised(model):
+    if _is_quantised(network.graph):
+        steps = substitute(network, [take_up_pads])
+        model = network.to_model()
         _check_averages(network)
         standard = in_standard_operators(source)
         given = _as_given(source) if standard is not source else model
         given, model = (_with_types(each, types) for each in (given, model))
         forms = forms_of(given)
         _warn_of_biases(given, forms)
-        return Prepared(given, unfold(model, forms), forms)
-    simplify(network)
+        return Prepared(given, unfold(model, forms), forms, (), steps)
+    applied = run_passes(network, [step for step in passes if step.name in _BEFORE_QUANTISING])
+    steps = substitute(network)
     if all_accelerated:
         check_operators(network.graph)  # before what takes most of the time
     model = quantise(network, _samples(network, calibration))
@@ -101,7 +113,13 @@ def prepare(
     reduce_weights(model, weight_bits)
     model = _with_types(model, types)
     forms = forms_of(model)
-    return Prepared(model, unfold(model, forms), forms)
+    steps["quantise"] = sum(node.op_type == "QuantizeLinear" for node in model.graph.node)
+    return Prepared(model, unfold(model, forms), forms, applied, steps)
+
+
+def _is_quantised(graph: gs.Graph) -> bool:
+    """Tell whether feature maps are quantised already."""
+    return any(node.op == "QuantizeLinear" or node.op in SPLIT_UP for node in graph.nodes)
 
 
 def _loaded(

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import onnx
@@ -11,13 +11,14 @@ import onnx_graphsurgeon as gs
 
 from condense_compiler.errors import InputError
 from condense_compiler.network import Network
-from condense_compiler.passes import find_pass
-from condense_compiler.rewriting.runner import run_passes
 from condense_compiler.targets.accelerator.integer.checking import is_dilated
 from condense_compiler.targets.accelerator.quantisation.naming import name_back, with_plain_names
 from condense_compiler.targets.accelerator.quantisation.samples import Sample
 from condense_compiler.targets.accelerator.quantisation.session import one_line
-from condense_compiler.targets.accelerator.quantisation.substitution import SUBSTITUTIONS
+from condense_compiler.targets.accelerator.quantisation.substitution import (
+    SUBSTITUTIONS,
+    Substitution,
+)
 
 _MOST_COLUMNS = 1 << 14
 _LOG_NOTHING, _LOG_WARNINGS = 4, 2  # severities of ONNX Runtime's messages; the latter is usual
@@ -26,15 +27,25 @@ _LOG_NOTHING, _LOG_WARNINGS = 4, 2  # severities of ONNX Runtime's messages; the
 _NOT_FINITE = "with these samples, some feature maps hold values that are not finite"
 _MEANINGS = {"All-NaN axis encountered": _NOT_FINITE, "scale issue": _NOT_FINITE}
 
-# Rewrites that must come before quantisation, because they change weights.
-_BEFORE = ("clean_up", "fold_constants", "fold_batch_norm")
+
+def substitute(
+    network: Network, substitutions: Iterable[Substitution] = SUBSTITUTIONS
+) -> dict[str, int]:
+    """Replace operators, in place, by those that have an integer form, whatever passes run.
+
+    Returns:
+        How many operators each substitution replaced, by its name.
+    """
+    counts: dict[str, int] = {}
+    for substitution in substitutions:
+        before = _operators(network)
+        substitution(network)
+        counts[substitution.__name__] = len(before - _operators(network))
+    return counts
 
 
-def simplify(network: Network) -> None:
-    """Rewrite a network in floating point, in place, for what has an integer form."""
-    run_passes(network, [find_pass(name) for name in _BEFORE])
-    for substitute in SUBSTITUTIONS:
-        substitute(network)
+def _operators(network: Network) -> set[tuple[str, str]]:
+    return {(node.name, node.op) for node in network.graph.nodes}
 
 
 def quantise(network: Network, samples: Sequence[Sample]) -> onnx.ModelProto:

@@ -9,6 +9,7 @@ from condense_compiler.network import Network
 from condense_compiler.operators.normalisation import BatchNormalization
 from condense_compiler.operators.reduction import Reduction
 from condense_compiler.operators.registry import parse_as
+from condense_compiler.passes.fold_pads import FoldPads
 
 
 def turn_batch_norms_to_convolutions(network: Network) -> None:
@@ -25,10 +26,8 @@ def turn_batch_norms_to_convolutions(network: Network) -> None:
         name = node.name
         node.op = "Conv"
         node.attrs = {"kernel_shape": [1, 1], "group": channels}
-        constants = [
-            gs.Constant(f"{name}/weights", weights),
-            gs.Constant(f"{name}/bias", shift.astype(dtype)),
-        ]
+        bias = gs.Constant(f"{name}/bias", shift.astype(dtype))
+        constants = [gs.Constant(f"{name}/weights", weights), bias]
         node.inputs = [node.inputs[0], *constants]
 
 
@@ -103,7 +102,15 @@ def keep_first_limits(network: Network) -> None:
             network.graph.nodes.insert(network.graph.nodes.index(node) + 1, last)
 
 
-SUBSTITUTIONS: tuple[Callable[[Network], None], ...] = (
+def take_up_pads(network: Network) -> None:
+    """Let windows reach over the edge, as no Pad can."""
+    FoldPads().apply(network)
+
+
+Substitution = Callable[[Network], None]
+
+SUBSTITUTIONS: tuple[Substitution, ...] = (
+    take_up_pads,
     turn_batch_norms_to_convolutions,
     turn_means_to_pools,
     turn_sums_to_additions,

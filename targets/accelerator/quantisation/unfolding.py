@@ -16,7 +16,7 @@ import onnx
 from onnx import numpy_helper
 
 from condense_compiler.errors import UnsupportedError
-from condense_compiler.network.integer_operators import SPLIT_UP, split_up
+from condense_compiler.network.integer_operators import split_up
 from condense_compiler.targets.accelerator.integer.forms import ON_CODES, Forms
 from condense_compiler.targets.accelerator.moving import moves
 from condense_compiler.targets.accelerator.quantisation import constants
@@ -24,13 +24,6 @@ from condense_compiler.targets.accelerator.quantisation.weights import Codes, bi
 from condense_compiler.targets.accelerator.quantisation.writer import Writer
 
 Array = npt.NDArray[Any]
-
-
-def is_quantised(model: onnx.ModelProto) -> bool:
-    """Tell whether a model is quantised already."""
-    return any(
-        node.op_type == "QuantizeLinear" or node.op_type in SPLIT_UP for node in model.graph.node
-    )
 
 
 def values_of_codes(model: onnx.ModelProto) -> dict[str, str]:

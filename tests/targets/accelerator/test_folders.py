@@ -255,7 +255,7 @@ def test_commands_on_folders(tmp_path: Path, condense: Condense) -> None:
     options = ("--target", "accelerator", "--machine", "small", "--allow-fallback")
     assert condense("compile", tmp_path / "net.onnx", "-o", out, *options).status == 0
     report = json.loads((out / "report.json").read_text())
-    assert report["target_options"] == {"machine": "small", "allow_fallback": "true"}
+    assert report["request"]["target_options"] == {"machine": "small", "allow_fallback": "true"}
     (tmp_path / "net.onnx").unlink()  # nothing but the folder is needed
     ran = condense("run", out, "--input", tmp_path / "x.npy", "--output", tmp_path / "y.npz")
     assert ran.status == 0

@@ -13,7 +13,7 @@ from onnx import helper, numpy_helper
 from condense_compiler.compilation import Compilation
 from condense_compiler.driver import compile_model
 from condense_compiler.report.report import Report
-from condense_compiler.report.text import report_lines
+from condense_compiler.report.report_text import report_lines
 from condense_compiler.targets.accelerator.fallback import AcceleratedPart
 from condense_compiler.targets.accelerator.simulator.simulate import simulate
 
@@ -145,7 +145,7 @@ def test_memory_on_the_command_line(tmp_path: Path, condense: Condense) -> None:
         outcome = condense("compile", tmp_path / "net.onnx", "--memory", size, *arguments)
         assert outcome.status == status
         report = json.loads(outcome.out)
-        assert report["memory_limit_bytes"] == int(size)
+        assert report["request"]["memory_limit_bytes"] == int(size)
         assert report["fits"] == (status == 0)
         assert (tmp_path / "out" / "program.bin").is_file()
 

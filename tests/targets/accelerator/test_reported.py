@@ -6,7 +6,7 @@ from kit.floating import conv, filters, model
 
 from condense_compiler.driver import compile_model
 from condense_compiler.memory import arranging
-from condense_compiler.report.text import headline
+from condense_compiler.report.report_text import headline
 
 pytestmark = pytest.mark.filterwarnings("ignore:no calibration samples")
 NETWORK = build(k=4, width=0.25, size=64)

@@ -55,7 +55,8 @@ def on_codes(
     stored = [stored_constant(w, values, coded=draw(st.booleans())) for values in constants]
     [result] = w.apply(op, *operands, *stored, **attributes)
     y = w.requantize(result, w.parameters(*draw(grids(dtype)), dtype))
-    return w.model([y], (max(int(np.prod(shape)) for shape in shapes),), opset=18)
+    opset = {"Gelu": 20, "Swish": 24}.get(op, 18)
+    return w.model([y], (max(int(np.prod(shape)) for shape in shapes),), opset)
 
 
 def check(model: onnx.ModelProto, tolerated_steps: int = 0, *, moves: bool = False) -> None:

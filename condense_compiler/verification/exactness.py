@@ -27,10 +27,10 @@ class Arithmetic:
 
     Attributes:
         coarsest: The floating-point type with the fewest digits on the way to the output.
-        quantised: Feature maps on the way are rounded to codes.
+        quantised: Feature maps on the way are quantised.
         around_one: Its small values are differences of numbers around one.
-        step: Distance of the values that the output can have, if it is read from codes; 1 if it
-            is codes. None where it is not known.
+        step: Distance of the values that the output can have, if it is dequantised; 1 if it
+            holds quantised values. None where it is not known.
     """
 
     coarsest: str
@@ -55,7 +55,7 @@ def _arithmetic(output: gs.Tensor) -> Arithmetic:
     types = {_float_name(tensor) for tensor in tensors if not tensor.is_empty()}
     return Arithmetic(
         coarsest=next((name for name in EPSILONS if name in types), "float32"),
-        quantised=any(_makes_codes(node) for node in nodes),
+        quantised=any(_quantises(node) for node in nodes),
         around_one=any(definition_of(node).around_one for node in nodes),
         step=_step(output),
     )
@@ -84,14 +84,14 @@ def _nodes_behind(output: gs.Tensor) -> Iterator[gs.Node]:
         waiting += [producer for tensor in node.inputs for producer in tensor.inputs]
 
 
-def _makes_codes(node: gs.Node) -> bool:
-    """Tell whether an operator rounds a feature map to codes."""
+def _quantises(node: gs.Node) -> bool:
+    """Tell whether an operator quantises a feature map."""
     constant = not node.inputs or isinstance(node.inputs[0], gs.Constant)
     return not constant and ("QuantizeLinear" in node.op or node.op.startswith("QLinear"))
 
 
 def _step(output: gs.Tensor) -> float | None:
-    """Return how far apart the values of an output lie that are read from codes."""
+    """Return how far apart the values of a dequantised output lie: its scale."""
     scales: list[float] = []
     seen: set[int] = set()
     waiting = [output]
@@ -108,7 +108,7 @@ def _step(output: gs.Tensor) -> float | None:
             if scale is None:
                 return None
             scales.append(float(np.max(np.abs(scale.astype(np.float64)))))
-        elif _makes_codes(node):
+        elif _quantises(node):
             scales.append(1.0)
         elif definition_of(node).keeps_steps:
             waiting += node.inputs

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from condense_compiler.report.footprint import Residency
+from condense_compiler.network.interface import QuantisedValue
+from condense_compiler.report.floating import FloatMap
+from condense_compiler.report.memory_figures import Residency
 from condense_compiler.report.report import FusedLayer, RefusedLayer, Report, Verification
 from condense_compiler.report.tables import align
 from condense_compiler.report.words import change, format_bytes, format_short, proof
@@ -35,6 +37,8 @@ def report_lines(report: Report) -> list[str]:
         *_residency_lines(report.residency),
         *_fused_lines(report.fused),
         *_refused_lines(report.refused),
+        *_quantised_lines(report.quantised_values),
+        *_floating_lines(report.in_floating_point),
         _verification_line(report),
         _seconds_line(report),
     ]
@@ -44,13 +48,13 @@ def headline(report: Report) -> str:
     """Return the one line that matters most."""
     arena = f"{_memory(report)} {format_short(report.after.arena_bytes)}"
     proved = _proved(report)
-    name = Path(report.model).name
-    if report.memory_limit_bytes is None:
+    name, limit_bytes = Path(report.model).name, report.request.memory_limit_bytes
+    if limit_bytes is None:
         return f"{name}: {arena}, {proved}"
     verdict = _verdict(report)
-    difference = abs(report.memory_limit_bytes - report.after.arena_bytes)
+    difference = abs(limit_bytes - report.after.arena_bytes)
     word = "to spare" if report.fits else "missing"
-    limit = format_short(report.memory_limit_bytes)
+    limit = format_short(limit_bytes)
     return f"{name}: {verdict} {limit}: {arena}, {format_short(difference)} {word}, {proved}"
 
 
@@ -127,6 +131,19 @@ def _refused_lines(refused: Sequence[RefusedLayer]) -> Iterable[str]:
     yield from _more(len(refused))
 
 
+def _quantised_lines(values: Sequence[QuantisedValue]) -> Iterable[str]:
+    for value in values:
+        yield f"{value.name}: {value.dtype}, (value - {value.zero_point}) * {value.scale:.9g}"
+
+
+def _floating_lines(maps: Sequence[FloatMap]) -> Iterable[str]:
+    if maps:
+        size = format_bytes(sum(each.bytes for each in maps))
+        yield f"in floating point: {len(maps)} feature maps, {size}"
+    yield from (f"  {each.tensor}: {each.reason}" for each in maps[:_SHOWN])
+    yield from _more(len(maps))
+
+
 def _more(count: int) -> Iterable[str]:
     if count > _SHOWN:
         yield f"  and {count - _SHOWN} more, in report.json"
@@ -146,8 +163,9 @@ def difference_text(result: Verification) -> str:
         return _difference_of_values(result)
     share, steps = result.relative_difference, result.largest_difference
     if math.isinf(share):
-        return "codes differ" if math.isinf(steps) else f"codes differ by up to {steps:.0f} steps"
-    return f"{share:.4%} of the codes differ, by at most {steps:.0f} steps"
+        by = "" if math.isinf(steps) else f" by up to {steps:.0f} steps"
+        return f"quantised values differ{by}"
+    return f"{share:.4%} of the quantised values differ, by at most {steps:.0f} steps"
 
 
 def _difference_of_values(result: Verification) -> str:

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 from condense_compiler.files.manifest import read_artefacts
 from condense_compiler.report.fields import (
-    Check,
+    FieldCheck,
     anything,
     by_name,
     flag,
+    integer,
     many,
     number,
     optional,
@@ -16,8 +17,9 @@ from condense_compiler.report.fields import (
     whole,
 )
 from condense_compiler.report.stages import STAGES
+from condense_compiler.request import check_request
 
-_STORAGE: Mapping[str, Check] = {
+_STORAGE: Mapping[str, FieldCheck] = {
     "arena_bytes": whole,
     "lower_bound_bytes": whole,
     "sum_bytes": whole,
@@ -28,14 +30,10 @@ def _artefacts(value: object, _where: str) -> None:
     read_artefacts(value)
 
 
-_FIELDS: Mapping[str, Check] = {
+_FIELDS: Mapping[str, FieldCheck] = {
     "model": text,
-    "model_path": optional(text),
     "target": text,
-    "target_options": by_name(text),
-    "dims": by_name(whole),
-    "outputs": optional(many(text)),
-    "values": by_name(text),
+    "request": check_request,
     "macs": whole,
     "macs_before": whole,
     "feature_maps": record(
@@ -48,7 +46,6 @@ _FIELDS: Mapping[str, Check] = {
     "residency": optional(
         record({"on_chip": whole, "in_dram": whole, "dram_bytes": whole, "traffic_optimal": flag})
     ),
-    "memory_limit_bytes": optional(whole),
     "fits": flag,
     "fused": many(record({"node": text, "pass": text, "pattern": text, "virtual_bytes": whole})),
     "refused": many(record({"node": text, "pass": text, "reason": text})),
@@ -60,6 +57,13 @@ _FIELDS: Mapping[str, Check] = {
             "copied": many(record({"node": text, "tensor": text, "reason": text})),
         }
     ),
+    "quantised_values": many(
+        record({"name": text, "dtype": text, "scale": number, "zero_point": integer})
+    ),
+    "in_floating_point": many(
+        record({"tensor": text, "node": text, "bytes": whole, "reason": text})
+    ),
+    "prepared": by_name(whole),
     "rewrites": by_name(whole),
     "target_facts": by_name(anything),
     "seconds": record(dict.fromkeys(STAGES, number)),

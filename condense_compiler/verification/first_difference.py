@@ -10,7 +10,7 @@ import onnx_graphsurgeon as gs
 from condense_compiler.network import Network
 from condense_compiler.network.tensors import variables
 from condense_compiler.verification.comparing import TOLERANCES, difference
-from condense_compiler.verification.feeds import Array, Feeds
+from condense_compiler.verification.inputs import Array, Feeds
 from condense_compiler.verification.original import Original
 
 
@@ -60,7 +60,7 @@ def first_of(
 
 
 def _allowed(dtype: np.dtype[Any], magnitude: float) -> float:
-    """Return the difference that re-ordered arithmetic may cause; one step of codes."""
+    """Return the difference that re-ordered arithmetic may cause; one step of quantised values."""
     if dtype.itemsize == 1 and dtype != np.bool_:
         return 1.0
     return TOLERANCES.get(str(dtype), 0.0) * magnitude

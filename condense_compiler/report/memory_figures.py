@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Storage:
-    """Storage of feature maps, in bytes.
+class MemoryFigures:
+    """How much memory feature maps take, in bytes.
 
     Attributes:
         arena_bytes: Size of the arena of the plan.
@@ -19,8 +19,8 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedStorage(Storage):
-    """Storage after compilation.
+class PlannedFigures(MemoryFigures):
+    """The same after compilation.
 
     Attributes:
         optimal: The arena is proved to be the smallest for the order.
@@ -53,17 +53,18 @@ class Footprint:
     """What is stored and moved.
 
     Attributes:
-        before: Storage of the network as given: every feature map stored, in its own order.
-        after: Storage of the compiled network; with two memories, that of the chip.
+        before: Memory of the network as given: every feature map stored, in its own order.
+        after: Memory of the compiled network; with two memories, that of the chip.
         traffic_before: Bytes read and written by the network as given, weights included.
         traffic_after: The same for the compiled network; with two memories, bytes moved between
             them.
         residency: What stays on the chip; None where there is one memory.
-        in_codes: Feature maps, which the compiled network writes in float32, have 8-bit codes.
+        in_codes: Feature maps, which the compiled network writes in float32, are stored as 8-bit
+            quantised values.
     """
 
-    before: Storage
-    after: PlannedStorage
+    before: MemoryFigures
+    after: PlannedFigures
     traffic_before: int
     traffic_after: int
     residency: Residency | None = None

@@ -8,17 +8,23 @@ import numpy.typing as npt
 import typer
 
 from condense_compiler import bisection
-from condense_compiler.artefacts import open_folder, read_program, read_runnable, read_source
+from condense_compiler.artefacts import (
+    open_folder,
+    read_program,
+    read_runnable,
+    read_source,
+    target_of,
+)
 from condense_compiler.cli.arguments import Inputs, OutputArrays, input_files, read_feeds
 from condense_compiler.cli.options import LimitChanges
 from condense_compiler.cli.status import BOUND_NOT_MET, DONE
 from condense_compiler.files import check_file, is_standard_output
-from condense_compiler.files.arrays import write_arrays
+from condense_compiler.files.array_files import write_arrays
 from condense_compiler.files.manifest import REPORT_FILE
 from condense_compiler.network.selection import as_selected
 from condense_compiler.passes import find_pass
-from condense_compiler.report.text import difference_text
-from condense_compiler.targets import Verifying, find_target
+from condense_compiler.report.report_text import difference_text
+from condense_compiler.targets import Verifying
 from condense_compiler.verification import check_effort, random_feeds, verify
 
 Folder = Annotated[
@@ -101,7 +107,7 @@ def verify_command(
 def _found_by_bisection(folder: Path, report: Mapping[str, Any]) -> str:
     """Return in one line what makes the outputs differ."""
     source, selection = read_source(folder, report)
-    target = find_target(report["target"], report["target_options"])
+    target = target_of(report)
     passes = [find_pass(name) for name in report["rewrites"]]
     finding = bisection.bisect(source, target, selection, passes)
     if finding is not None:

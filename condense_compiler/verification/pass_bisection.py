@@ -10,9 +10,9 @@ from condense_compiler.rewriting.contract import Pass, Rewrite
 from condense_compiler.rewriting.partly import apply_partly
 from condense_compiler.rewriting.runner import run_passes
 from condense_compiler.verification.comparing import Judge
-from condense_compiler.verification.feeds import Array, Feeds
+from condense_compiler.verification.first_difference import FirstTensor, first_difference
+from condense_compiler.verification.inputs import Array, Feeds
 from condense_compiler.verification.original import Original
-from condense_compiler.verification.tensors import FirstTensor, first_difference
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from condense_compiler.network import Network
 from condense_compiler.network.editing import bypass
 from condense_compiler.network.tensors import element_type
 from condense_compiler.operators.attributes import constant_input
+from condense_compiler.operators.definition import Kind
 from condense_compiler.operators.registry import definition_of, parse
 from condense_compiler.rewriting.contract import PassOutcome, Rewrite
 
@@ -35,12 +36,14 @@ def _does_nothing(node: gs.Node) -> bool:
     """Tell whether a node returns its first input."""
     if node.op == "Cast" and not node.domain:
         return element_type(node.inputs[0]) == element_type(node.outputs[0])
-    return parse(node).keeps_input() or _is_neutral(node)
+    definition = definition_of(node)
+    if definition.kind is Kind.MOVED:
+        return parse(node).keeps_input()
+    return definition.neutral is not None and _is_neutral(node, definition.neutral)
 
 
-def _is_neutral(node: gs.Node) -> bool:
+def _is_neutral(node: gs.Node, neutral: float) -> bool:
     """Tell whether the second operand leaves the first as it is."""
-    neutral = definition_of(node).neutral
-    constant = constant_input(node, 1) if neutral is not None else None
+    constant = constant_input(node, 1)
     keeps_shape = tuple(node.inputs[0].shape) == tuple(node.outputs[0].shape)
     return constant is not None and bool(np.all(constant == neutral)) and keeps_shape

@@ -33,7 +33,8 @@ class MoveCodes:
     def apply(self, network: Network) -> PassOutcome:
         """Rewrite every operator that moves the values of codes to where codes are wanted."""
         graph = network.graph
-        if network.opset < FIRST_OPSET:
+        is_quantised = any(node.op == "DequantizeLinear" for node in graph.nodes)
+        if network.opset < FIRST_OPSET or not is_quantised:
             return PassOutcome()
         rewrites, nodes, wanted = list[Rewrite](), list[gs.Node](), _wanted_as_codes(graph)
         for node in graph.nodes:

@@ -1,6 +1,6 @@
 """Reading what ONNX operators are told, as attributes or as inputs, whether given or not."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,11 +95,7 @@ class Spelling:
 
     def tensors(self) -> tuple[str, Shapes, Shapes]:
         """Return what records begin with: the type, and the shapes of inputs and outputs."""
-        inputs, outputs = (
-            tuple(None if t.is_empty() or t.shape is None else tuple(t.shape) for t in side)
-            for side in (self.node.inputs, self.node.outputs)
-        )
-        return self.op, inputs, outputs
+        return self.op, _shapes(self.node.inputs), _shapes(self.node.outputs)
 
     def shape(self, index: int = 0) -> Shape:
         """Return the shape of an input."""
@@ -108,3 +104,7 @@ class Spelling:
     def result(self, index: int = 0) -> Shape:
         """Return the shape of an output."""
         return tuple(self.node.outputs[index].shape)
+
+
+def _shapes(side: Sequence[gs.Tensor]) -> Shapes:
+    return tuple([tuple(t.shape) if t.name and t.shape is not None else None for t in side])

@@ -71,6 +71,7 @@ DEFINITIONS: Mapping[tuple[str, str], Definition] = {
     for definition in definitions
 }
 
+_MAY_MOVE = (Kind.MOVED, Kind.POOLING)  # maxima are values that are read
 _UNKNOWN = {
     domain: Definition("", Kind.FUSED if domain == DOMAIN else Kind.OTHER)
     for domain in (DOMAIN, "")
@@ -127,7 +128,7 @@ def parse_as(
 
 def moved(node: gs.Node) -> Moved | None:
     """Return what a node moves; None if it does anything else."""
-    return parse(node).moved()
+    return parse(node).moved() if definition_of(node).kind in _MAY_MOVE else None
 
 
 def kind_of(node: gs.Node) -> Kind:

@@ -64,6 +64,7 @@ def test_networks_are_valid_and_of_every_kind() -> None:
     assert min(shared, read_inside) > 50
     known = {op for domain, op in (*BUILDERS, *DEFINITIONS) if not domain}
     known -= {"Upsample"}  # which opset 10 replaced by Resize
+    known -= {"ReduceLogSum"}  # of which random maps mostly give NaN
     assert known <= operators
 
 

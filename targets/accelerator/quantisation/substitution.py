@@ -30,10 +30,8 @@ def turn_batch_norms_to_convolutions(network: Network) -> None:
         name = node.name
         node.op = "Conv"
         node.attrs = {"kernel_shape": [1, 1], "group": channels}
-        constants = [
-            gs.Constant(f"{name}/weights", weights),
-            gs.Constant(f"{name}/bias", shift.astype(dtype)),
-        ]
+        bias = gs.Constant(f"{name}/bias", shift.astype(dtype))
+        constants = [gs.Constant(f"{name}/weights", weights), bias]
         node.inputs = [node.inputs[0], *constants]
 
 

@@ -21,10 +21,10 @@ COMPILE = ("compile", "--no-verify")
 def early(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail where work would be done before the refusal."""
 
-    def compile_model(*_arguments: object, **_options: object) -> None:
+    def compile_request(*_arguments: object, **_options: object) -> None:
         raise AssertionError("work was done")
 
-    monkeypatch.setattr(compiling, "compile_model", compile_model)
+    monkeypatch.setattr(compiling, "compile_request", compile_request)
 
 
 def external(place: Place, name: str, weights: str) -> None:

@@ -10,7 +10,7 @@ from kit.quantising import quantised
 from onnx import helper
 
 import condense_compiler as cc
-from condense_compiler.targets.accelerator.integer.network import BIAS_FRACTION_BITS
+from condense_compiler.targets.accelerator.isa.buffers import BIAS_FRACTION_BITS
 
 
 def model(folder: Path, shared: bool) -> onnx.ModelProto:

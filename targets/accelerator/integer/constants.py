@@ -31,7 +31,8 @@ class Codes:
     def values(self) -> Array:
         """Return what the codes mean, in float32."""
         scale = along(self.scale, self.axis, self.steps.ndim)
-        return (self.steps.astype(np.float32) * scale).astype(np.float32)
+        # Of arrays without axes, numpy makes a number.
+        return np.asarray(self.steps.astype(np.float32) * scale, np.float32)
 
 
 def is_constant(tensor: gs.Tensor) -> bool:

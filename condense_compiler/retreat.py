@@ -69,10 +69,7 @@ def arrange_rewritten(
     apart = _rewrite(load(), fewer, glance)
     if apart.arena_bytes <= found.arrangement.aim_bytes:
         return apart
-    rivals = [found, apart]
-    if effort.order_seconds is not None or effort.plan_seconds is not None:
-        rivals = [min(rivals, key=_arena_bytes)]
-    return min((_arranged(each, effort) for each in rivals), key=_arena_bytes)
+    return _arranged(min((found, apart), key=_arena_bytes), effort)
 
 
 def retreat(

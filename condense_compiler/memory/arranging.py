@@ -18,6 +18,7 @@ from condense_compiler.memory.scheduler import find_order
 from condense_compiler.memory.scheduling import Schedule, schedule
 from condense_compiler.memory.sharing import Shared, Sharing, resolve_sharing
 from condense_compiler.network import Network
+from condense_compiler.network.tensors import type_alignment
 
 # Orders and plans that are looked at in the search for what to take out, in networks of up to so
 # many operators; fewer in larger ones.
@@ -85,7 +86,7 @@ def arrange(network: Network, effort: Effort) -> Arrangement:
     if any(shared.is_part for shared in best.sharing.shared) or best.sharing.copies:
         relaxed = _relaxed(network, order, best.scheduled, effort)
         bound = relaxed.found.lower_bound_bytes if relaxed is not None else 0
-    aim = bound or best.scheduled.lower_bound_bytes
+    aim = (bound or best.scheduled.lower_bound_bytes) + _padding_bytes(best.sharing)
     if best.arena_bytes > aim:
         tidy = _attempt(network, order, frozenset(), effort, tidy=True)
         best = min((best, tidy), key=lambda found: found.arena_bytes)
@@ -99,6 +100,11 @@ def arrange(network: Network, effort: Effort) -> Arrangement:
         best = _Search(network, order, aim, best).run()
     scheduled = replace(best.scheduled, lower_bound_bytes=bound)
     return replace(best, scheduled=scheduled, aim_bytes=aim)
+
+
+def _padding_bytes(sharing: Sharing) -> int:
+    """Return what alignment alone may put between an arena and its bound: no reason to search."""
+    return max(map(type_alignment, sharing.tensors.values()), default=1) - 1
 
 
 def arrange_plainly(network: Network, effort: Effort) -> Arrangement:
